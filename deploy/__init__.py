@@ -1,0 +1,1 @@
+"""One machine, started and checked with one command."""

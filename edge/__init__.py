@@ -1,0 +1,1 @@
+"""Request to response: the worker at a point of presence."""

@@ -1,0 +1,132 @@
+"""Every error the system raises on purpose: whose fault it is, and its HTTP status.
+
+::
+
+    RehydrationError                  500
+    ├── InputError                    a person's file, setting or command is wrong (exit code 1)
+    │   └── ModelError                502 a model folder is missing, damaged or not allowed
+    ├── RequestError                  the client's request is wrong
+    │   ├── BadRequest                400
+    │   ├── UnknownHost               421
+    │   ├── MethodNotAllowed          405
+    │   └── PathTooLong               414
+    ├── RecordError                   502 the record is wrong: retrying cannot help, ask the origin
+    │   ├── MalformedRecord, BadSignature, KeyNotAllowed, WrongAsset, ExpiredRecord, RevokedRecord
+    │   └── Unsupported               a valid record of a kind this version does not know
+    ├── FingerprintMismatch           502 the generation is not the approved image
+    └── Unavailable                   the network or a peer is wrong: fall back
+        ├── StoreUnavailable          503
+        ├── Busy                      503 would not finish by the deadline; has retry_after_s
+        ├── RegionUnavailable         504
+        └── OriginUnavailable         504
+
+``reason`` is the short name used in counters, ``Cache-Status`` details and error bodies.
+"""
+
+
+class RehydrationError(Exception):
+    """Base of all; ``str(error)`` is one line that says what, where and what to do."""
+
+    status = 500
+    reason = "internal"
+
+
+class InputError(RehydrationError):
+    reason = "bad-input"
+
+
+class ModelError(InputError):
+    status = 502
+    reason = "model"
+
+
+class RequestError(RehydrationError):
+    status = 400
+    reason = "bad-request"
+
+
+class BadRequest(RequestError):
+    pass
+
+
+class UnknownHost(RequestError):
+    status = 421
+    reason = "unknown-host"
+
+
+class MethodNotAllowed(RequestError):
+    status = 405
+    reason = "method"
+
+
+class PathTooLong(RequestError):
+    status = 414
+    reason = "path-too-long"
+
+
+class RecordError(RehydrationError):
+    status = 502
+    reason = "record"
+
+
+class MalformedRecord(RecordError):
+    reason = "malformed"
+
+
+class BadSignature(RecordError):
+    reason = "signature"
+
+
+class KeyNotAllowed(RecordError):
+    reason = "signing-key"
+
+
+class WrongAsset(RecordError):
+    reason = "wrong-asset"
+
+
+class ExpiredRecord(RecordError):
+    reason = "expired"
+
+
+class RevokedRecord(RecordError):
+    reason = "revoked"
+
+
+class Unsupported(RecordError):
+    status = 501
+    reason = "unsupported"
+
+
+class FingerprintMismatch(RehydrationError):
+    status = 502
+    reason = "fingerprint"
+
+
+class Unavailable(RehydrationError):
+    status = 503
+    reason = "unavailable"
+
+
+class StoreUnavailable(Unavailable):
+    reason = "store"
+
+
+class Busy(Unavailable):
+    """The work would not be done by the caller's deadline."""
+
+    reason = "busy"
+
+    def __init__(self, message: str, retry_after_s: int = 1) -> None:
+        super().__init__(message)
+        self.retry_after_s = retry_after_s
+
+
+class RegionUnavailable(Unavailable):
+    status = 504
+    reason = "region"
+
+
+class OriginUnavailable(Unavailable):
+    status = 504
+    reason = "origin"

@@ -1,0 +1,1 @@
+"""Image to record: the asset store, training, fitting, approval and publishing."""

@@ -1,0 +1,1 @@
+"""Record to image: the service that regenerates approved images in a region."""
