@@ -1,0 +1,137 @@
+"""Where records are looked up: a port, and its versions in memory and on Valkey or Redis.
+
+A tombstone is kept under a name of its own, so that writing a revoked record back does not undo
+the revocation. Both are read in one round trip.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Protocol
+
+from redis.asyncio import Redis
+from redis.exceptions import RedisError
+
+from kvsync.errors import StoreUnavailable
+
+
+@dataclass(frozen=True, slots=True)
+class StoredEntry:
+    """What a store holds under an asset key, unverified: signed record, signed tombstone."""
+
+    record: bytes | None = None
+    tombstone: bytes | None = None
+
+
+class RecordStore(Protocol):
+    """Signed records by property and asset key (16 bytes). Each method may raise
+    :class:`StoreUnavailable`."""
+
+    async def get(self, property: str, key: bytes) -> StoredEntry: ...
+
+    async def put(self, property: str, records: Mapping[bytes, bytes]) -> None:
+        """Write signed records, all or none."""
+
+    async def bury(self, property: str, tombstones: Mapping[bytes, bytes]) -> None:
+        """Write signed tombstones and drop the records under them, all or none."""
+
+    async def count(self, property: str) -> int:
+        """How many records the property has."""
+
+    async def close(self) -> None: ...
+
+
+class MemoryStore:
+    """A :class:`RecordStore` that lives and dies with its process."""
+
+    def __init__(self) -> None:
+        self._records: dict[tuple[str, bytes], bytes] = {}
+        self._tombstones: dict[tuple[str, bytes], bytes] = {}
+
+    async def get(self, property: str, key: bytes) -> StoredEntry:
+        name = (property, key)
+        return StoredEntry(self._records.get(name), self._tombstones.get(name))
+
+    async def put(self, property: str, records: Mapping[bytes, bytes]) -> None:
+        self._records.update({(property, key): signed for key, signed in records.items()})
+
+    async def bury(self, property: str, tombstones: Mapping[bytes, bytes]) -> None:
+        for key, signed in tombstones.items():
+            self._tombstones[property, key] = signed
+            self._records.pop((property, key), None)
+
+    async def count(self, property: str) -> int:
+        return sum(1 for owner, _ in self._records if owner == property)
+
+    async def close(self) -> None:
+        pass
+
+
+class ValkeyStore:
+    """A :class:`RecordStore` on one Valkey or Redis server.
+
+    Keys are ``r:{property}:`` or ``t:{property}:`` and the 16 raw bytes of the asset key; the
+    braces keep a property in one slot of a cluster. The members of ``n:{property}`` are its keys.
+    """
+
+    def __init__(self, url: str, *, timeout_s: float = 0.25) -> None:
+        self._redis = Redis.from_url(
+            url, socket_timeout=timeout_s, socket_connect_timeout=timeout_s, max_connections=64
+        )
+        self._where = url.rpartition("@")[2]
+
+    async def get(self, property: str, key: bytes) -> StoredEntry:
+        try:
+            record, tombstone = await self._redis.mget(
+                _name(b"r", property, key), _name(b"t", property, key)
+            )
+        except (RedisError, OSError, TimeoutError) as error:
+            raise self._unavailable(error) from error
+        return StoredEntry(_bytes(record), _bytes(tombstone))
+
+    async def put(self, property: str, records: Mapping[bytes, bytes]) -> None:
+        try:
+            async with self._redis.pipeline(transaction=True) as pipe:
+                for key, signed in records.items():
+                    pipe.set(_name(b"r", property, key), signed)
+                if records:
+                    pipe.sadd(_index(property), *records)
+                await pipe.execute()
+        except (RedisError, OSError, TimeoutError) as error:
+            raise self._unavailable(error) from error
+
+    async def bury(self, property: str, tombstones: Mapping[bytes, bytes]) -> None:
+        try:
+            async with self._redis.pipeline(transaction=True) as pipe:
+                for key, signed in tombstones.items():
+                    pipe.set(_name(b"t", property, key), signed)
+                    pipe.delete(_name(b"r", property, key))
+                if tombstones:
+                    pipe.srem(_index(property), *tombstones)
+                await pipe.execute()
+        except (RedisError, OSError, TimeoutError) as error:
+            raise self._unavailable(error) from error
+
+    async def count(self, property: str) -> int:
+        try:
+            return int(await self._redis.scard(_index(property)))
+        except (RedisError, OSError, TimeoutError) as error:
+            raise self._unavailable(error) from error
+
+    async def close(self) -> None:
+        await self._redis.aclose()
+
+    def _unavailable(self, error: Exception) -> StoreUnavailable:
+        return StoreUnavailable(f"key-value store {self._where}: {error or type(error).__name__}")
+
+
+def _name(kind: bytes, property: str, key: bytes) -> bytes:
+    return b"%b:{%b}:%b" % (kind, property.encode(), key)
+
+
+def _index(property: str) -> bytes:
+    return b"n:{%b}" % property.encode()
+
+
+def _bytes(value: bytes | str | None) -> bytes | None:
+    """The client's types allow text, which it returns only when asked to decode."""
+    return value.encode() if isinstance(value, str) else value

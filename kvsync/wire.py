@@ -1,0 +1,67 @@
+"""What an edge and a region say to one another over HTTP."""
+
+from typing import Self
+
+import msgspec
+
+from kvsync.errors import BadRequest, RehydrationError
+from kvsync.rendition import Rendition, parse_rendition
+
+REHYDRATE_PATH = "/v1/rehydrate"
+PURGE_PATH = "/v1/purge"
+MSGPACK = "application/msgpack"
+
+
+class RehydrateRequest(msgspec.Struct, frozen=True, array_like=True):
+    """Body of ``POST /v1/rehydrate``.
+
+    The region verifies ``signed`` again, for this key and property; ``deadline_ms`` is how long
+    the caller will wait from now.
+    """
+
+    property: str
+    key: bytes
+    signed: bytes
+    rendition: msgspec.Raw
+    deadline_ms: int
+
+    @classmethod
+    def make(
+        cls, property: str, key: bytes, signed: bytes, rendition: Rendition, deadline_ms: int
+    ) -> Self:
+        raw = msgspec.Raw(msgspec.msgpack.encode(rendition))
+        return cls(property, key, signed, raw, deadline_ms)
+
+    @classmethod
+    def decode(cls, data: bytes) -> Self:
+        try:
+            return msgspec.msgpack.decode(data, type=cls)
+        except msgspec.MsgspecError as error:
+            raise BadRequest(f"not a rehydrate request: {error}") from error
+
+    def encode(self) -> bytes:
+        return msgspec.msgpack.encode(self)
+
+    def parse_rendition(self) -> Rendition:
+        return parse_rendition(self.rendition)
+
+
+class Purge(msgspec.Struct, frozen=True):
+    """JSON body of ``POST /v1/purge``: drop what carries one of the tags, or everything.
+
+    Tags are asset keys in hex, family names and property ids. The answer is ``{"purged": N}``.
+    """
+
+    tags: tuple[str, ...] = ()
+    everything: bool = False
+
+
+class ErrorBody(msgspec.Struct, frozen=True):
+    """JSON body of every error answer of every service."""
+
+    error: str
+    detail: str
+
+    @classmethod
+    def of(cls, error: RehydrationError) -> Self:
+        return cls(error.reason, str(error))
