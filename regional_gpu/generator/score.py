@@ -107,9 +107,10 @@ def _xyb(light: Tensor, planes: list[int]) -> Tensor:
     root = response.clamp_(min=0).pow_(1 / 3).sub_(OPSIN_BIAS ** (1 / 3))
     long, medium = root[..., 0], root[..., 1]
     luma = (long + medium) / 2
-    made = {0: lambda: (long - medium) * 7 + 0.42, 1: lambda: luma + 0.01}
-    made[2] = lambda: root[..., 2] - luma + 0.55
-    return torch.stack([made[plane]() for plane in planes], dim=-1)
+    xyb = [(long - medium) * 7 + 0.42, luma + 0.01]
+    if 2 in planes:
+        xyb.append(root[..., 2] - luma + 0.55)
+    return torch.stack([xyb[plane] for plane in planes], dim=-1)
 
 
 def _differences(pair: Tensor) -> Tensor:
