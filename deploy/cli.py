@@ -1,0 +1,81 @@
+"""``./rehydrate``: one command that leads to everything."""
+
+import importlib
+import json
+import pkgutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from origin.cli import app as origin_app
+from rich.console import Console
+
+from deploy.layout import ROOT, Ports, State
+from deploy.system import LinkShape
+from kvsync.errors import RehydrationError
+
+app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
+app.add_typer(origin_app)
+
+StateOption = Annotated[Path | None, typer.Option("--state", help="Folder of all state (./var).")]
+
+
+@app.command()
+def up(
+    check: Annotated[bool, typer.Option(help="Walk the stories on free ports, then stop.")] = False,
+    break_: Annotated[
+        str, typer.Option("--break", help="With --check: damage the system for STORY, or 'all'.")
+    ] = "",
+    port: Annotated[int, typer.Option(help="The edge's port; the others follow it.")] = 8080,
+    rtt_ms: Annotated[float, typer.Option(help="Round trip of the middle mile.")] = 180.0,
+    mbit_s: Annotated[float, typer.Option(help="Bandwidth of the middle mile.")] = 50.0,
+    link: Annotated[bool, typer.Option(help="--no-link: origin and region side by side.")] = True,
+    state: StateOption = None,
+) -> None:
+    """Start the whole system on this machine and show the shop."""
+    shape = LinkShape(rtt_ms, mbit_s) if link else LinkShape(0.0, 0.0)
+    if check or break_:
+        from deploy.check.walk import check_system
+
+        raise typer.Exit(0 if check_system(shape, break_, Console()) else 1)
+    from deploy.up import up as start
+
+    start(State(state) if state else State(), Ports.starting_at(port), shape, Console())
+
+
+@app.command()
+def reset(state: StateOption = None) -> None:
+    """Remove all state: keys, records, caches, models and approvals made on this machine."""
+    found = State(state) if state else State()
+    typer.echo(f"removed {found.folder}" if found.remove() else f"{found.folder}: nothing there")
+
+
+@app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
+def test(context: typer.Context) -> None:
+    """Run the tests; arguments go to pytest."""
+    raise typer.Exit(subprocess.call([sys.executable, "-m", "pytest", *context.args], cwd=ROOT))
+
+
+@app.command()
+def bench(
+    name: Annotated[str, typer.Argument(help="Which one; without it, their names.")] = "",
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object as last line.")] = False,
+    full: Annotated[bool, typer.Option(help="The full sizes, up to 25 minutes.")] = False,
+) -> None:
+    """Measure: prints ratios against a named baseline of the same run."""
+    names = [module.name for module in pkgutil.iter_modules([str(ROOT / "bench")])]
+    if name not in names:
+        typer.echo(f"benches: {', '.join(names)}", err=bool(name))
+        raise typer.Exit(1 if name else 0)
+    result = importlib.import_module(f"bench.{name}").run(full)
+    if as_json:
+        typer.echo(json.dumps(result))
+
+
+def main() -> None:
+    try:
+        app()
+    except RehydrationError as error:
+        sys.exit(f"rehydrate: {error}")
