@@ -1,0 +1,194 @@
+"""The fingerprint of an approved picture: what a record keeps to know it again.
+
+Integer arithmetic on 8-bit sRGB averaged to 96x96 cells, so that any machine, a browser included,
+gets the same bytes: docs/record-format.md#fingerprint has the definition and test vectors.
+"""
+
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kvsync.errors import InputError
+
+ALGORITHM: Final = "grid1"
+"""The name a record's check carries."""
+
+SIDE: Final = 96
+"""Cells a side of the reduced picture and of the attribute masks."""
+MAX_BYTES: Final = 112
+MAX_MASKS: Final = 6
+"""Attributes beyond the sixth are covered by the grids alone."""
+
+LUMA_GRID: Final = 8
+TEXTURE_GRID: Final = 4
+
+Integers = NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Part:
+    """One kind of measure: `step` fine units are one stored level; `tolerance` is in fine units.
+
+    `wraps`: only the low byte is stored, and differences are taken round the circle.
+    `relative`: this share of the approved value is added to the tolerance.
+    """
+
+    name: str
+    step: int
+    tolerance: int
+    wraps: bool = False
+    relative: int = 0
+
+
+# Fine units: luma 1/64 level, warmth (R-B) 1/16, greenness (2G-R-B) 1/32.
+LUMA: Final = Part("luma", step=64, tolerance=2 * 64)
+TEXTURE: Final = Part("texture", step=8, tolerance=45, relative=16)
+WARMTH: Final = Part("warmth", step=16, tolerance=4 * 16, wraps=True)
+GREENNESS: Final = Part("greenness", step=32, tolerance=4 * 32, wraps=True)
+MASK_LUMA: Final = Part("mask luma", step=64, tolerance=2 * 64)
+MASK_WARMTH: Final = Part("mask warmth", step=16, tolerance=3 * 16, wraps=True)
+MASK_GREENNESS: Final = Part("mask greenness", step=32, tolerance=3 * 32, wraps=True)
+MASK_CONTRAST: Final = Part("mask contrast", step=32, tolerance=2 * 64)
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """`distance` is 1.0 at the tolerance; `worst` names the part that differed most."""
+
+    matches: bool
+    distance: float
+    worst: str
+
+
+def fingerprint(pixels: NDArray[np.uint8], masks: NDArray[np.uint8]) -> bytes:
+    """At most 112 bytes for (height, width, 3) sRGB `pixels` under (attributes, 96, 96) `masks`.
+
+    Raises InputError for other shapes.
+    """
+    stored = []
+    for part, values in measure(pixels, masks):
+        levels = (values + part.step // 2) // part.step
+        stored.append(levels % 256 if part.wraps else levels.clip(0, 255))
+    return np.concatenate(stored).astype(np.uint8).tobytes()
+
+
+def compare(pixels: NDArray[np.uint8], masks: NDArray[np.uint8], approved: bytes) -> Comparison:
+    """Whether `pixels` are the picture whose fingerprint was `approved`, under the same masks.
+
+    A fingerprint of another length (another number of masks) never matches.
+    """
+    measures = measure(pixels, masks)
+    if len(approved) != sum(len(values) for _, values in measures):
+        return Comparison(False, float("inf"), "length")
+    levels = np.frombuffer(approved, np.uint8).astype(np.int64)
+    distance, worst, start = 0.0, "none", 0
+    for part, values in measures:
+        expected = levels[start : start + len(values)] * part.step
+        start += len(values)
+        ratios = _ratios(part, values, expected)
+        if len(ratios) and (largest := float(ratios.max())) > distance:
+            distance, worst = largest, f"{part.name} {int(ratios.argmax())}"
+    return Comparison(distance <= 1.0, distance, worst)
+
+
+def measure(pixels: NDArray[np.uint8], masks: NDArray[np.uint8]) -> list[tuple[Part, Integers]]:
+    """Every part of the fingerprint in its fine units, in the order in which it is stored."""
+    cells = reduce(pixels)
+    red, green, blue = cells[..., 0], cells[..., 1], cells[..., 2]
+    luma, warmth, greenness = red + 2 * green + blue, red - blue, 2 * green - red - blue
+    side = _colour_grid(len(masks))
+    return [
+        (LUMA, _grid(luma, LUMA_GRID)),
+        (TEXTURE, _grid(_texture(luma), TEXTURE_GRID)),
+        (WARMTH, _grid(warmth, side)),
+        (GREENNESS, _grid(greenness, side)),
+        *_inside(masks[:MAX_MASKS], luma, warmth, greenness),
+    ]
+
+
+def reduce(pixels: NDArray[np.uint8]) -> Integers:
+    """Mean of each of 96x96 cells in sixteenths of a level, (96, 96, 3).
+
+    Cell i of n pixels spans i*n//96 to (i+1)*n//96, and at least one pixel.
+    """
+    if pixels.ndim != 3 or pixels.shape[2] != 3 or pixels.dtype != np.uint8:
+        raise InputError(f"a fingerprint is of 8-bit (height, width, 3), not {pixels.shape}")
+    height, width, _ = pixels.shape
+    if height % SIDE or width % SIDE or height > 256 * SIDE:
+        return _reduce_uneven(pixels)
+    tall, wide = height // SIDE, width // SIDE
+    rows = pixels.reshape(SIDE, tall, width * 3).sum(axis=1, dtype=np.uint16)
+    # A product of small integers, exact in float32, is by far the fastest sum over columns.
+    pick = np.tile(np.eye(3, dtype=np.float32), (wide, 1))
+    sums = rows.reshape(SIDE * SIDE, wide * 3).astype(np.float32) @ pick
+    return _sixteenths(sums.astype(np.int64).reshape(SIDE, SIDE, 3), np.int64(tall * wide))
+
+
+def _reduce_uneven(pixels: NDArray[np.uint8]) -> Integers:
+    rows, columns = (np.arange(SIDE + 1) * n // SIDE for n in pixels.shape[:2])
+    sums = np.add.reduceat(pixels, rows[:-1], axis=0, dtype=np.int64)
+    sums = np.add.reduceat(sums, columns[:-1], axis=1)
+    tall, wide = np.diff(rows).clip(1), np.diff(columns).clip(1)
+    return _sixteenths(sums, (tall[:, None] * wide)[..., None])
+
+
+def _sixteenths(sums: Integers, count: Integers | np.int64) -> Integers:
+    return np.asarray((sums * 16 + count // 2) // count)
+
+
+def _texture(luma: Integers) -> Integers:
+    """How rough each cell is: |mixed second difference| with the cells right and below."""
+    rough = np.zeros_like(luma)
+    difference = luma[:-1, :-1] - luma[1:, :-1] - luma[:-1, 1:] + luma[1:, 1:]
+    rough[:-1, :-1] = np.abs(difference)
+    return rough
+
+
+def _grid(cells: Integers, side: int) -> Integers:
+    """Mean of each of side x side equal blocks of (96, 96), row by row."""
+    size = SIDE // side
+    sums = cells.reshape(side, size, side, size).sum(axis=(1, 3)).ravel()
+    return np.asarray((sums + size * size // 2) // (size * size))
+
+
+def _colour_grid(masks: int) -> int:
+    """As fine as the bytes that the masks leave allow."""
+    if masks == 0:
+        return 4
+    return 3 if masks <= 3 else 2
+
+
+def _inside(
+    masks: NDArray[np.uint8], luma: Integers, warmth: Integers, greenness: Integers
+) -> list[tuple[Part, Integers]]:
+    """Weighted means and mean deviation of luma in each mask; an empty mask counts as zeros."""
+    if masks.shape[1:] != (SIDE, SIDE):
+        raise InputError(f"masks are (attributes, {SIDE}, {SIDE}), not {masks.shape}")
+    weights = masks.reshape(len(masks), SIDE * SIDE).astype(np.int64)
+    total = weights.sum(axis=1).clip(1)
+
+    def mean(cells: Integers) -> Integers:
+        return np.asarray(
+            ((weights * cells.reshape(-1, SIDE * SIDE)).sum(axis=1) + total // 2) // total
+        )
+
+    bright = mean(luma)
+    contrast = mean(np.abs(luma.ravel() - bright[:, None]))
+    return [
+        (MASK_LUMA, bright),
+        (MASK_WARMTH, mean(warmth)),
+        (MASK_GREENNESS, mean(greenness)),
+        (MASK_CONTRAST, contrast),
+    ]
+
+
+def _ratios(part: Part, values: Integers, expected: Integers) -> NDArray[np.float64]:
+    """Difference over tolerance, value by value."""
+    difference = values - expected
+    if part.wraps:
+        circle = 256 * part.step
+        difference = (difference + circle // 2) % circle - circle // 2
+    allowed = part.tolerance + (expected // part.relative if part.relative else 0)
+    return np.asarray(np.abs(difference) / allowed)
