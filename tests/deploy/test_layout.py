@@ -1,0 +1,59 @@
+"""Ports, folders and keys of one machine."""
+
+import socket
+from pathlib import Path
+
+import pytest
+
+from deploy.layout import HOST, Ports, State
+from kvsync.errors import InputError
+from kvsync.signing import Keyring, SigningKey
+
+
+def test_a_busy_port_is_named_with_what_it_is_for() -> None:
+    with socket.socket() as holder:
+        holder.bind((HOST, 0))
+        holder.listen()
+        port = holder.getsockname()[1]
+        with pytest.raises(InputError, match=rf"port {port} \(edge\) is in use"):
+            Ports(edge=port).check_free()
+
+
+def test_free_ports_are_free_and_all_different() -> None:
+    ports = Ports.free()
+    ports.check_free()
+    assert len(set(vars(ports).values())) == len(vars(ports))
+
+
+def test_the_first_start_makes_keys_that_only_the_owner_reads(tmp_path: Path) -> None:
+    state = State(tmp_path / "var")
+    state.prepare()
+    assert state.signing_key.stat().st_mode & 0o777 == 0o600
+    key = SigningKey.load_or_create(state.signing_key)
+    assert Keyring.read(state.trusted_keys).open(key.sign(b"body"), "rumba") == b"body"
+
+
+def test_a_second_start_keeps_the_keys(tmp_path: Path) -> None:
+    state = State(tmp_path / "var")
+    state.prepare()
+    before = state.signing_key.read_bytes()
+    state.prepare()
+    assert state.signing_key.read_bytes() == before
+
+
+def test_a_folder_that_cannot_be_made_is_named(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("in the way")
+    with pytest.raises(InputError, match="cannot keep state there"):
+        State(tmp_path / "file" / "var").prepare()
+
+
+def test_reset_removes_what_was_made_and_nothing_else(tmp_path: Path) -> None:
+    state = State(tmp_path / "var")
+    assert not state.remove()
+    state.prepare()
+    assert state.remove()
+    assert not state.folder.exists()
+    state.folder.mkdir()
+    (state.folder / "letters.txt").write_text("somebody's")
+    with pytest.raises(InputError, match="was not made by"):
+        state.remove()
