@@ -1,0 +1,1 @@
+"""Alembic migrations of the control plane; run by origin.database when it opens one."""

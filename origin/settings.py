@@ -1,0 +1,81 @@
+"""Settings of the origin, read once at start from ``ORIGIN_*`` and passed in."""
+
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import BeforeValidator, ValidationError
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+from kvsync.errors import InputError
+from origin.dam import Dam, FolderDam
+
+
+def _pairs(raw: object) -> object:
+    """``name=value,name=value`` as a dictionary."""
+    if not isinstance(raw, str):
+        return raw
+    pairs = [part.partition("=") for part in raw.split(",") if part.strip()]
+    if not all(name.strip() and value.strip() for name, _, value in pairs):
+        raise ValueError("write property=value, several with commas between")
+    return {name.strip(): value.strip() for name, _, value in pairs}
+
+
+def _several(raw: object) -> object:
+    if not isinstance(raw, str):
+        return raw
+    return tuple(part.strip() for part in raw.split(",") if part.strip())
+
+
+class OriginSettings(BaseSettings):
+    model_config = SettingsConfigDict(env_prefix="ORIGIN_", frozen=True)
+
+    host: str = "127.0.0.1"
+    port: int = 8081
+    properties_dir: Path = Path("deploy/properties")
+    # Property id to its asset store, folder:PATH or s3://BUCKET/PREFIX, served below /{id}/.
+    dam: Annotated[dict[str, str], NoDecode, BeforeValidator(_pairs)] = {
+        "rumba": "folder:origin/samples/rumba/gallery"
+    }
+    s3_endpoint: str | None = None
+    # Property id to the folder of its gallery's manifest; the first one's shop is at /.
+    galleries: Annotated[dict[str, Path], NoDecode, BeforeValidator(_pairs)] = {
+        "rumba": Path("origin/samples/rumba")
+    }
+    database_url: str = "sqlite:///var/origin.db"
+    models_dir: Path = Path("var/models")
+    signing_key: Path = Path("var/keys/signing.key")
+    # Where records go and who must drop what they keep of them: one of each per region.
+    stores: Annotated[tuple[str, ...], NoDecode, BeforeValidator(_several)] = (
+        "redis://127.0.0.1:6379/0",
+    )
+    regions: Annotated[tuple[str, ...], NoDecode, BeforeValidator(_several)] = ()
+    edge_admins: Annotated[tuple[str, ...], NoDecode, BeforeValidator(_several)] = ()
+    approval_days: int = 365
+
+
+def read_settings() -> OriginSettings:
+    """:class:`InputError` names the setting that cannot be read, and why."""
+    try:
+        return OriginSettings()
+    except ValidationError as error:
+        first = error.errors()[0]
+        name = "_".join(str(part) for part in first["loc"]).upper()
+        raise InputError(f"ORIGIN_{name}: {first['msg']}") from error
+
+
+def open_dams(settings: OriginSettings) -> dict[str, Dam]:
+    """The asset store of every property that has one."""
+    return {name: open_dam(where, settings.s3_endpoint) for name, where in settings.dam.items()}
+
+
+def open_dam(where: str, s3_endpoint: str | None) -> Dam:
+    """Open ``folder:PATH`` or ``s3://BUCKET/PREFIX``."""
+    kind, _, rest = where.partition(":")
+    if kind == "folder" and rest:
+        return FolderDam(Path(rest))
+    if kind == "s3":
+        # boto3 takes half a second to import, and most origins here have none.
+        from origin.dam_s3 import S3Dam
+
+        return S3Dam(where, s3_endpoint)
+    raise InputError(f"ORIGIN_DAM: {where!r} is neither folder:PATH nor s3://BUCKET/PREFIX")

@@ -1,0 +1,145 @@
+"""The control plane's tables. Digests and keys are raw bytes, times are Unix seconds."""
+
+from typing import Annotated, Any, Literal
+
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    ForeignKey,
+    LargeBinary,
+    MetaData,
+    String,
+    Text,
+    UniqueConstraint,
+)
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, relationship
+
+State = Literal["proposed", "approved", "rejected", "short"]
+"""``short`` fell short of the least score; only ``approved`` may be published, by a person."""
+
+Big = Annotated[int, mapped_column(BigInteger)]
+"""Times, sizes and sequence numbers: PostgreSQL's plain integer ends in 2038."""
+
+
+class Base(DeclarativeBase):
+    # Later migrations can only drop constraints that have names.
+    metadata = MetaData(
+        naming_convention={
+            "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+            "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+            "fk": "fk_%(table_name)s_%(column_0_N_name)s",
+            "pk": "pk_%(table_name)s",
+        }
+    )
+    type_annotation_map = {bytes: LargeBinary, dict[str, Any]: JSON, State: String(16)}
+
+
+class PropertyRow(Base):
+    """A property and the last sequence number it gave to a record or tombstone."""
+
+    __tablename__ = "properties"
+    id: Mapped[str] = mapped_column(String(40), primary_key=True)
+    seq: Mapped[Big] = mapped_column(default=0)
+
+
+class ModelRow(Base):
+    """A model whose files lie under ``models_dir`` and are served to regions."""
+
+    __tablename__ = "models"
+    digest: Mapped[bytes] = mapped_column(primary_key=True)
+    property: Mapped[str] = mapped_column(ForeignKey("properties.id"))
+    family: Mapped[str]
+    size: Mapped[Big]
+    announcement: Mapped[bytes]
+    added_at: Mapped[Big]
+
+
+class AssetRow(Base):
+    """An original as it was when last read from its store."""
+
+    __tablename__ = "assets"
+    __table_args__ = (UniqueConstraint("property", "key"),)
+    id: Mapped[int] = mapped_column(primary_key=True)
+    property: Mapped[str] = mapped_column(ForeignKey("properties.id"))
+    path: Mapped[str] = mapped_column(Text)
+    key: Mapped[bytes]
+    family: Mapped[str]
+    validator: Mapped[str]
+    digest: Mapped[bytes]
+    media_type: Mapped[str]
+    size: Mapped[Big]
+    attributes: Mapped[dict[str, Any]]
+
+
+class ApproverRow(Base):
+    """A person who may approve; records carry the random id, never the name."""
+
+    __tablename__ = "approvers"
+    id: Mapped[bytes] = mapped_column(primary_key=True)
+    name: Mapped[str] = mapped_column(unique=True)
+
+
+class CandidateRow(Base):
+    """A recipe found for an asset, with what was measured and what a person decided.
+
+    Another recipe is another row, so what was once decided stays as it was. ``original`` is the
+    digest of the bytes that were compared; ``recipe`` is msgpack.
+    """
+
+    __tablename__ = "candidates"
+    __table_args__ = (UniqueConstraint("asset_id", "original", "recipe"),)
+    id: Mapped[int] = mapped_column(primary_key=True)
+    asset_id: Mapped[int] = mapped_column(ForeignKey("assets.id"), index=True)
+    original: Mapped[bytes]
+    model: Mapped[bytes]
+    recipe: Mapped[bytes]
+    algorithm: Mapped[str]
+    fingerprint: Mapped[bytes]
+    ssimulacra2: Mapped[float]
+    delta_e: Mapped[float]
+    psnr: Mapped[float]
+    seeds_tried: Mapped[int]
+    state: Mapped[State] = mapped_column(index=True)
+    reason: Mapped[str] = mapped_column(default="")
+    decided_by: Mapped[bytes | None] = mapped_column(ForeignKey("approvers.id"))
+    decided_at: Mapped[Big | None]
+    made_at: Mapped[Big]
+
+    asset: Mapped[AssetRow] = relationship(lazy="joined", innerjoin=True)
+    approver: Mapped[ApproverRow | None] = relationship(lazy="joined")
+
+
+class RecordRow(Base):
+    """A signed record or tombstone, kept so that a store that lost it can be given it again.
+
+    ``delivered_at`` is set once every region's store confirmed it; ``ended_at`` when a later
+    record or tombstone took its place.
+    """
+
+    __tablename__ = "records"
+    __table_args__ = (UniqueConstraint("property", "seq"),)
+    id: Mapped[int] = mapped_column(primary_key=True)
+    property: Mapped[str] = mapped_column(ForeignKey("properties.id"))
+    seq: Mapped[Big]
+    asset_id: Mapped[int] = mapped_column(ForeignKey("assets.id"), index=True)
+    candidate_id: Mapped[int | None] = mapped_column(ForeignKey("candidates.id"))
+    kind: Mapped[str] = mapped_column(String(16))
+    signed: Mapped[bytes]
+    made_at: Mapped[Big]
+    delivered_at: Mapped[Big | None]
+    ended_at: Mapped[Big | None]
+
+    asset: Mapped[AssetRow] = relationship(lazy="joined", innerjoin=True)
+    candidate: Mapped[CandidateRow | None] = relationship(lazy="joined")
+
+
+class AuditRow(Base):
+    """Who did what to which asset, when; the database refuses to change or remove a row."""
+
+    __tablename__ = "audit"
+    id: Mapped[int] = mapped_column(primary_key=True)
+    at: Mapped[Big]
+    who: Mapped[str]
+    what: Mapped[str]
+    subject: Mapped[str] = mapped_column(Text)
+    detail: Mapped[dict[str, Any]]
