@@ -1,0 +1,110 @@
+"""The regional service's HTTP: bodies in, answers and errors out, nothing decided here."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import msgspec
+from fastapi import FastAPI, Request, Response
+from starlette.exceptions import HTTPException
+
+from kvsync.errors import BadRequest, Busy, RehydrationError
+from kvsync.record import MAX_SIGNED_BYTES
+from kvsync.wire import PURGE_PATH, REHYDRATE_PATH, ErrorBody, Purge, RehydrateRequest
+from regional_gpu.service.metrics import CONTENT_TYPE
+from regional_gpu.service.region import Answer, Region
+
+MAX_REHYDRATE_BYTES = MAX_SIGNED_BYTES + 1_024
+MAX_PURGE_BYTES = 1 << 20
+JSON = "application/json"
+
+
+def create_app(region: Region) -> FastAPI:
+    """The service around ``region``, which starts and closes with it."""
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        # Models may take long to load: the port answers meanwhile, /readyz says not yet.
+        starting = asyncio.create_task(region.start())
+        yield
+        starting.cancel()
+        await asyncio.gather(starting, return_exceptions=True)
+        await region.close()
+
+    app = FastAPI(title="Regional service", lifespan=lifespan, docs_url=None, redoc_url=None)
+    _add_work(app, region)
+    _add_state(app, region)
+    _add_errors(app, region)
+    return app
+
+
+def _add_work(app: FastAPI, region: Region) -> None:
+    @app.post(REHYDRATE_PATH)
+    async def rehydrate(request: Request) -> Response:
+        body = await _body(request, MAX_REHYDRATE_BYTES)
+        return _image(await region.rehydrate(RehydrateRequest.decode(body)))
+
+    @app.post(PURGE_PATH)
+    async def purge(request: Request) -> Response:
+        body = await _body(request, MAX_PURGE_BYTES)
+        try:
+            wanted = msgspec.json.decode(body, type=Purge)
+        except msgspec.MsgspecError as error:
+            raise BadRequest(f"not a purge: {error}") from error
+        return _json({"purged": region.purge(wanted)})
+
+    @app.post("/v1/models/{property}/{digest}")
+    async def hold(property: str, digest: str) -> Response:
+        """Have a model ready before a record that needs it becomes readable here."""
+        return _json({"model": digest, "held_bytes": await region.hold(property, digest)})
+
+
+def _add_state(app: FastAPI, region: Region) -> None:
+    @app.get("/healthz")
+    async def healthz() -> Response:
+        return _json({"region": region.name})
+
+    @app.get("/readyz")
+    async def readyz() -> Response:
+        return _json({"ready": region.ready}, status=200 if region.ready else 503)
+
+    @app.get("/metrics")
+    async def metrics() -> Response:
+        return Response(region.metrics.exposition(), media_type=CONTENT_TYPE)
+
+
+def _add_errors(app: FastAPI, region: Region) -> None:
+    @app.exception_handler(RehydrationError)
+    async def refuse(request: Request, error: RehydrationError) -> Response:
+        region.metrics.refused.labels(error.reason).inc()
+        headers = {"Retry-After": str(error.retry_after_s)} if isinstance(error, Busy) else {}
+        return _json(ErrorBody.of(error), status=error.status, headers=headers)
+
+    @app.exception_handler(HTTPException)
+    async def no_route(request: Request, error: HTTPException) -> Response:
+        body = ErrorBody("bad-request", f"{request.method} {request.url.path}: {error.detail}")
+        return _json(body, status=error.status_code, headers=dict(error.headers or {}))
+
+
+async def _body(request: Request, max_bytes: int) -> bytes:
+    body = bytearray()
+    async for chunk in request.stream():
+        body += chunk
+        if len(body) > max_bytes:
+            raise BadRequest(f"the body is longer than {max_bytes} bytes")
+    return bytes(body)
+
+
+def _image(answer: Answer) -> Response:
+    timing = ", ".join(f"{stage};dur={s * 1_000:.2f}" for stage, s in answer.stages.items())
+    headers = {
+        "Age": str(max(0, int(time.time() - answer.image.generated_at))),
+        "Server-Timing": timing,
+        "Rendition-Cache": "hit" if answer.cached else "miss",
+    }
+    return Response(answer.image.data, headers=headers, media_type=answer.image.media_type)
+
+
+def _json(body: object, *, status: int = 200, headers: dict[str, str] | None = None) -> Response:
+    return Response(msgspec.json.encode(body), status, headers, media_type=JSON)

@@ -1,0 +1,188 @@
+"""The models of a region: held in memory by an LRU of bytes, kept on disk, fetched at first use."""
+
+import asyncio
+import logging
+import os
+import shutil
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import msgspec
+from httpx2 import AsyncClient
+
+from kvsync.errors import ModelError, RehydrationError
+from kvsync.model import ModelAnnouncement
+from kvsync.signing import Envelope, Keyring
+from regional_gpu.service.download import (
+    announcement_file,
+    clear_incoming,
+    download,
+    model_folder,
+)
+from regional_gpu.service.flights import Flights
+from regional_gpu.service.lru import ByteLru
+from regional_gpu.service.metrics import RegionMetrics
+from regional_gpu.service.schedule import Pace
+
+if TYPE_CHECKING:
+    from regional_gpu.generator.load import Generator
+
+log = logging.getLogger("region")
+
+# A model that was refused is not fetched again at once: it would keep the link busy.
+REFUSAL_SECONDS = 5.0
+
+
+@dataclass(frozen=True)
+class ModelPlace:
+    """Where models come from, lie and may weigh."""
+
+    origin: AsyncClient
+    keys: Keyring
+    folder: Path
+    memory_bytes: int
+    disk_bytes: int
+
+
+class Models:
+    """Generators by model digest. ``load`` reads a verified folder; it runs on a thread of its
+    own, so that bringing one family in does not stall another's generation."""
+
+    def __init__(
+        self,
+        place: ModelPlace,
+        load: "Callable[[Path, bytes], Generator]",
+        pace: Pace,
+        metrics: RegionMetrics,
+    ) -> None:
+        self._place, self._load, self._pace, self._metrics = place, load, pace, metrics
+        self._held: ByteLru[Generator] = ByteLru(place.memory_bytes)
+        self._bringing: Flights[tuple[bytes, str], Generator] = Flights()
+        self._refused: dict[tuple[bytes, str], tuple[float, ModelError]] = {}
+        self._thread = ThreadPoolExecutor(1, "model-loader")
+        metrics.models_held.set_function(lambda: self._held.bytes_held)
+        clear_incoming(place.folder)
+
+    async def get(self, digest: bytes, property: str) -> "Generator":
+        """The generator, from memory, disk or origin, in that order.
+
+        Raises :class:`ModelError` or :class:`kvsync.errors.OriginUnavailable`.
+        """
+        held = self._held.get(digest)
+        if held is not None:
+            return held
+        name = (digest, property)
+        until, refusal = self._refused.get(name, (0.0, None))
+        if refusal is not None and time.monotonic() < until:
+            raise refusal
+        task = self._bringing.get(name) or self._bringing.begin(name, self._bring(*name))
+        return await asyncio.shield(task)
+
+    def ready_s(self, digest: bytes) -> float:
+        """How long until ``get`` should have it: 0 when it is in memory or was never measured."""
+        return 0.0 if digest in self._held else self._pace.expected(("model", digest))
+
+    async def preload(self) -> None:
+        """Load what the disk has, last used first, as far as memory reaches."""
+        room = self._place.memory_bytes
+        for path in _by_last_use(self._place.folder):
+            room -= _folder_bytes(path.with_suffix(""))
+            if room < 0:
+                return
+            digest = bytes.fromhex(path.stem)
+            generator = await self._from_disk(digest)
+            if generator is not None:
+                self._hold(digest, generator)
+
+    async def close(self) -> None:
+        await self._bringing.close()
+        self._thread.shutdown(wait=True, cancel_futures=True)
+
+    async def _bring(self, digest: bytes, property: str) -> "Generator":
+        began = time.monotonic()
+        try:
+            generator = await self._from_disk(digest) or await self._fetched(digest, property)
+            self._hold(digest, generator)
+        except ModelError as error:
+            self._refused[digest, property] = (time.monotonic() + REFUSAL_SECONDS, error)
+            log.error("%s", error)
+            raise
+        self._refused.pop((digest, property), None)
+        self._pace.measured(("model", digest), time.monotonic() - began)
+        return generator
+
+    async def _from_disk(self, digest: bytes) -> "Generator | None":
+        """What the disk has, if a key that is still trusted vouches for it and it is undamaged."""
+        announcement = announcement_file(self._place.folder, digest)
+        try:
+            _vouched(announcement.read_bytes(), self._place.keys, digest)
+            generator = await self._loaded(digest)
+        except FileNotFoundError:
+            return None
+        except RehydrationError as error:
+            log.warning("model on disk is not used, the origin is asked again: %s", error)
+            return None
+        os.utime(announcement)
+        return generator
+
+    async def _fetched(self, digest: bytes, property: str) -> "Generator":
+        place = self._place
+        await download(
+            place.origin,
+            place.folder,
+            digest,
+            property=property,
+            keys=place.keys,
+            max_bytes=place.disk_bytes,
+        )
+        size = _folder_bytes(model_folder(place.folder, digest))
+        self._metrics.model_downloads.inc()
+        self._metrics.model_bytes.inc(size)
+        self._trim_disk(keep=digest)
+        return await self._loaded(digest)
+
+    async def _loaded(self, digest: bytes) -> "Generator":
+        loop = asyncio.get_running_loop()
+        folder = model_folder(self._place.folder, digest)
+        return await loop.run_in_executor(self._thread, self._load, folder, digest)
+
+    def _hold(self, digest: bytes, generator: "Generator") -> None:
+        if generator.size_bytes > self._place.memory_bytes:
+            raise ModelError(
+                f"model {digest.hex()[:8]}: needs {generator.size_bytes} bytes of memory, more "
+                f"than the {self._place.memory_bytes} that REGION_MODEL_MEMORY_BYTES allows"
+            )
+        for left in self._held.put(digest, generator, generator.size_bytes):
+            log.info("model %s leaves memory for %s", left.hex()[:8], digest.hex()[:8])
+
+    def _trim_disk(self, keep: bytes) -> None:
+        room = self._place.disk_bytes
+        kept = announcement_file(self._place.folder, keep)
+        for path in sorted(_by_last_use(self._place.folder), key=lambda path: path != kept):
+            room -= _folder_bytes(path.with_suffix(""))
+            if room < 0:
+                path.unlink()
+                shutil.rmtree(path.with_suffix(""), ignore_errors=True)
+
+
+def _vouched(signed: bytes, keys: Keyring, digest: bytes) -> None:
+    """Demand that a trusted key announced the model for some property; :class:`ModelError`."""
+    body = Envelope.parse(signed).body
+    try:
+        claimed = msgspec.msgpack.decode(body, type=ModelAnnouncement)
+    except msgspec.MsgspecError as error:
+        raise ModelError(f"model {digest.hex()[:8]}: its announcement is damaged") from error
+    ModelAnnouncement.from_signed(signed, keys, property=claimed.property, digest=digest)
+
+
+def _by_last_use(models: Path) -> list[Path]:
+    """The announcements on disk, those of the models last loaded first."""
+    return sorted(models.glob("*.announcement"), key=lambda path: -path.stat().st_mtime)
+
+
+def _folder_bytes(folder: Path) -> int:
+    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())

@@ -1,0 +1,230 @@
+"""Record to image: verify, look, wait for a turn, generate, check, encode, keep, answer."""
+
+import asyncio
+import logging
+import os
+import re
+import time
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from typing import TypeVar
+
+from kvsync.errors import BadRequest, FingerprintMismatch
+from kvsync.property import Property
+from kvsync.record import Record
+from kvsync.rendition import Rendition
+from kvsync.signing import Keyring
+from kvsync.wire import Purge, RehydrateRequest
+from regional_gpu.generator.encode import PROVENANCE_BYTES, Encoded, encode
+from regional_gpu.service.batcher import Batcher
+from regional_gpu.service.flights import Flights
+from regional_gpu.service.generation import Pixels, check
+from regional_gpu.service.metrics import RegionMetrics, model_label
+from regional_gpu.service.models import Models
+from regional_gpu.service.renditions import (
+    KeptImage,
+    Renditions,
+    demand_offered,
+    rendition_name,
+)
+from regional_gpu.service.schedule import Pace, Ticket, too_late
+
+log = logging.getLogger("region")
+
+MAX_DEADLINE_MS = 600_000
+_DIGEST = re.compile("[0-9a-f]{64}")
+
+Stages = Mapping[str, float]
+Result = TypeVar("Result")
+
+
+@dataclass(frozen=True)
+class Picture:
+    """Checked pixels, (height, width, 3); seconds per stage so far."""
+
+    pixels: Pixels
+    generated_at: float
+    stages: Stages
+
+
+@dataclass(frozen=True)
+class Answer:
+    """One rendition; ``stages`` are seconds, ``cached`` is whether the region had it."""
+
+    image: KeptImage
+    stages: Stages
+    cached: bool
+
+
+@dataclass
+class Region:
+    """The regional service without its HTTP."""
+
+    name: str
+    keys: Keyring
+    properties: Mapping[str, Property]
+    models: Models
+    batcher: Batcher
+    renditions: Renditions
+    pace: Pace
+    metrics: RegionMetrics
+    ready: bool = False
+    _pictures: Flights[bytes, Picture] = field(default_factory=Flights)
+    _deliveries: Flights[bytes, Answer] = field(default_factory=Flights)
+    _tickets: dict[bytes, Ticket] = field(default_factory=dict)
+    _encoders: ThreadPoolExecutor = field(
+        default_factory=lambda: ThreadPoolExecutor(os.cpu_count() or 1, "encoder")
+    )
+
+    async def rehydrate(self, request: RehydrateRequest) -> Answer:
+        """Answer within ``request.deadline_ms`` of now, or raise.
+
+        Raises :class:`BadRequest`, a :class:`kvsync.errors.RecordError`,
+        :class:`kvsync.errors.ModelError`, :class:`kvsync.errors.OriginUnavailable`,
+        :class:`kvsync.errors.Busy` or :class:`FingerprintMismatch`.
+        """
+        began = time.monotonic()
+        deadline = began + _patience_s(request)
+        record = Record.from_signed(
+            request.signed,
+            self.keys,
+            key=request.key,
+            property=request.property,
+            now=time.time(),
+        )
+        still = self._wanted(request)
+        kept = self.renditions.get(rendition_name(record, still))
+        if kept is not None:
+            answer = Answer(kept, {"cache": time.monotonic() - began}, cached=True)
+        else:
+            answer = await _in_time(self._delivery(record, still, deadline), deadline)
+        self._count(answer)
+        return answer
+
+    def purge(self, purge: Purge) -> int:
+        """Drop kept renditions by tag, or all; how many there were."""
+        return self.renditions.purge(purge.tags, everything=purge.everything)
+
+    async def hold(self, property: str, digest: str) -> int:
+        """Bring a model (its digest in hex) into memory; its bytes there."""
+        if property not in self.properties or not _DIGEST.fullmatch(digest):
+            raise BadRequest(f"{property}/{digest[:80]} is not a property and a model's digest")
+        return (await self.models.get(bytes.fromhex(digest), property)).size_bytes
+
+    async def start(self) -> None:
+        """Take work now; ``ready`` once the models on disk are in memory."""
+        self.batcher.start()
+        await self.models.preload()
+        self.ready = True
+
+    async def close(self) -> None:
+        await self._deliveries.close()
+        await self._pictures.close()
+        await self.batcher.close()
+        await self.models.close()
+        self._encoders.shutdown(wait=True, cancel_futures=True)
+        self.renditions.close()
+
+    def _wanted(self, request: RehydrateRequest) -> Rendition:
+        site = self.properties.get(request.property)
+        if site is None:
+            raise BadRequest(f"property {request.property!r} is not served in region {self.name!r}")
+        still = request.parse_rendition()
+        demand_offered(still, site)
+        return still
+
+    def _delivery(
+        self, record: Record, still: Rendition, deadline: float
+    ) -> "asyncio.Task[Answer]":
+        """The delivery under way that this request can share, or a new one.
+
+        Renditions of one record share its picture while that is being made. No await in here:
+        nothing lands or starts between looking and beginning.
+        """
+        name = rendition_name(record, still)
+        delivery = self._deliveries.get(name)
+        picture = self._pictures.get(record.digest)
+        if picture is not None:
+            self._tickets[record.digest].share(deadline)
+        if delivery is not None:
+            return delivery
+        if picture is None:
+            ticket = self._admit(record, still, deadline)
+            self._tickets[record.digest] = ticket
+            picture = self._pictures.begin(record.digest, self._picture(record, ticket))
+        return self._deliveries.begin(name, self._deliver(record, still, picture))
+
+    def _admit(self, record: Record, still: Rendition, deadline: float) -> Ticket:
+        recipe = record.body.recipe
+        return self.batcher.admit(
+            recipe,
+            deadline,
+            model_ready_s=self.models.ready_s(recipe.model),
+            finish_s=self.pace.expected(("finish", still.format, still.width)),
+        )
+
+    async def _picture(self, record: Record, ticket: Ticket) -> Picture:
+        """Generate and check: what comes out is the approved image."""
+        body = record.body
+        try:
+            generator = await self.models.get(body.recipe.model, body.property)
+            generated = await self.batcher.picture(ticket, generator)
+            self.batcher.leave(ticket)
+            generated_at, began = time.time(), time.monotonic()
+            await self._off_loop(check, generated.pixels, generator, record)
+        except FingerprintMismatch as error:
+            self.metrics.mismatches.labels(model_label(body.recipe.model)).inc()
+            log.warning("%s", error)
+            raise
+        finally:
+            self.batcher.leave(ticket)
+            del self._tickets[record.digest]
+        self.metrics.generated_images.labels(body.property).inc()
+        stages = {
+            "queue": generated.queue_s,
+            "generate": generated.generate_s,
+            "check": time.monotonic() - began,
+        }
+        return Picture(generated.pixels, generated_at, stages)
+
+    async def _deliver(
+        self, record: Record, still: Rendition, picture: "asyncio.Task[Picture]"
+    ) -> Answer:
+        """Resize, encode and keep one rendition of a picture."""
+        seen_purges = self.renditions.purges
+        made = await asyncio.shield(picture)
+        began = time.monotonic()
+        encoded: Encoded = await self._off_loop(encode, made.pixels, still)
+        encode_s = time.monotonic() - began
+        image = KeptImage(encoded.media_type, made.generated_at, encoded.data)
+        self.renditions.put(rendition_name(record, still), record, image, seen_purges=seen_purges)
+        stages = {**made.stages, "encode": encode_s}
+        for stage, seconds in stages.items():
+            self.metrics.stage(stage, seconds)
+        self.pace.measured(("finish", still.format, still.width), stages["check"] + encode_s)
+        return Answer(image, stages, cached=False)
+
+    async def _off_loop(self, work: Callable[..., Result], *arguments: object) -> Result:
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._encoders, work, *arguments)
+
+    def _count(self, answer: Answer) -> None:
+        self.metrics.renditions.labels("hit" if answer.cached else "miss").inc()
+        self.metrics.rendition_bytes.inc(len(answer.image.data))
+        self.metrics.provenance_bytes.inc(PROVENANCE_BYTES)
+
+
+def _patience_s(request: RehydrateRequest) -> float:
+    if not 0 <= request.deadline_ms <= MAX_DEADLINE_MS:
+        raise BadRequest(f"deadline_ms is 0 to {MAX_DEADLINE_MS}, not {request.deadline_ms}")
+    return request.deadline_ms / 1_000
+
+
+async def _in_time(task: "asyncio.Task[Answer]", deadline: float) -> Answer:
+    """What ``task`` makes, or ``Busy`` at the deadline; it goes on and is kept."""
+    try:
+        async with asyncio.timeout(deadline - time.monotonic()):
+            return await asyncio.shield(task)
+    except TimeoutError as error:
+        raise too_late(time.monotonic(), deadline) from error

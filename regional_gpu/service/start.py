@@ -1,0 +1,89 @@
+"""From settings to a listening service; whatever is wrong with them is said in one line."""
+
+import asyncio
+import socket
+from functools import partial
+from pathlib import Path
+
+import uvicorn
+from httpx2 import AsyncClient, Timeout
+
+from kvsync.blobs import BlobStore
+from kvsync.errors import InputError
+from kvsync.property import read_properties
+from kvsync.signing import Keyring
+from regional_gpu.service.app import create_app
+from regional_gpu.service.batcher import Batcher, BatchLimits
+from regional_gpu.service.generation import generate, load_generator, set_threads
+from regional_gpu.service.metrics import RegionMetrics
+from regional_gpu.service.models import ModelPlace, Models
+from regional_gpu.service.region import Region
+from regional_gpu.service.renditions import Renditions
+from regional_gpu.service.schedule import Pace
+from regional_gpu.settings import RegionSettings
+
+# The origin may be far and busy, but a model is worth waiting for; silence this long is an outage.
+ORIGIN_TIMEOUT = Timeout(10.0, connect=3.0)
+BACKLOG = 1_024
+STOP_SECONDS = 5
+
+
+def build_region(settings: RegionSettings) -> Region:
+    """A region that is not started yet; :class:`InputError` for a setting that cannot work."""
+    pace, metrics = Pace(), RegionMetrics()
+    keys = Keyring.read(settings.trusted_keys)
+    properties = read_properties(settings.properties_dir)
+    _demand_writable(settings.models_dir)
+    renditions = Renditions(BlobStore(settings.renditions_dir, settings.renditions_bytes))
+    metrics.cache_bytes.set_function(lambda: renditions.bytes_used)
+    place = ModelPlace(
+        AsyncClient(base_url=settings.origin_url, timeout=ORIGIN_TIMEOUT),
+        keys,
+        settings.models_dir,
+        settings.model_memory_bytes,
+        settings.models_disk_bytes,
+    )
+    models = Models(place, partial(load_generator, device=settings.device), pace, metrics)
+    limits = BatchLimits(settings.max_batch, settings.batch_window_ms / 1_000, settings.max_queue)
+    batcher = Batcher(generate, partial(set_threads, settings.threads), limits, pace, metrics)
+    return Region(settings.name, keys, properties, models, batcher, renditions, pace, metrics)
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """A bound socket; :class:`InputError` when the port is taken or not allowed."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    bound = socket.socket(family, socket.SOCK_STREAM)
+    bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        bound.bind((host, port))
+    except OSError as error:
+        bound.close()
+        raise InputError(
+            f"cannot listen on {host}:{port}: {error.strerror}; set REGION_HOST, REGION_PORT"
+        ) from error
+    return bound
+
+
+def serve(settings: RegionSettings) -> None:
+    """Run until SIGTERM or SIGINT, then finish what was begun, for :data:`STOP_SECONDS` at most."""
+    bound = listen(settings.host, settings.port)
+    with bound:
+        app = create_app(build_region(settings))
+        config = uvicorn.Config(
+            app,
+            log_level="warning",
+            access_log=False,
+            backlog=BACKLOG,
+            timeout_graceful_shutdown=STOP_SECONDS,
+        )
+        asyncio.run(uvicorn.Server(config).serve(sockets=[bound]))
+
+
+def _demand_writable(folder: Path) -> None:
+    probe = folder / ".writable"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        probe.touch()
+        probe.unlink()
+    except OSError as error:
+        raise InputError(f"{folder}: cannot keep models there: {error.strerror}") from error

@@ -1,0 +1,53 @@
+"""Everything a region is told at its start, read once from ``REGION_*`` variables."""
+
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveInt, ValidationError
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from kvsync.errors import InputError
+
+
+class RegionSettings(BaseSettings):
+    """One region; sizes in bytes, times in the unit that the name says.
+
+    The three folders below ``var/`` belong to this region alone.
+    """
+
+    model_config = SettingsConfigDict(env_prefix="REGION_", frozen=True, extra="ignore")
+
+    name: str = "local"
+    host: str = "127.0.0.1"
+    port: Annotated[int, Field(ge=0, le=65_535)] = 8083
+
+    trusted_keys: Path = Path("var/keys/trusted.json")
+    properties_dir: Path = Path("deploy/properties")
+    origin_url: str = "http://127.0.0.1:8081"
+
+    models_dir: Path = Path("var/region/models")
+    models_disk_bytes: PositiveInt = 8 << 30
+    model_memory_bytes: PositiveInt = 2 << 30
+    renditions_dir: Path = Path("var/region/renditions")
+    renditions_bytes: PositiveInt = 1 << 30
+
+    # Pictures that wait or are being made; one more is refused at once.
+    max_queue: PositiveInt = 256
+    max_batch: PositiveInt = 8
+    # What an idle region waits for company after a first job. A busy one gathers by itself.
+    batch_window_ms: NonNegativeFloat = 1.0
+    # Cores for generation; 0 leaves the choice to torch.
+    threads: NonNegativeInt = 0
+    device: str = "cpu"
+
+
+def read_settings() -> RegionSettings:
+    """The settings of this process; :class:`InputError` names each variable that is wrong."""
+    try:
+        return RegionSettings()
+    except ValidationError as error:
+        faults = "; ".join(
+            f"REGION_{'_'.join(str(part) for part in fault['loc']).upper()}: {fault['msg']}"
+            for fault in error.errors()
+        )
+        raise InputError(f"settings refused: {faults}") from error
