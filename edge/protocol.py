@@ -1,0 +1,64 @@
+"""uvicorn's HTTP/1.1 protocol, with the request target kept as sent and the head bounded.
+
+uvicorn resolves absolute-form targets to their path and holds heads of any size; an edge must
+see the one and not do the other.
+"""
+
+from typing import Any
+
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
+
+MAX_HEAD_BYTES = 64 * 1024
+
+
+class EdgeProtocol(HttpToolsProtocol):
+    """Puts the raw target into ``scope["extensions"]["edge.target"]["raw"]``."""
+
+    _head_bytes = 0
+    _in_head = False
+
+    def data_received(self, data: bytes) -> None:
+        if self.transport.is_closing():
+            return
+        if self._in_head:
+            if self._head_bytes > MAX_HEAD_BYTES:
+                self._refuse(431, "the request head is longer than 64 KiB")
+                return
+            self._head_bytes += len(data)
+        super().data_received(data)
+
+    def on_message_begin(self) -> None:
+        super().on_message_begin()
+        self._in_head = True
+        self._head_bytes = 0
+
+    def on_url(self, url: bytes) -> None:
+        super().on_url(url)
+        if len(self.url) > MAX_HEAD_BYTES:
+            raise ValueError("the request target is longer than 64 KiB")
+
+    def on_headers_complete(self) -> None:
+        self._in_head = False
+        target = self.url
+        extensions: dict[str, dict[Any, Any]] = {"edge.target": {"raw": target}}
+        self.scope["extensions"] = extensions
+        # The application reads the target itself; the parser must not trip over it before.
+        self.url = b"/"
+        super().on_headers_complete()
+
+    def send_400_response(self, msg: str) -> None:
+        if len(self.url or b"") > MAX_HEAD_BYTES:
+            self._refuse(414, "the request target is longer than 64 KiB")
+        else:
+            self._refuse(400, "this is not an HTTP/1.1 request")
+
+    def _refuse(self, status: int, why: str) -> None:
+        reason = {400: "bad-request", 414: "path-too-long", 431: "bad-request"}[status]
+        body = b'{"error":"%b","detail":"%b"}' % (reason.encode(), why.encode())
+        self.transport.write(
+            STATUS_LINE[status]
+            + b"content-type: application/json\r\ncontent-length: %d\r\n" % len(body)
+            + b"cache-control: no-store\r\nconnection: close\r\n\r\n"
+            + body
+        )
+        self.transport.close()

@@ -1,0 +1,162 @@
+"""Build an edge from its settings and serve it until told to stop."""
+
+import asyncio
+import contextlib
+import signal
+import socket
+import time
+from collections.abc import AsyncIterator, Callable, Generator
+
+import uvicorn
+
+from edge.admin import admin_app
+from edge.app import PublicApp
+from edge.breaker import Rules
+from edge.cache import ReplyCache
+from edge.counters import Counters
+from edge.flow import Edge
+from edge.origin_client import Origin, new_client
+from edge.protocol import EdgeProtocol
+from edge.records import Records
+from edge.regions import Regions
+from edge.settings import EdgeSettings
+from kvsync.errors import InputError
+from kvsync.property import hosts_to_properties, read_properties
+from kvsync.signing import Keyring
+from kvsync.store import ValkeyStore
+
+_CONNECTIONS = 256
+_BACKLOG = 2048
+
+
+class Server(uvicorn.Server):
+    """uvicorn's server, leaving signals to the process that runs two of them."""
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Generator[None, None, None]:
+        yield
+
+
+@contextlib.asynccontextmanager
+async def running(
+    settings: EdgeSettings, clock: Callable[[], float] = time.time
+) -> AsyncIterator[tuple[int, int]]:
+    """A serving edge; yields its public and its admin port. Leaving stops it gracefully.
+
+    Raises :class:`InputError` for a busy port, a missing keys or property file, an unusable
+    cache folder.
+    """
+    properties = read_properties(settings.properties_dir)
+    by_host = hosts_to_properties(properties.values())
+    keys = Keyring.read(settings.trusted_keys)
+    with contextlib.ExitStack() as sockets:
+        listeners = [
+            sockets.enter_context(listen("EDGE_PORT", settings.host, settings.port)),
+            sockets.enter_context(
+                listen("EDGE_ADMIN_PORT", settings.admin_host, settings.admin_port)
+            ),
+        ]
+        async with built(settings, keys, clock) as edge:
+            public = _server(settings, PublicApp(edge, by_host), EdgeProtocol)
+            admin = _server(settings, admin_app(edge, tuple(properties)), "httptools")
+            async with _serving((public, listeners[0]), (admin, listeners[1])):
+                yield listeners[0].getsockname()[1], listeners[1].getsockname()[1]
+
+
+@contextlib.asynccontextmanager
+async def built(
+    settings: EdgeSettings, keys: Keyring, clock: Callable[[], float]
+) -> AsyncIterator[Edge]:
+    """An edge with its cache open and its connections pooled."""
+    counters = Counters()
+    cache = ReplyCache(settings.cache_dir, settings.cache_bytes)
+    store_timeout_s = settings.store_timeout_ms / 1000
+    store = ValkeyStore(settings.store_url, timeout_s=store_timeout_s)
+    rules = Rules(settings.region_failures_to_open, settings.region_rest_ms / 1000)
+    async with new_client(_CONNECTIONS) as to_regions, new_client(_CONNECTIONS) as to_origin:
+        edge = Edge(
+            node=settings.node,
+            cache=cache,
+            records=Records(
+                store, keys, timeout_s=store_timeout_s, rest_s=settings.store_rest_ms / 1000
+            ),
+            regions=Regions(settings.region_urls, rules, to_regions, counters.region_called),
+            origin=Origin(
+                settings.origin_url,
+                to_origin,
+                body_limit_bytes=settings.body_limit_bytes,
+                clock=clock,
+            ),
+            counters=counters,
+            store_timeout_s=store_timeout_s,
+            stale_if_error_s=settings.stale_if_error_s,
+            clock=clock,
+        )
+        watch(edge)
+        try:
+            yield edge
+        finally:
+            await edge.flights.drain()
+            await edge.records.close()
+            cache.close()
+
+
+def watch(edge: Edge) -> None:
+    """Gauges of what an edge holds and of the health that it sees."""
+    counters, state = edge.counters, "0 closed, 1 half-open, 2 open"
+    counters.watch("edge_cache_bytes", "Bytes in the cache", lambda: edge.cache.bytes_used)
+    counters.watch("edge_cache_entries", "Answers in the cache", lambda: len(edge.cache))
+    counters.watch("edge_cache_faults", "Disk errors of the cache", lambda: edge.cache.faults)
+    counters.watch("edge_breaker_state", state, edge.records.state, peer="store")
+    for region in edge.regions.all:
+        counters.watch("edge_breaker_state", state, region.state, peer=region.url)
+
+
+def listen(setting: str, host: str, port: int) -> socket.socket:
+    """A listening address of our own, so that a busy one is told in a line."""
+    try:
+        family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        return socket.create_server((host, port), family=family, backlog=_BACKLOG)
+    except OSError as error:
+        raise InputError(f"{setting}: cannot listen on {host}:{port}: {error.strerror}") from error
+
+
+async def serve(settings: EdgeSettings) -> None:
+    """Serve until SIGTERM or SIGINT, then let the requests at hand finish."""
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    async with running(settings):
+        await stop.wait()
+
+
+def _server(settings: EdgeSettings, app: object, protocol: object) -> Server:
+    config = uvicorn.Config(
+        app,  # type: ignore[arg-type]
+        http=protocol,  # type: ignore[arg-type]
+        ws="none",
+        lifespan="off",
+        log_config=None,
+        log_level="warning",
+        access_log=False,
+        proxy_headers=False,
+        server_header=False,
+        date_header=False,
+        timeout_keep_alive=60,
+        timeout_graceful_shutdown=settings.shutdown_grace_s,
+    )
+    return Server(config)
+
+
+@contextlib.asynccontextmanager
+async def _serving(*pairs: tuple[Server, socket.socket]) -> AsyncIterator[None]:
+    tasks = [asyncio.create_task(server.serve(sockets=[sock])) for server, sock in pairs]
+    while not all(server.started for server, _ in pairs):
+        await asyncio.sleep(0.005)
+    try:
+        yield
+    finally:
+        for server, _ in pairs:
+            server.should_exit = True
+        await asyncio.gather(*tasks)

@@ -1,0 +1,64 @@
+"""Settings of an edge: frozen, read once from ``EDGE_*`` environment variables, passed in."""
+
+import json
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import Field, ValidationError, field_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+from kvsync.errors import InputError
+
+_URL = r"^https?://[^/?#\s]+/?$"
+
+
+class EdgeSettings(BaseSettings):
+    """One edge worker; the property files say what it serves."""
+
+    model_config = SettingsConfigDict(env_prefix="EDGE_", frozen=True)
+
+    # Names this cache in Cache-Status, where it must be a token (RFC 9651 section 3.3.4).
+    node: str = Field("edge-1", pattern=r"^[A-Za-z*][A-Za-z0-9!#$%&'*+.^_`|~:/-]*$")
+    host: str = "127.0.0.1"
+    port: int = Field(8080, ge=0, le=65_535)
+    admin_host: str = "127.0.0.1"
+    admin_port: int = Field(8081, ge=0, le=65_535)
+    properties_dir: Path = Path("deploy/properties")
+    trusted_keys: Path
+    store_url: str = "redis://127.0.0.1:6379"
+    store_timeout_ms: int = Field(250, gt=0)
+    # After a time-out the store is left alone this long, so that a hung one is paid for once.
+    store_rest_ms: int = Field(2_000, gt=0)
+    # Nearest first; a comma-separated or JSON list. Empty: everything comes from the origin.
+    region_urls: Annotated[tuple[Annotated[str, Field(pattern=_URL)], ...], NoDecode] = ()
+    region_failures_to_open: int = Field(3, gt=0)
+    region_rest_ms: int = Field(2_000, gt=0)
+    origin_url: str = Field(pattern=_URL)
+    cache_dir: Path
+    cache_bytes: int = Field(512 << 20, ge=1 << 20)
+    # Larger bodies stream through and are not kept.
+    body_limit_bytes: int = Field(32 << 20, gt=0)
+    # How long past its freshness an origin's answer may stand in for it when it does not say.
+    stale_if_error_s: int = Field(86_400, ge=0)
+    shutdown_grace_s: int = Field(5, gt=0)
+
+    @field_validator("region_urls", mode="before")
+    @classmethod
+    def _split(cls, value: Any) -> Any:
+        if not isinstance(value, str):
+            return value
+        if value.lstrip().startswith("["):
+            return json.loads(value)
+        return tuple(part.strip() for part in value.split(",") if part.strip())
+
+
+def read_settings(**given: Any) -> EdgeSettings:
+    """The settings of this process; :class:`InputError` names the variable and the fault."""
+    try:
+        return EdgeSettings(**given)
+    except ValidationError as error:
+        faults = (
+            f"EDGE_{'_'.join(str(part) for part in fault['loc'][:1]).upper()}: {fault['msg']}"
+            for fault in error.errors()
+        )
+        raise InputError("; ".join(faults)) from error
