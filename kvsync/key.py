@@ -4,7 +4,8 @@ Canonical form, version 1, four lines: key version, property id, path, significa
 
 * Path (RFC 3986 section 6.2.2): percent-encoded unreserved characters are decoded, all other
   escapes are kept with upper-case digits (so ``%2F`` stays apart from ``/``), bytes outside the
-  allowed set are escaped. Dot segments, plain or escaped, are refused rather than resolved.
+  allowed set are escaped. Dot segments are refused rather than resolved: plain, escaped, or
+  such as show only to a server that takes ``%2F``, ``%5C`` or ``;`` for the end of a segment.
 * Query: split at ``&`` only (``;`` is data), ``+`` is a space, ``v`` equals ``v=``, names sorted.
   A significant or rendition parameter given twice is refused: caches that disagree on which of
   the two counts can be poisoned.
@@ -24,6 +25,7 @@ _PERSON = b"rehydrate-key"
 
 _UNRESERVED = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~")
 _PATH_CHARS = _UNRESERVED | frozenset(b"/!$&'()*+,;=:@")
+_SEGMENT_END = re.compile(r"/|%2F|%5C|;")
 _ESCAPE = re.compile(rb"%([0-9A-Fa-f]{2})?")
 
 
@@ -62,7 +64,7 @@ def canonical_path(raw: bytes) -> str:
     if not raw.startswith(b"/"):
         raise BadRequest("the request target must start with '/'")
     path = _normalise(raw, _PATH_CHARS)
-    if any(segment in (".", "..") for segment in path.split("/")):
+    if any(segment in (".", "..") for segment in _SEGMENT_END.split(path)):
         raise BadRequest("dot segments in a path are refused; ask for the path itself")
     return path
 

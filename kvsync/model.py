@@ -5,23 +5,27 @@ one file. Regions pull a model over these before they offer it.
 """
 
 import hashlib
+import re
 from pathlib import PurePosixPath
-from typing import Self
+from typing import Annotated, Self
 
 import msgspec
+from msgspec import Meta
 
+from kvsync.encoding import UNREADABLE
 from kvsync.errors import ModelError, RehydrationError
 from kvsync.signing import Keyring, SigningKey
 
 MAX_FILES = 64
+_PLAIN_PATH = re.compile(r"[A-Za-z0-9_.-]+(/[A-Za-z0-9_.-]+)*")
 
 
 class ModelFile(msgspec.Struct, frozen=True, array_like=True):
     """One file of a model folder: relative POSIX path, size in bytes, BLAKE2b-256."""
 
     path: str
-    size: int
-    digest: bytes
+    size: Annotated[int, Meta(ge=0, le=2**63 - 1)]
+    digest: Annotated[bytes, Meta(min_length=32, max_length=32)]
 
 
 class ModelManifest(msgspec.Struct, frozen=True, array_like=True):
@@ -55,7 +59,7 @@ class ModelAnnouncement(msgspec.Struct, frozen=True, array_like=True):
         """Verify, parse, and demand that the list is the one that ``digest`` names."""
         try:
             found = msgspec.msgpack.decode(keys.open(signed, property), type=cls)
-        except (msgspec.MsgspecError, RehydrationError) as error:
+        except (*UNREADABLE, RehydrationError) as error:
             raise ModelError(f"model {digest.hex()[:8]}: announcement refused: {error}") from error
         if found.kind != "model" or found.property != property:
             raise ModelError(f"model {digest.hex()[:8]}: the announcement is of something else")
@@ -70,12 +74,8 @@ def check_paths(manifest: ModelManifest) -> None:
     names = [file.path for file in manifest.files]
     if len(set(names)) != len(names) or not 0 < len(names) <= MAX_FILES:
         raise ModelError(f"a model lists 1 to {MAX_FILES} files, each once; this one {len(names)}")
+    folders = {str(folder) for name in names for folder in PurePosixPath(name).parents}
     for name in names:
-        parts = PurePosixPath(name).parts
-        if (
-            name.startswith("/")
-            or ".." in parts
-            or "\\" in name
-            or str(PurePosixPath(*parts)) != name
-        ):
-            raise ModelError(f"the model lists {name!r}, which is outside its folder")
+        plain = _PLAIN_PATH.fullmatch(name) and not {".", ".."} & set(name.split("/"))
+        if not plain or name in folders:
+            raise ModelError(f"the model lists {name!r}, which is no file inside its folder")

@@ -3,16 +3,31 @@
 A property is one TOML file, shared by the origin, the region and the edge.
 """
 
+import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
+from typing import Annotated
 
 import msgspec
+from msgspec import Meta
 
+from kvsync.encoding import UNREADABLE
 from kvsync.errors import InputError, UnknownHost
 from kvsync.rendition import RenditionRules
 
+Duration = Annotated[int, Meta(ge=0, le=2**31 - 1)]
 
-class QueryRules(msgspec.Struct, frozen=True):
+_ID = re.compile(r"[A-Za-z0-9-]{1,40}")
+_HOST = r"(\[[0-9a-f:.]+\]|[a-z0-9_-]+(?:\.[a-z0-9_-]+)*)"
+_HOST_NAME = re.compile(_HOST, re.ASCII | re.IGNORECASE)
+_HOST_HEADER = re.compile(_HOST + r"\.?(?::[0-9]*)?", re.ASCII | re.IGNORECASE)
+_PARAMETER = re.compile(r"[A-Za-z0-9._~-]+")
+_HEADER_NAME = re.compile(r"[A-Za-z0-9-]+")
+_HEADER_VALUE = re.compile(r"[\x20-\x7e]*")
+_RENDITION_FIELDS = {"format", "width", "quality"}
+
+
+class QueryRules(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The class of each query parameter; one that is not named here is ignored.
 
     ``rendition`` maps a parameter's name to what it sets: ``format``, ``width`` or ``quality``.
@@ -23,7 +38,7 @@ class QueryRules(msgspec.Struct, frozen=True):
     rendition: dict[str, str] = {}
 
 
-class Property(msgspec.Struct, frozen=True):
+class Property(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """One customer site.
 
     ``headers`` is the response-header template of its images: values may name ``{property}``,
@@ -35,12 +50,12 @@ class Property(msgspec.Struct, frozen=True):
     renditions: RenditionRules
     query: QueryRules = QueryRules()
     headers: dict[str, str] = {}
-    freshness_s: int = 86_400
+    freshness_s: Duration = 86_400
     # A fall-back answer is kept only this long: the region may be back soon.
-    fallback_freshness_s: int = 10
+    fallback_freshness_s: Duration = 10
     # Past this the origin is faster than the region: docs/operations.md#deadlines
-    region_deadline_ms: int = 1_000
-    origin_deadline_ms: int = 10_000
+    region_deadline_ms: Duration = 1_000
+    origin_deadline_ms: Duration = 10_000
     key_version: int = 1
 
     def image_headers(self, family: str, asset: str) -> dict[str, str]:
@@ -55,7 +70,7 @@ def read_property(path: Path) -> Property:
         found = msgspec.toml.decode(path.read_bytes(), type=Property)
     except OSError as error:
         raise InputError(f"{path}: cannot read the property file: {error.strerror}") from error
-    except msgspec.MsgspecError as error:
+    except UNREADABLE as error:
         raise InputError(f"{path}: not a property file: {error}") from error
     _check(found, path)
     return found
@@ -90,26 +105,51 @@ def property_of_host(host: str, by_host: Mapping[str, Property]) -> Property:
 
     Raises :class:`UnknownHost` (421, RFC 9110 section 15.5.20).
     """
-    name, _, port = host.rpartition(":") if not host.endswith("]") else (host, "", "")
-    if not name or not port.isascii() or not (port.isdigit() or port == ""):
-        name = host
-    found = by_host.get(name.lower().removesuffix("."))
+    name = _HOST_HEADER.fullmatch(host)
+    found = by_host.get(name[1].lower()) if name else None
     if found is None:
         raise UnknownHost(f"no property serves the host {host[:100]!r}")
     return found
 
 
 def _check(found: Property, path: Path) -> None:
-    rules = found.renditions
-    if not found.id or len(found.id) > 40 or not found.id.replace("-", "").isalnum():
+    if not _ID.fullmatch(found.id):
         raise InputError(f"{path}: id must be 1 to 40 letters, digits and dashes")
-    if not rules.widths or min(rules.widths) < 1 or not rules.qualities:
+    if found.key_version != 1:
+        raise InputError(f"{path}: key_version {found.key_version} is not known; only 1 is")
+    if not found.hosts:
+        raise InputError(f"{path}: hosts must name at least one host")
+    for host in found.hosts:
+        if not _HOST_NAME.fullmatch(host):
+            raise InputError(f"{path}: host {host!r} must be a bare name, without scheme or port")
+    _check_renditions(found.renditions, path)
+    _check_query(found.query, path)
+    _check_headers(found, path)
+
+
+def _check_renditions(rules: RenditionRules, path: Path) -> None:
+    if not rules.widths or not rules.qualities:
         raise InputError(f"{path}: renditions need at least one width and one quality")
     if not rules.offered():
         raise InputError(f"{path}: no format meets its score goal within the encode budget")
-    if bad := set(found.query.rendition.values()) - {"format", "width", "quality"}:
+
+
+def _check_query(rules: QueryRules, path: Path) -> None:
+    if bad := set(rules.rendition.values()) - _RENDITION_FIELDS:
         raise InputError(f"{path}: query.rendition maps to unknown {', '.join(sorted(bad))}")
+    names = [*rules.significant, *rules.refused, *rules.rendition]
+    for name in names:
+        if not _PARAMETER.fullmatch(name):
+            raise InputError(f"{path}: parameter {name!r} may have only letters, digits and -._~")
+        if names.count(name) > 1:
+            raise InputError(f"{path}: parameter {name!r} is in two classes; keep it in one")
+
+
+def _check_headers(found: Property, path: Path) -> None:
     try:
-        found.image_headers("family", "asset")
-    except (KeyError, ValueError, IndexError) as error:
+        filled = found.image_headers("family", "asset")
+    except (KeyError, ValueError, IndexError, AttributeError, TypeError) as error:
         raise InputError(f"{path}: header template names unknown {error}") from error
+    for name, value in filled.items():
+        if not _HEADER_NAME.fullmatch(name) or not _HEADER_VALUE.fullmatch(value):
+            raise InputError(f"{path}: header {name!r} has characters that a header may not")

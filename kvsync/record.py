@@ -7,10 +7,12 @@ which callers count and answer from the origin. The format is written out in doc
 
 import hashlib
 from dataclasses import dataclass
-from typing import Self
+from typing import Annotated, Self
 
 import msgspec
+from msgspec import Meta
 
+from kvsync.encoding import UNREADABLE
 from kvsync.errors import (
     ExpiredRecord,
     MalformedRecord,
@@ -23,18 +25,26 @@ from kvsync.signing import Keyring, SigningKey
 MAX_SIGNED_BYTES = 4_096
 KNOWN_CHECKS = frozenset({"grid1"})
 
+AssetKey = Annotated[bytes, Meta(min_length=16, max_length=16)]
+Digest = Annotated[bytes, Meta(min_length=32, max_length=32)]
+# Names end up in header values and in key names of the store.
+Name = Annotated[str, Meta(pattern=r"\A[A-Za-z0-9._-]{1,40}\Z")]
+# What every database and language holds without loss.
+Natural = Annotated[int, Meta(ge=0, le=2**63 - 1)]
+Side = Annotated[int, Meta(ge=1, le=16_384)]
+
 
 class PromptRecipe(msgspec.Struct, frozen=True, array_like=True, tag="prompt"):
     """Text and seed for one model; ``model`` is its 32-byte digest, sizes in pixels."""
 
-    model: bytes
+    model: Digest
     prompt: str
-    seed: int
-    width: int
-    height: int
-    steps: int = 1
-    sampler: str = "Euler"
-    guidance: float = 1.0
+    seed: Natural
+    width: Side
+    height: Side
+    steps: Annotated[int, Meta(ge=1, le=1_000)] = 1
+    sampler: Annotated[str, Meta(max_length=40)] = "Euler"
+    guidance: Annotated[float, Meta(ge=0, le=100)] = 1.0
 
     def one_line(self) -> str:
         """The community's one-line form, model hash shortened as is the custom."""
@@ -52,46 +62,48 @@ Recipe = PromptRecipe
 class Check(msgspec.Struct, frozen=True, array_like=True):
     """How to tell that a generated unit is the approved one; a still has the one unit 0."""
 
-    unit: int
-    algorithm: str
-    digest: bytes
+    unit: Natural
+    algorithm: Annotated[str, Meta(min_length=1, max_length=16)]
+    digest: Annotated[bytes, Meta(min_length=1, max_length=1_024)]
 
 
 class Original(msgspec.Struct, frozen=True, array_like=True):
     """The asset that the record stands for: validator (its ETag), BLAKE2b-256, type, bytes."""
 
-    validator: str
-    digest: bytes
-    media_type: str
-    size: int
+    validator: Annotated[str, Meta(pattern=r"\A[\x20-\x7e]{0,128}\Z")]
+    digest: Digest
+    media_type: Annotated[str, Meta(pattern=r"\A[a-z0-9.+-]{1,40}/[a-z0-9.+-]{1,40}\Z")]
+    size: Natural
 
 
 class Approval(msgspec.Struct, frozen=True, array_like=True):
     """Who approved (random 8-byte id), when (Unix seconds), and the scores that were seen."""
 
-    approver: bytes
-    approved_at: int
-    ssimulacra2: float
-    delta_e: float
+    approver: Annotated[bytes, Meta(min_length=8, max_length=8)]
+    approved_at: Natural
+    ssimulacra2: Annotated[float, Meta(ge=-10_000, le=101)]
+    delta_e: Annotated[float, Meta(ge=0, le=1_000)]
 
 
 class RecordBody(msgspec.Struct, frozen=True, array_like=True):
     """The signed fields, in wire order; ``seq`` counts up per property."""
 
     kind: str
-    key: bytes
-    property: str
-    family: str
-    seq: int
+    key: AssetKey
+    property: Name
+    family: Name
+    seq: Natural
     recipe: Recipe
     checks: tuple[Check, ...]
     original: Original
     approval: Approval
-    not_after: int
+    not_after: Natural
 
     def sign(self, key: SigningKey) -> bytes:
-        """The signed record; :class:`MalformedRecord` beyond 4 KB."""
-        signed = key.sign(msgspec.msgpack.encode(self))
+        """The signed record; :class:`RecordError` beyond 4 KB or if no reader would accept it."""
+        raw = msgspec.msgpack.encode(self)
+        _parse_body(raw)
+        signed = key.sign(raw)
         if len(signed) > MAX_SIGNED_BYTES:
             raise MalformedRecord(
                 f"record of {self.recipe.prompt[:40]!r}… is {len(signed)} bytes, "
@@ -141,19 +153,22 @@ class Tombstone(msgspec.Struct, frozen=True, array_like=True):
     """A signed revocation of every record of ``key`` up to ``seq``."""
 
     kind: str
-    key: bytes
-    property: str
-    seq: int
+    key: AssetKey
+    property: Name
+    seq: Natural
 
     def sign(self, key: SigningKey) -> bytes:
         return key.sign(msgspec.msgpack.encode(self))
 
     @classmethod
     def from_signed(cls, signed: bytes, keys: Keyring, *, key: bytes, property: str) -> Self:
+        """Verify, then parse, then trust; raises a :class:`kvsync.errors.RecordError`."""
+        if len(signed) > MAX_SIGNED_BYTES:
+            raise MalformedRecord(f"tombstone of {len(signed)} bytes, over {MAX_SIGNED_BYTES}")
         raw = keys.open(signed, property)
         try:
             found = msgspec.msgpack.decode(raw, type=cls)
-        except msgspec.MsgspecError as error:
+        except UNREADABLE as error:
             raise MalformedRecord(f"not a tombstone: {error}") from error
         if found.kind != "tombstone":
             raise MalformedRecord(f"a {found.kind!r} was stored as a tombstone")
@@ -163,22 +178,29 @@ class Tombstone(msgspec.Struct, frozen=True, array_like=True):
 
 
 def _parse_body(raw: bytes) -> RecordBody:
-    """Look at kind, recipe and checks before the whole, so that the new is not called broken."""
+    """Refuse the unknown before the damaged, so that the new is not called broken."""
     try:
-        fields = msgspec.msgpack.decode(raw, type=list[msgspec.Raw])
-        kind = msgspec.msgpack.decode(fields[0], type=str)
-        if kind != "still":
-            raise Unsupported(f"record kind {kind!r} is not known to this version")
-        method = msgspec.msgpack.decode(
-            msgspec.msgpack.decode(fields[5], type=list[msgspec.Raw])[0], type=str
-        )
-        if method != "prompt":
-            raise Unsupported(f"recipe method {method!r} is not known to this version")
+        _refuse_unknown(msgspec.msgpack.decode(raw, type=list[msgspec.Raw]))
         body = msgspec.msgpack.decode(raw, type=RecordBody)
-    except (msgspec.MsgspecError, IndexError) as error:
+    except (*UNREADABLE, IndexError) as error:
         raise MalformedRecord(f"not a record: {error}") from error
-    if unknown := {check.algorithm for check in body.checks} - KNOWN_CHECKS:
-        raise Unsupported(f"check {', '.join(sorted(unknown))} is not known to this version")
     if not body.checks:
         raise MalformedRecord("a record without a check cannot be told from a forgery")
+    if any(check.unit != 0 for check in body.checks):
+        raise MalformedRecord("a still has one unit, numbered 0")
     return body
+
+
+def _refuse_unknown(fields: list[msgspec.Raw]) -> None:
+    """:class:`Unsupported` unless kind, recipe and checks, the only parts read, are known."""
+    kind = msgspec.msgpack.decode(fields[0], type=str)
+    if kind != "still":
+        raise Unsupported(f"record kind {kind!r} is not known to this version")
+    recipe = msgspec.msgpack.decode(fields[5], type=list[msgspec.Raw])
+    method = msgspec.msgpack.decode(recipe[0], type=str)
+    if method != "prompt":
+        raise Unsupported(f"recipe method {method!r} is not known to this version")
+    checks = msgspec.msgpack.decode(fields[6], type=list[list[msgspec.Raw]])
+    algorithms = {msgspec.msgpack.decode(check[1], type=str) for check in checks}
+    if unknown := algorithms - KNOWN_CHECKS:
+        raise Unsupported(f"check {', '.join(sorted(unknown))} is not known to this version")

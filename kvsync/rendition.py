@@ -1,12 +1,17 @@
 """The delivered form of an asset: what a client may ask for and what it is given."""
 
-from typing import Literal
+from typing import Annotated, Literal
 
 import msgspec
+from msgspec import Meta
 
+from kvsync.encoding import UNREADABLE
 from kvsync.errors import Unsupported
 
 ImageFormat = Literal["jpeg", "webp", "avif"]
+
+Width = Annotated[int, Meta(ge=1, le=16_384)]
+Quality = Annotated[int, Meta(ge=1, le=100)]
 
 MEDIA_TYPES: dict[str, ImageFormat] = {
     "image/avif": "avif",
@@ -19,8 +24,8 @@ class Still(msgspec.Struct, frozen=True, array_like=True, tag="still"):
     """One encoded picture: width in pixels, quality 1 to 100 on the encoder's own scale."""
 
     format: ImageFormat
-    width: int
-    quality: int
+    width: Width
+    quality: Quality
 
     @property
     def media_type(self) -> str:
@@ -31,7 +36,7 @@ Rendition = Still
 """A tagged union with one member for now; a video segment will be the next."""
 
 
-class FormatRule(msgspec.Struct, frozen=True):
+class FormatRule(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """One format a property may deliver, with what a committed sweep measured for it.
 
     ``score`` is the delivered SSIMULACRA2 at ``quality`` (median), ``encode_ms`` the time of one
@@ -39,20 +44,20 @@ class FormatRule(msgspec.Struct, frozen=True):
     """
 
     format: ImageFormat
-    quality: int
+    quality: Quality
     score: float
     encode_ms: float
     score_goal: float
 
 
-class RenditionRules(msgspec.Struct, frozen=True):
+class RenditionRules(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The closed set of renditions of a property; anything else is clamped into it.
 
     ``formats`` is in order of preference; the last one must suit every client.
     """
 
-    widths: tuple[int, ...]
-    qualities: tuple[int, ...]
+    widths: tuple[Width, ...]
+    qualities: tuple[Quality, ...]
     encode_budget_ms: float
     formats: tuple[FormatRule, ...]
 
@@ -66,8 +71,11 @@ class RenditionRules(msgspec.Struct, frozen=True):
 
 
 def parse_rendition(raw: bytes | msgspec.Raw) -> Rendition:
-    """Read an array-encoded rendition; :class:`Unsupported` for a kind this version lacks."""
+    """Read an array-encoded rendition.
+
+    Raises :class:`Unsupported` for a kind, format or size that this version cannot make.
+    """
     try:
         return msgspec.msgpack.decode(raw, type=Rendition)
-    except msgspec.MsgspecError as error:
+    except UNREADABLE as error:
         raise Unsupported(f"rendition not known to this version: {error}") from error

@@ -2,7 +2,8 @@
 
 An envelope is body bytes, key id and a signature over exactly those bytes. It is never re-encoded:
 what was signed is what is stored, sent and verified. Every body is a msgpack array whose first
-element names its kind, so a signature of one kind cannot be passed off as another.
+element names its kind, so a signature of one kind cannot be passed off as another. What stands
+behind the third element of an envelope is not signed and not read.
 """
 
 import hashlib
@@ -13,7 +14,7 @@ from pathlib import Path
 from typing import Self
 
 import msgspec
-from cryptography.exceptions import InvalidSignature
+from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric.ed25519 import (
     Ed25519PrivateKey,
     Ed25519PublicKey,
@@ -25,6 +26,7 @@ from cryptography.hazmat.primitives.serialization import (
     load_pem_private_key,
 )
 
+from kvsync.encoding import UNREADABLE
 from kvsync.errors import BadSignature, InputError, KeyNotAllowed, MalformedRecord
 from kvsync.files import write_file
 
@@ -42,7 +44,7 @@ class Envelope(msgspec.Struct, frozen=True, array_like=True):
     def parse(cls, signed: bytes) -> Self:
         try:
             return msgspec.msgpack.decode(signed, type=cls)
-        except msgspec.MsgspecError as error:
+        except UNREADABLE as error:
             raise MalformedRecord(f"not an envelope: {error}") from error
 
 
@@ -73,17 +75,16 @@ class SigningKey:
     @classmethod
     def load_or_create(cls, path: Path) -> Self:
         """Read the key at ``path``, made at first use; refuses a file that others can read."""
-        if not path.exists():
-            private = Ed25519PrivateKey.generate()
-            pem = private.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
-            write_file(path, pem, mode=0o600)
-        mode = os.stat(path).st_mode & 0o777
-        if mode & 0o077:
-            raise InputError(f"{path}: mode {mode:04o} lets others read the signing key; chmod 600")
+        if not os.path.lexists(path):
+            pem = Ed25519PrivateKey.generate().private_bytes(
+                Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()
+            )
+            # Of processes that start together the first one's key is everyone's.
+            write_file(path, pem, mode=0o600, replace=False)
         try:
-            private_key = load_pem_private_key(path.read_bytes(), password=None)
-        except ValueError as error:
-            raise InputError(f"{path}: not a PEM private key: {error}") from error
+            private_key = load_pem_private_key(_read_private(path), password=None)
+        except (ValueError, TypeError, UnsupportedAlgorithm) as error:
+            raise InputError(f"{path}: not a plain PEM private key: {error}") from error
         if not isinstance(private_key, Ed25519PrivateKey):
             raise InputError(f"{path}: not an Ed25519 key")
         return cls(private_key)
@@ -109,7 +110,9 @@ class Keyring:
         for key in self.keys:
             raw = bytes.fromhex(key.public_key)
             public = Ed25519PublicKey.from_public_bytes(raw)
-            self._by_id[key_id(raw)] = (public, frozenset(key.properties))
+            name = key_id(raw)
+            _, known = self._by_id.get(name, (public, frozenset[str]()))
+            self._by_id[name] = (public, known | frozenset(key.properties))
 
     @classmethod
     def read(cls, path: Path) -> Self:
@@ -118,7 +121,7 @@ class Keyring:
             return cls(tuple(msgspec.json.decode(path.read_bytes(), type=list[TrustedKey])))
         except OSError as error:
             raise InputError(f"{path}: cannot read trusted keys: {error.strerror}") from error
-        except (msgspec.MsgspecError, ValueError) as error:
+        except UNREADABLE as error:
             raise InputError(f"{path}: not a list of trusted keys: {error}") from error
 
     def write(self, path: Path) -> None:
@@ -139,3 +142,16 @@ class Keyring:
         except InvalidSignature as error:
             raise BadSignature("the signature does not fit the record") from error
         return envelope.body
+
+
+def _read_private(path: Path) -> bytes:
+    try:
+        with path.open("rb") as file:
+            mode = os.fstat(file.fileno()).st_mode & 0o777
+            if mode & 0o077:
+                raise InputError(
+                    f"{path}: mode {mode:04o} lets others read the signing key; chmod 600"
+                )
+            return file.read()
+    except OSError as error:
+        raise InputError(f"{path}: cannot read the signing key: {error.strerror}") from error

@@ -8,10 +8,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
-from redis.asyncio import Redis
+from redis.asyncio import BlockingConnectionPool, Redis
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
+from redis.exceptions import ConnectionError as Disconnected
 from redis.exceptions import RedisError
 
-from kvsync.errors import StoreUnavailable
+from kvsync.errors import InputError, StoreUnavailable
+
+_MAX_CONNECTIONS = 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,13 +76,27 @@ class ValkeyStore:
 
     Keys are ``r:{property}:`` or ``t:{property}:`` and the 16 raw bytes of the asset key; the
     braces keep a property in one slot of a cluster. The members of ``n:{property}`` are its keys.
+
+    ``timeout_s`` bounds each wait: for a free connection, to connect, for the answer. A connection
+    that broke while it lay idle is replaced once, without delay. Raises :class:`InputError` for a
+    URL that is none.
     """
 
     def __init__(self, url: str, *, timeout_s: float = 0.25) -> None:
-        self._redis = Redis.from_url(
-            url, socket_timeout=timeout_s, socket_connect_timeout=timeout_s, max_connections=64
-        )
-        self._where = url.rpartition("@")[2]
+        where = url.rpartition("@")[2]
+        try:
+            pool = BlockingConnectionPool.from_url(
+                url,
+                max_connections=_MAX_CONNECTIONS,
+                timeout=timeout_s,
+                socket_timeout=timeout_s,
+                socket_connect_timeout=timeout_s,
+                retry=Retry(NoBackoff(), 1, supported_errors=(Disconnected,)),
+            )
+        except ValueError as error:
+            raise InputError(f"{where}: not a redis:// or rediss:// URL: {error}") from error
+        self._redis = Redis.from_pool(pool)
+        self._where = where
 
     async def get(self, property: str, key: bytes) -> StoredEntry:
         try:

@@ -1,9 +1,11 @@
 """What an edge and a region say to one another over HTTP."""
 
-from typing import Self
+from typing import Annotated, Self
 
 import msgspec
+from msgspec import Meta
 
+from kvsync.encoding import UNREADABLE
 from kvsync.errors import BadRequest, RehydrationError
 from kvsync.rendition import Rendition, parse_rendition
 
@@ -20,10 +22,10 @@ class RehydrateRequest(msgspec.Struct, frozen=True, array_like=True):
     """
 
     property: str
-    key: bytes
+    key: Annotated[bytes, Meta(min_length=16, max_length=16)]
     signed: bytes
     rendition: msgspec.Raw
-    deadline_ms: int
+    deadline_ms: Annotated[int, Meta(ge=0, le=3_600_000)]
 
     @classmethod
     def make(
@@ -36,7 +38,7 @@ class RehydrateRequest(msgspec.Struct, frozen=True, array_like=True):
     def decode(cls, data: bytes) -> Self:
         try:
             return msgspec.msgpack.decode(data, type=cls)
-        except msgspec.MsgspecError as error:
+        except UNREADABLE as error:
             raise BadRequest(f"not a rehydrate request: {error}") from error
 
     def encode(self) -> bytes:
