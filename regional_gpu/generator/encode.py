@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageCms, ImageOps, UnidentifiedImageError
 
 from kvsync.errors import InputError
-from kvsync.rendition import Still
+from kvsync.rendition import ImageFormat, Still
 
 # IPTC Photo Metadata Standard 2023.1, "Digital Source Type"; XMP part 1 for the packet around it.
 PROVENANCE: Final = (
@@ -31,10 +31,13 @@ warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)
 
 READABLE: Final = ("JPEG", "PNG", "WEBP", "AVIF")
 
-# Found by `bench formats`; docs/benchmarks.md has the table.
-ENCODERS: Final[dict[str, dict[str, object]]] = {
-    "jpeg": {"subsampling": "4:2:0"},
-    "webp": {"method": 4},
+EncoderSettings = dict[str, str | int | bool]
+"""An encoder's effort and chroma settings, by Pillow's names."""
+
+# Found by `bench formats`: docs/benchmarks.md has the table.
+ENCODERS: Final[dict[ImageFormat, EncoderSettings]] = {
+    "jpeg": {"subsampling": "4:2:0", "optimize": True},
+    "webp": {"method": 2},
     "avif": {"speed": 8, "subsampling": "4:2:0", "max_threads": 1},
 }
 
@@ -58,8 +61,8 @@ def encode(pixels: NDArray[np.uint8], rendition: Still) -> Encoded:
     return encode_as(image, rendition.format, rendition.quality, ENCODERS[rendition.format])
 
 
-def encode_as(image: Image.Image, form: str, quality: int, settings: dict[str, object]) -> Encoded:
-    """One encoder at one quality with its effort `settings` (Pillow's names)."""
+def encode_as(image: Image.Image, form: str, quality: int, settings: EncoderSettings) -> Encoded:
+    """`image` as it is, by one encoder at one quality."""
     buffer = BytesIO()
     image.save(buffer, form, quality=quality, xmp=PROVENANCE, **settings)
     return Encoded(buffer.getvalue(), f"image/{form}")
@@ -93,12 +96,12 @@ def _in_srgb(image: Image.Image) -> Image.Image:
     if not profile:
         return image
     mode = "RGBA" if "A" in image.mode else "RGB"
-    srgb = ImageCms.createProfile("sRGB")
     try:
+        source = ImageCms.ImageCmsProfile(BytesIO(profile))
         converted = ImageCms.profileToProfile(
-            image, ImageCms.ImageCmsProfile(BytesIO(profile)), srgb, outputMode=mode
+            image, source, ImageCms.createProfile("sRGB"), outputMode=mode
         )
-    except ImageCms.PyCMSError:  # a broken profile is ignored, as browsers do
+    except (OSError, ImageCms.PyCMSError):  # a broken profile is ignored, as browsers do
         return image
     return converted or image
 

@@ -1,0 +1,175 @@
+"""Which encoder settings and quality each delivered format should have.
+
+For every encoder setting, the smallest quality whose delivered SSIMULACRA2 (the decoded file
+against the lossless master, median over the sample) reaches the format's goal; of those within
+the encode budget, the smallest file wins. With `model` the encoded pixels are generated ones,
+as in life; without, they are the masters themselves.
+"""
+
+import time
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
+from functools import cache
+from itertools import product
+from pathlib import Path
+from statistics import median
+from typing import Annotated
+
+import numpy as np
+import torch
+import typer
+from numpy.typing import NDArray
+from PIL import Image
+from rich.console import Console
+from rich.table import Table
+
+from regional_gpu.generator.encode import EncoderSettings, decode, encode_as
+from regional_gpu.generator.score import ssimulacra2
+
+SAMPLE = Path("origin/samples/rumba")
+
+
+@dataclass(frozen=True)
+class Goal:
+    """`score`: delivered SSIMULACRA2, median. `encode_ms`: of one picture on one core."""
+
+    score: float
+    encode_ms: float
+
+
+GOALS = {"jpeg": Goal(87, 5), "webp": Goal(85, 40), "avif": Goal(85, 80)}
+
+CANDIDATES: dict[str, list[EncoderSettings]] = {
+    "jpeg": [
+        {"subsampling": chroma, "optimize": optimize}
+        for chroma, optimize in product(("4:2:0", "4:4:4"), (False, True))
+    ],
+    "webp": [{"method": method} for method in (0, 1, 2, 3, 4)],
+    "avif": [
+        {"speed": speed, "subsampling": chroma, "max_threads": 1}
+        for speed, chroma in product((9, 8, 7), ("4:2:0", "4:4:4"))
+    ],
+}
+
+
+@dataclass(frozen=True)
+class Picture:
+    """What is encoded, and the lossless master that it is scored against, (h, w, 3) each."""
+
+    master: NDArray[np.uint8]
+    pixels: NDArray[np.uint8]
+
+
+@dataclass(frozen=True)
+class Row:
+    """One encoder setting at the smallest quality that reaches the goal, or at its best."""
+
+    format: str
+    settings: EncoderSettings
+    quality: int
+    score: float
+    score_min: float
+    bytes: int
+    encode_ms: float
+    reaches_goal: bool
+    within_budget: bool
+
+
+def run(full: bool, model: Path | None = None) -> dict[str, object]:
+    """Sweep four pictures, or with `full` all twelve; prints a table, returns the figures."""
+    torch.set_num_threads(2)
+    pictures = list(_pictures(model))[:: 1 if full else 3]
+    rows = [
+        smallest(form, settings, pictures)
+        for form, candidates in CANDIDATES.items()
+        for settings in candidates
+    ]
+    chosen = {form: choose(row for row in rows if row.format == form) for form in CANDIDATES}
+    _print(rows, list(chosen.values()))
+    return {
+        "pictures": len(pictures),
+        "generated": model is not None,
+        "rows": [asdict(row) for row in rows],
+        "chosen": {form: asdict(row) if row else None for form, row in chosen.items()},
+    }
+
+
+def smallest(form: str, settings: EncoderSettings, pictures: list[Picture]) -> Row:
+    """Bisect for the smallest quality that reaches the goal of `form`."""
+    goal = GOALS[form]
+
+    @cache
+    def at(quality: int) -> Row:
+        return measure(form, quality, settings, pictures)
+
+    low, high = 60, 100
+    while low < high:
+        middle = (low + high) // 2
+        low, high = (low, middle) if at(middle).score >= goal.score else (middle + 1, high)
+    return at(low)
+
+
+def measure(form: str, quality: int, settings: EncoderSettings, pictures: list[Picture]) -> Row:
+    scores, sizes, times = [], [], []
+    for picture in pictures:
+        image, best = Image.fromarray(picture.pixels), float("inf")
+        for _ in range(2):
+            start = time.perf_counter()
+            data = encode_as(image, form, quality, settings).data
+            best = min(best, time.perf_counter() - start)
+        times.append(best * 1000)
+        sizes.append(len(data))
+        scores.append(ssimulacra2(picture.master, decode(data)))
+    score, goal = median(scores), GOALS[form]
+    return Row(
+        form,
+        settings,
+        quality,
+        round(score, 2),
+        round(min(scores), 2),
+        round(median(sizes)),
+        round(median(times), 1),
+        reaches_goal=score >= goal.score,
+        within_budget=median(times) <= goal.encode_ms,
+    )
+
+
+def choose(rows: Iterable[Row]) -> Row | None:
+    """The smallest file that meets both goals; where none does, no default can be claimed."""
+    good = [row for row in rows if row.reaches_goal and row.within_budget]
+    return min(good, key=lambda row: row.bytes, default=None)
+
+
+def _pictures(model: Path | None) -> Iterable[Picture]:
+    for path in sorted((SAMPLE / "masters").glob("*.png")):
+        master = decode(path.read_bytes(), str(path))
+        yield Picture(master, master)
+
+
+def _print(rows: list[Row], chosen: list[Row | None]) -> None:
+    table = Table(title="Smallest quality that reaches each format's goal (* chosen)")
+    for heading in ("format", "settings", "quality", "score", "worst", "bytes", "ms"):
+        table.add_column(heading, justify="left" if heading in ("format", "settings") else "right")
+    for row in rows:
+        settings = " ".join(f"{key}={value}" for key, value in row.settings.items())
+        table.add_row(
+            row.format + ("*" if row in chosen else ""),
+            settings,
+            str(row.quality),
+            f"{row.score:.1f}" + ("" if row.reaches_goal else " below goal"),
+            f"{row.score_min:.1f}",
+            f"{row.bytes:,}",
+            f"{row.encode_ms:.1f}" + ("" if row.within_budget else " over"),
+        )
+    Console().print(table)
+
+
+def main(
+    full: bool = False, model: Annotated[Path | None, typer.Option(help="model folder")] = None
+) -> None:
+    """Print the sweep."""
+    run(full, model)
+
+
+if __name__ == "__main__":
+    typer.run(main)
