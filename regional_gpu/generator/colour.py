@@ -52,10 +52,9 @@ def ciede2000(first: NDArray[np.float64], second: NDArray[np.float64]) -> NDArra
     hue1, hue2 = np.degrees(np.arctan2(b1, a1)) % 360, np.degrees(np.arctan2(b2, a2)) % 360
     coloured = chroma1 * chroma2 != 0
 
-    turn = np.where(coloured, (hue2 - hue1 + 180) % 360 - 180, 0)
-    # The formula keeps +180 where the remainder above gives -180; only its sign squared matters
-    # except in the cross term, where Sharma's pairs 9 to 14 pin it.
-    turn = np.where((turn == -180) & (hue2 > hue1), 180, turn)
+    turn = hue2 - hue1
+    turn = np.where(turn > 180, turn - 360, np.where(turn < -180, turn + 360, turn))
+    turn = np.where(coloured, turn, 0)
     d_light, d_chroma = l2 - l1, chroma2 - chroma1
     d_hue = 2 * np.sqrt(chroma1 * chroma2) * np.sin(np.radians(turn / 2))
 
