@@ -1,0 +1,49 @@
+"""A property, a key and a record as they are in life."""
+
+from dataclasses import dataclass
+
+import pytest
+
+from kvsync.property import Property, QueryRules
+from kvsync.record import RecordBody
+from kvsync.rendition import FormatRule, RenditionRules
+from kvsync.signing import Keyring, SigningKey
+from tests.kvsync.golden import example_body
+
+
+@pytest.fixture(scope="session")
+def site() -> Property:
+    return Property(
+        id="shop",
+        hosts=("shop.example", "[::1]"),
+        renditions=RenditionRules(
+            widths=(384, 768),
+            qualities=(85, 92),
+            encode_budget_ms=100.0,
+            formats=(FormatRule("jpeg", 92, 88.6, 1.5, 85.0),),
+        ),
+        query=QueryRules(
+            significant=("v", "view"),
+            refused=("token",),
+            rendition={"w": "width", "width": "width", "fm": "format", "q": "quality"},
+        ),
+    )
+
+
+@pytest.fixture(scope="session")
+def body() -> RecordBody:
+    return example_body()
+
+
+@dataclass(frozen=True)
+class Trust:
+    """A signing key and what trusts it."""
+
+    key: SigningKey
+    ring: Keyring
+
+
+@pytest.fixture(scope="session")
+def trust() -> Trust:
+    key = SigningKey.generate()
+    return Trust(key, Keyring((key.trusted_for(["shop"]),)))
