@@ -49,7 +49,7 @@ class ModelPlace:
 
 
 class Models:
-    """Generators by model digest. ``load`` reads a verified folder; it runs on a thread of its
+    """Generators by model digest; ``held`` are those in memory. ``load`` reads a verified folder; it runs on a thread of its
     own, so that bringing one family in does not stall another's generation."""
 
     def __init__(
@@ -60,11 +60,11 @@ class Models:
         metrics: RegionMetrics,
     ) -> None:
         self._place, self._load, self._pace, self._metrics = place, load, pace, metrics
-        self._held: ByteLru[Generator] = ByteLru(place.memory_bytes)
+        self.held: ByteLru[Generator] = ByteLru(place.memory_bytes)
         self._bringing: Flights[tuple[bytes, str], Generator] = Flights()
         self._refused: dict[tuple[bytes, str], tuple[float, ModelError]] = {}
         self._thread = ThreadPoolExecutor(1, "model-loader")
-        metrics.models_held.set_function(lambda: self._held.bytes_held)
+        metrics.models_held.set_function(lambda: self.held.bytes_held)
         clear_incoming(place.folder)
 
     async def get(self, digest: bytes, property: str) -> "Generator":
@@ -72,7 +72,7 @@ class Models:
 
         Raises :class:`ModelError` or :class:`kvsync.errors.OriginUnavailable`.
         """
-        held = self._held.get(digest)
+        held = self.held.get(digest)
         if held is not None:
             return held
         name = (digest, property)
@@ -84,7 +84,7 @@ class Models:
 
     def ready_s(self, digest: bytes) -> float:
         """How long until ``get`` should have it: 0 when it is in memory or was never measured."""
-        return 0.0 if digest in self._held else self._pace.expected(("model", digest))
+        return 0.0 if digest in self.held else self._pace.expected(("model", digest))
 
     async def preload(self) -> None:
         """Load what the disk has, last used first, as far as memory reaches."""
@@ -156,7 +156,7 @@ class Models:
                 f"model {digest.hex()[:8]}: needs {generator.size_bytes} bytes of memory, more "
                 f"than the {self._place.memory_bytes} that REGION_MODEL_MEMORY_BYTES allows"
             )
-        for left in self._held.put(digest, generator, generator.size_bytes):
+        for left in self.held.put(digest, generator, generator.size_bytes):
             log.info("model %s leaves memory for %s", left.hex()[:8], digest.hex()[:8])
 
     def _trim_disk(self, keep: bytes) -> None:
