@@ -1,0 +1,50 @@
+"""Originals over HTTP: validators, conditional requests and the property's header template."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from kvsync.key import read_request
+from origin.conditional import Answer, http_date, is_unmodified
+from origin.dam import AssetInfo
+from origin.site import Site
+
+
+@dataclass(frozen=True)
+class Originals:
+    """One property's originals. ``families`` names the family of each original in a gallery;
+    any other is in the family named like the property."""
+
+    site: Site
+    families: Mapping[str, str]
+
+    def answer(
+        self, raw_path: bytes, raw_query: bytes, asked: Mapping[str, str], *, head: bool
+    ) -> Answer:
+        """Answer a GET or HEAD whose request headers (lower case) are ``asked``.
+
+        Raises :class:`kvsync.errors.RequestError` or :class:`kvsync.errors.OriginUnavailable`.
+        """
+        request = read_request(self.site.rules, raw_path, raw_query)
+        name = self.site.name_of(request)
+        none_match, since = asked.get("if-none-match"), asked.get("if-modified-since")
+        if head or none_match is not None or since is not None:
+            info = self.site.dam.stat(name)
+            unmodified = is_unmodified(info.etag, info.last_modified, none_match, since)
+            if head or unmodified:
+                status = 304 if unmodified else 200
+                return Answer(status, self.headers(info, request.key, status), b"")
+        info, body = self.site.dam.open(name)
+        return Answer(200, self.headers(info, request.key, 200), body)
+
+    def headers(self, info: AssetInfo, key: bytes, status: int) -> dict[str, str]:
+        family = self.families.get(info.name, self.site.id)
+        headers = {
+            **self.site.rules.image_headers(family, key.hex()),
+            "vary": "Accept",
+            "etag": info.etag,
+            "last-modified": http_date(info.last_modified),
+        }
+        if status == 200:
+            headers["content-type"] = info.media_type
+            headers["content-length"] = str(info.size)
+        return headers

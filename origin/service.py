@@ -1,0 +1,135 @@
+"""The origin over HTTP: originals, models, the shop. Never imports torch."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import msgspec
+from fastapi import FastAPI, Request, Response
+from prometheus_client import CollectorRegistry, Counter, generate_latest
+from prometheus_client.exposition import CONTENT_TYPE_LATEST
+from sqlalchemy import text
+from starlette.concurrency import run_in_threadpool
+
+from kvsync.errors import RehydrationError
+from kvsync.property import read_properties
+from kvsync.wire import MSGPACK, ErrorBody
+from origin.catalogue import Catalogue, read_catalogue
+from origin.database import Database
+from origin.model_store import ModelStore
+from origin.originals import Originals
+from origin.settings import OriginSettings, open_dams
+from origin.shop.pages import Shop
+from origin.site import Site, open_sites, site_of_path
+
+
+class Traffic:
+    """Answers and body bytes by kind: image, model, page."""
+
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry()
+        self._answers = Counter(
+            "origin_answers", "Answers sent.", ("kind", "status"), registry=self.registry
+        )
+        self._bytes = Counter("origin_bytes", "Body bytes sent.", ("kind",), registry=self.registry)
+        for kind in ("image", "model", "page"):
+            self._bytes.labels(kind)
+
+    def count(self, kind: str, status: int, size: int) -> None:
+        self._answers.labels(kind, str(status)).inc()
+        self._bytes.labels(kind).inc(size)
+
+
+def create_app(settings: OriginSettings) -> FastAPI:
+    """The application; :class:`kvsync.errors.InputError` when a setting cannot be met."""
+    sites = open_sites(read_properties(settings.properties_dir), open_dams(settings))
+    catalogues = {
+        name: read_catalogue(folder) for name, folder in settings.galleries.items() if name in sites
+    }
+    database = Database(settings.database_url)
+
+    @asynccontextmanager
+    async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
+        yield
+        database.close()
+
+    app = FastAPI(title="Origin", lifespan=lifespan, openapi_url=None, redirect_slashes=False)
+    app.add_exception_handler(RehydrationError, _say_what_is_wrong)
+    traffic = Traffic()
+    _add_operations(app, traffic, database, sites)
+    _add_models(app, traffic, ModelStore(database, settings.models_dir))
+    for name, catalogue in list(catalogues.items())[:1]:
+        _add_shop(app, traffic, Shop(sites[name], catalogue))
+    _add_originals(app, traffic, sites, catalogues)
+    return app
+
+
+def _add_operations(
+    app: FastAPI, traffic: Traffic, database: Database, sites: dict[str, Site]
+) -> None:
+    @app.get("/healthz")
+    async def healthz() -> dict[str, str]:
+        return {"status": "ok"}
+
+    @app.get("/readyz")
+    def readyz() -> dict[str, str]:
+        with database.reading() as session:
+            session.execute(text("SELECT 1"))
+        for site in sites.values():
+            next(iter(site.dam.list()), None)
+        return {"status": "ready"}
+
+    @app.get("/metrics")
+    async def metrics() -> Response:
+        return Response(generate_latest(traffic.registry), media_type=CONTENT_TYPE_LATEST)
+
+
+def _add_models(app: FastAPI, traffic: Traffic, models: ModelStore) -> None:
+    @app.get("/v1/models/{digest}")
+    def announcement(digest: str) -> Response:
+        signed = models.announcement(digest)
+        traffic.count("model", 200, len(signed))
+        return Response(signed, media_type=MSGPACK)
+
+    @app.get("/v1/models/{digest}/{path:path}")
+    def file(digest: str, path: str) -> Response:
+        data = models.file(digest, path)
+        traffic.count("model", 200, len(data))
+        return Response(data, media_type="application/octet-stream")
+
+
+def _add_shop(app: FastAPI, traffic: Traffic, shop: Shop) -> None:
+    @app.api_route("/", methods=["GET", "HEAD"])
+    @app.api_route("/_shop/{name}", methods=["GET", "HEAD"])
+    def page(request: Request, name: str = "") -> Response:
+        found = shop.page(name, request.headers.get("if-none-match"))
+        sent = b"" if request.method == "HEAD" else found.body
+        traffic.count("page", found.status, len(sent))
+        return Response(sent, found.status, found.headers)
+
+
+def _add_originals(
+    app: FastAPI, traffic: Traffic, sites: dict[str, Site], catalogues: dict[str, Catalogue]
+) -> None:
+    originals = {
+        name: Originals(site, catalogues[name].families if name in catalogues else {})
+        for name, site in sites.items()
+    }
+
+    @app.api_route("/{_path:path}", methods=["GET", "HEAD"])
+    async def original(request: Request) -> Response:
+        raw_path, raw_query = request.scope["raw_path"], request.scope["query_string"]
+        one = originals[site_of_path(sites, raw_path).id]
+        head = request.method == "HEAD"
+        answer = await run_in_threadpool(
+            one.answer, raw_path, raw_query, request.headers, head=head
+        )
+        traffic.count("image", answer.status, len(answer.body))
+        return Response(answer.body, answer.status, answer.headers)
+
+
+def _say_what_is_wrong(_request: Request, error: Exception) -> Response:
+    assert isinstance(error, RehydrationError)
+    body = msgspec.json.encode(ErrorBody.of(error))
+    # An error is no asset: nobody on the way may keep it in the asset's place.
+    headers = {"cache-control": "no-store"}
+    return Response(body, error.status, headers, media_type="application/json")
