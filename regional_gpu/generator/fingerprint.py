@@ -53,6 +53,9 @@ MASK_GREENNESS: Final = Part("mask greenness", step=32, tolerance=3 * 32, wraps=
 MASK_CONTRAST: Final = Part("mask contrast", step=32, tolerance=2 * 64)
 
 
+Measures = list[tuple[Part, Integers]]
+
+
 @dataclass(frozen=True)
 class Comparison:
     """`distance` is 1.0 at the tolerance; `worst` names the part that differed most."""
@@ -68,7 +71,7 @@ def fingerprint(pixels: NDArray[np.uint8], masks: NDArray[np.uint8]) -> bytes:
     Raises InputError for other shapes.
     """
     stored = []
-    for part, values in measure(pixels, masks):
+    for part, values in measure(reduce(pixels), masks):
         levels = (values + part.step // 2) // part.step
         stored.append(levels % 256 if part.wraps else levels.clip(0, 255))
     return np.concatenate(stored).astype(np.uint8).tobytes()
@@ -79,7 +82,11 @@ def compare(pixels: NDArray[np.uint8], masks: NDArray[np.uint8], approved: bytes
 
     A fingerprint of another length (another number of masks) never matches.
     """
-    measures = measure(pixels, masks)
+    return judge(measure(reduce(pixels), masks), approved)
+
+
+def judge(measures: Measures, approved: bytes) -> Comparison:
+    """How far measured parts lie from a stored fingerprint: the largest share of a tolerance."""
     if len(approved) != sum(len(values) for _, values in measures):
         return Comparison(False, float("inf"), "length")
     levels = np.frombuffer(approved, np.uint8).astype(np.int64)
@@ -93,9 +100,8 @@ def compare(pixels: NDArray[np.uint8], masks: NDArray[np.uint8], approved: bytes
     return Comparison(distance <= 1.0, distance, worst)
 
 
-def measure(pixels: NDArray[np.uint8], masks: NDArray[np.uint8]) -> list[tuple[Part, Integers]]:
-    """Every part of the fingerprint in its fine units, in the order in which it is stored."""
-    cells = reduce(pixels)
+def measure(cells: Integers, masks: NDArray[np.uint8]) -> Measures:
+    """Every part of a reduced picture in its fine units, in the order in which it is stored."""
     red, green, blue = cells[..., 0], cells[..., 1], cells[..., 2]
     luma, warmth, greenness = red + 2 * green + blue, red - blue, 2 * green - red - blue
     side = _colour_grid(len(masks))
