@@ -2,23 +2,19 @@
 
 import asyncio
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
 from kvsync.errors import RehydrationError
 from kvsync.record import PromptRecipe
-from regional_gpu.service.generation import Pixels
+from regional_gpu.service.generation import Generate, Pixels
 from regional_gpu.service.metrics import RegionMetrics, model_label
 from regional_gpu.service.schedule import Load, Pace, Ticket, admit, choose, too_late
 
 if TYPE_CHECKING:
     from regional_gpu.generator.load import Generator
-
-Generate = Callable[
-    ["Generator", Sequence[PromptRecipe]], "list[Pixels] | list[Pixels | RehydrationError]"
-]
 
 
 class Generated(NamedTuple):

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +15,7 @@ from kvsync.errors import (
     RehydrationError,
 )
 from kvsync.record import PromptRecipe, Record
+from regional_gpu.generator.model_folder import describe, model_digest
 
 if TYPE_CHECKING:
     from regional_gpu.generator.load import Generator
@@ -22,11 +23,33 @@ if TYPE_CHECKING:
 Pixels = NDArray[np.uint8]
 
 
+class Load(Protocol):
+    """Reads a model folder that must be the one its digest (32 bytes) names."""
+
+    def __call__(self, folder: Path, digest: bytes, device: str) -> "Generator": ...
+
+
+class Generate(Protocol):
+    """Makes one batch: a picture or an error for each recipe, in order."""
+
+    def __call__(
+        self, generator: "Generator", recipes: Sequence[PromptRecipe]
+    ) -> "list[Pixels | RehydrationError]": ...
+
+
 def load_generator(folder: Path, digest: bytes, device: str) -> "Generator":
     """The generator in a model folder; :class:`ModelError` when it is damaged or not allowed."""
     from regional_gpu.generator.load import load
 
     return load(folder, expect=digest, device=device)
+
+
+def is_whole(folder: Path, digest: bytes) -> bool:
+    """Whether a folder holds exactly the files that the digest names."""
+    try:
+        return model_digest(describe(folder)) == digest
+    except ModelError:
+        return False
 
 
 def set_threads(threads: int) -> None:

@@ -24,6 +24,7 @@ from regional_gpu.service.download import (
     model_folder,
 )
 from regional_gpu.service.flights import Flights
+from regional_gpu.service.generation import is_whole
 from regional_gpu.service.lru import ByteLru
 from regional_gpu.service.metrics import RegionMetrics
 from regional_gpu.service.schedule import Pace
@@ -49,8 +50,11 @@ class ModelPlace:
 
 
 class Models:
-    """Generators by model digest; ``held`` are those in memory. ``load`` reads a verified folder; it runs on a thread of its
-    own, so that bringing one family in does not stall another's generation."""
+    """Generators by model digest; ``held`` are those in memory.
+
+    ``load`` reads a model folder on a thread of its own, so that bringing one family in does not
+    stall another's generation.
+    """
 
     def __init__(
         self,
@@ -94,9 +98,13 @@ class Models:
             if room < 0:
                 return
             digest = bytes.fromhex(path.stem)
-            generator = await self._from_disk(digest)
-            if generator is not None:
-                self._hold(digest, generator)
+            try:
+                generator = await self._from_disk(digest)
+                if generator is not None:
+                    self._hold(digest, generator)
+            except ModelError as error:
+                # One model that this region cannot serve must not keep it from serving others.
+                log.error("%s", error)
 
     async def close(self) -> None:
         await self._bringing.close()
@@ -116,15 +124,25 @@ class Models:
         return generator
 
     async def _from_disk(self, digest: bytes) -> "Generator | None":
-        """What the disk has, if a key that is still trusted vouches for it and it is undamaged."""
+        """What the disk has, if a key that is still trusted vouches for it and it is undamaged.
+
+        :class:`ModelError` when it is whole and yet refused: fetching it again would not help.
+        """
         announcement = announcement_file(self._place.folder, digest)
+        folder = model_folder(self._place.folder, digest)
         try:
             _vouched(announcement.read_bytes(), self._place.keys, digest)
-            generator = await self._loaded(digest)
         except FileNotFoundError:
             return None
         except RehydrationError as error:
-            log.warning("model on disk is not used, the origin is asked again: %s", error)
+            log.warning("a model on disk is not used: %s", error)
+            return None
+        try:
+            generator = await self._loaded(digest)
+        except ModelError as error:
+            if await asyncio.to_thread(is_whole, folder, digest):
+                raise
+            log.warning("a model on disk is damaged and will be fetched again: %s", error)
             return None
         os.utime(announcement)
         return generator

@@ -1,7 +1,9 @@
 """From settings to a listening service; whatever is wrong with them is said in one line."""
 
 import asyncio
+import signal
 import socket
+import sys
 from functools import partial
 from pathlib import Path
 
@@ -14,7 +16,7 @@ from kvsync.property import read_properties
 from kvsync.signing import Keyring
 from regional_gpu.service.app import create_app
 from regional_gpu.service.batcher import Batcher, BatchLimits
-from regional_gpu.service.generation import generate, load_generator, set_threads
+from regional_gpu.service.generation import Generate, Load, generate, load_generator, set_threads
 from regional_gpu.service.metrics import RegionMetrics
 from regional_gpu.service.models import ModelPlace, Models
 from regional_gpu.service.region import Region
@@ -28,7 +30,9 @@ BACKLOG = 1_024
 STOP_SECONDS = 5
 
 
-def build_region(settings: RegionSettings) -> Region:
+def build_region(
+    settings: RegionSettings, load: Load = load_generator, generate: Generate = generate
+) -> Region:
     """A region that is not started yet; :class:`InputError` for a setting that cannot work."""
     pace, metrics = Pace(), RegionMetrics()
     keys = Keyring.read(settings.trusted_keys)
@@ -43,7 +47,7 @@ def build_region(settings: RegionSettings) -> Region:
         settings.model_memory_bytes,
         settings.models_disk_bytes,
     )
-    models = Models(place, partial(load_generator, device=settings.device), pace, metrics)
+    models = Models(place, partial(load, device=settings.device), pace, metrics)
     limits = BatchLimits(settings.max_batch, settings.batch_window_ms / 1_000, settings.max_queue)
     batcher = Batcher(generate, partial(set_threads, settings.threads), limits, pace, metrics)
     return Region(settings.name, keys, properties, models, batcher, renditions, pace, metrics)
@@ -66,8 +70,10 @@ def listen(host: str, port: int) -> socket.socket:
 
 def serve(settings: RegionSettings) -> None:
     """Run until SIGTERM or SIGINT, then finish what was begun, for :data:`STOP_SECONDS` at most."""
-    bound = listen(settings.host, settings.port)
-    with bound:
+    # Also reached when all is closed: uvicorn raises the signal that stopped it once more.
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: sys.exit(0))
+    with listen(settings.host, settings.port) as bound:
         app = create_app(build_region(settings))
         config = uvicorn.Config(
             app,

@@ -39,6 +39,7 @@ class Shelf:
     source: Path
     folder: Path
     loaded: list[bytes] = field(default_factory=list)
+    refuse: bool = False
 
     def offer(self, name: str, size: int = 1_000) -> bytes:
         made = self.source / name
@@ -50,6 +51,8 @@ class Shelf:
         manifest = manifest_of(folder)
         if manifest.digest != digest:
             raise ModelError(f"{folder}: damaged")
+        if self.refuse:
+            raise ModelError(f"{folder}: not an allowed class")
         self.loaded.append(digest)
         return cast("Generator", WeightsOnly(digest, manifest.size))
 
@@ -105,6 +108,18 @@ async def test_a_damaged_folder_is_fetched_again(shelf: Shelf) -> None:
         assert digest not in models.held
         await models.get(digest, "rumba")
     assert weights.read_bytes() == whole and shelf.downloads(digest) == 2
+
+
+async def test_a_whole_model_that_is_refused_is_not_fetched_again(shelf: Shelf) -> None:
+    digest = shelf.offer("a")
+    async with shelf.models() as models:
+        await models.get(digest, "rumba")
+    shelf.refuse = True
+    async with shelf.models() as models:
+        await models.preload()
+        with pytest.raises(ModelError, match="not an allowed class"):
+            await models.get(digest, "rumba")
+    assert shelf.downloads(digest) == 1
 
 
 async def test_a_model_whose_key_is_trusted_no_more_is_not_served_from_disk(shelf: Shelf) -> None:
