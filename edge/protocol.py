@@ -9,16 +9,19 @@ from typing import Any
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
 MAX_HEAD_BYTES = 64 * 1024
+_LINGER_S = 1.0
 
 
 class EdgeProtocol(HttpToolsProtocol):
     """Puts the raw target into ``scope["extensions"]["edge.target"]["raw"]``."""
 
+    url = b""
     _head_bytes = 0
     _in_head = False
+    _refused = False
 
     def data_received(self, data: bytes) -> None:
-        if self.transport.is_closing():
+        if self._refused:
             return
         if self._in_head:
             if self._head_bytes > MAX_HEAD_BYTES:
@@ -61,4 +64,8 @@ class EdgeProtocol(HttpToolsProtocol):
             + b"cache-control: no-store\r\nconnection: close\r\n\r\n"
             + body
         )
-        self.transport.close()
+        # Closing on unread bytes would reset the connection and take the answer with it: read on
+        # for a moment and throw away (RFC 9112 section 9.6).
+        self._refused = True
+        self.transport.write_eof()
+        self.loop.call_later(_LINGER_S, self.transport.close)
