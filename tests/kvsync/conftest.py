@@ -8,7 +8,7 @@ from kvsync.property import Property, QueryRules
 from kvsync.record import RecordBody
 from kvsync.rendition import FormatRule, RenditionRules
 from kvsync.signing import Keyring, SigningKey
-from tests.kvsync.golden import example_body
+from tests.kvsync.golden import example_body, example_key
 
 
 @pytest.fixture(scope="session")
@@ -45,5 +45,5 @@ class Trust:
 
 @pytest.fixture(scope="session")
 def trust() -> Trust:
-    key = SigningKey.generate()
+    key = example_key()
     return Trust(key, Keyring((key.trusted_for(["shop"]),)))

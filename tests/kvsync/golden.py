@@ -1,7 +1,10 @@
 """Golden values: what version 1 of the formats is, in tests and docs/record-format.md alike."""
 
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
 from kvsync.key import asset_key
 from kvsync.record import Approval, Check, Original, PromptRecipe, RecordBody
+from kvsync.signing import SigningKey
 
 NOW = 1_790_000_000
 
@@ -157,3 +160,8 @@ def example_body() -> RecordBody:
         approval=Approval(b"approver", NOW - 60, 88.6, 0.7),
         not_after=NOW + 86_400,
     )
+
+
+def example_key() -> SigningKey:
+    """A signing key that everybody knows: for examples only."""
+    return SigningKey(Ed25519PrivateKey.from_private_bytes(bytes(range(32))))
