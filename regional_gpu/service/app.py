@@ -1,6 +1,7 @@
 """The regional service's HTTP: bodies in, answers and errors out, nothing decided here."""
 
 import asyncio
+import logging
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -19,6 +20,8 @@ MAX_REHYDRATE_BYTES = MAX_SIGNED_BYTES + 1_024
 MAX_PURGE_BYTES = 1 << 20
 JSON = "application/json"
 
+log = logging.getLogger("region")
+
 
 def create_app(region: Region) -> FastAPI:
     """The service around ``region``, which starts and closes with it."""
@@ -27,6 +30,7 @@ def create_app(region: Region) -> FastAPI:
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         # Models may take long to load: the port answers meanwhile, /readyz says not yet.
         starting = asyncio.create_task(region.start())
+        starting.add_done_callback(_report)
         yield
         starting.cancel()
         await asyncio.gather(starting, return_exceptions=True)
@@ -37,6 +41,11 @@ def create_app(region: Region) -> FastAPI:
     _add_state(app, region)
     _add_errors(app, region)
     return app
+
+
+def _report(starting: asyncio.Task[None]) -> None:
+    if not starting.cancelled() and (error := starting.exception()) is not None:
+        log.critical("the region does not become ready: %s", error, exc_info=error)
 
 
 def _add_work(app: FastAPI, region: Region) -> None:
@@ -80,6 +89,13 @@ def _add_errors(app: FastAPI, region: Region) -> None:
         region.metrics.refused.labels(error.reason).inc()
         headers = {"Retry-After": str(error.retry_after_s)} if isinstance(error, Busy) else {}
         return _json(ErrorBody.of(error), status=error.status, headers=headers)
+
+    @app.exception_handler(Exception)
+    async def fail(request: Request, error: Exception) -> Response:
+        # The server logs the traceback; the caller only needs to know that it is not its fault.
+        region.metrics.refused.labels(RehydrationError.reason).inc()
+        body = ErrorBody(RehydrationError.reason, "the region failed; its log says how")
+        return _json(body, status=RehydrationError.status)
 
     @app.exception_handler(HTTPException)
     async def no_route(request: Request, error: HTTPException) -> Response:

@@ -5,16 +5,14 @@ import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 from kvsync.errors import RehydrationError
 from kvsync.record import PromptRecipe
+from regional_gpu.generator.load import Generator
 from regional_gpu.service.generation import Generate, Pixels
 from regional_gpu.service.metrics import RegionMetrics, model_label
 from regional_gpu.service.schedule import Load, Pace, Ticket, admit, choose, too_late
-
-if TYPE_CHECKING:
-    from regional_gpu.generator.load import Generator
 
 
 class Generated(NamedTuple):
@@ -36,7 +34,7 @@ class BatchLimits:
 
 @dataclass(frozen=True, eq=False, slots=True)
 class _Place:
-    generator: "Generator"
+    generator: Generator
     result: "asyncio.Future[Generated]"
 
 
@@ -61,8 +59,10 @@ class Batcher:
         self._worker: asyncio.Task[None] | None = None
         metrics.queue.set_function(lambda: len(self._tickets))
 
-    def start(self) -> None:
+    async def start(self) -> None:
+        """Take work; returns once the thread is prepared."""
         self._worker = asyncio.create_task(self._work())
+        await asyncio.get_running_loop().run_in_executor(self._thread, _prepared)
 
     async def close(self) -> None:
         """Stop after the batch that runs."""
@@ -98,7 +98,7 @@ class Batcher:
         self._tickets.pop(ticket, None)
         self._line.pop(ticket, None)
 
-    async def picture(self, ticket: Ticket, generator: "Generator") -> Generated:
+    async def picture(self, ticket: Ticket, generator: Generator) -> Generated:
         """Wait for the ticket's turn; :class:`kvsync.errors.Busy` if its deadline passes first."""
         place = _Place(generator, asyncio.get_running_loop().create_future())
         self._line[ticket] = place
@@ -151,6 +151,10 @@ class Batcher:
         self._metrics.generations.labels(label).inc(images)
         self._metrics.generator_seconds.labels(label).inc(seconds)
         self._metrics.batch_images.observe(images)
+
+
+def _prepared() -> None:
+    """Nothing to do: a pool prepares its thread before the first job."""
 
 
 def _settle(result: "asyncio.Future[Generated]", outcome: Generated | Exception) -> None:

@@ -1,8 +1,9 @@
-"""The one door to the generator library, which brings torch: imported when first walked through."""
+"""The one door to the generator library. Torch, which takes seconds, comes with the first model
+or with :func:`set_threads`, never with an import."""
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,10 +16,9 @@ from kvsync.errors import (
     RehydrationError,
 )
 from kvsync.record import PromptRecipe, Record
+from regional_gpu.generator.fingerprint import compare
+from regional_gpu.generator.load import Generator, Job, load
 from regional_gpu.generator.model_folder import describe, model_digest
-
-if TYPE_CHECKING:
-    from regional_gpu.generator.load import Generator
 
 Pixels = NDArray[np.uint8]
 
@@ -26,21 +26,19 @@ Pixels = NDArray[np.uint8]
 class Load(Protocol):
     """Reads a model folder that must be the one its digest (32 bytes) names."""
 
-    def __call__(self, folder: Path, digest: bytes, device: str) -> "Generator": ...
+    def __call__(self, folder: Path, digest: bytes, device: str) -> Generator: ...
 
 
 class Generate(Protocol):
     """Makes one batch: a picture or an error for each recipe, in order."""
 
     def __call__(
-        self, generator: "Generator", recipes: Sequence[PromptRecipe]
-    ) -> "list[Pixels | RehydrationError]": ...
+        self, generator: Generator, recipes: Sequence[PromptRecipe]
+    ) -> list[Pixels | RehydrationError]: ...
 
 
-def load_generator(folder: Path, digest: bytes, device: str) -> "Generator":
+def load_generator(folder: Path, digest: bytes, device: str) -> Generator:
     """The generator in a model folder; :class:`ModelError` when it is damaged or not allowed."""
-    from regional_gpu.generator.load import load
-
     return load(folder, expect=digest, device=device)
 
 
@@ -61,26 +59,22 @@ def set_threads(threads: int) -> None:
 
 
 def generate(
-    generator: "Generator", recipes: Sequence[PromptRecipe]
+    generator: Generator, recipes: Sequence[PromptRecipe]
 ) -> list[Pixels | RehydrationError]:
     """One batch; each picture is (height, width, 3) sRGB, or the error that is its own fault.
 
     A recipe that the model refuses does not take the others of its batch down with it.
     """
-    from regional_gpu.generator.load import Job
-
     try:
-        return list(generator.generate([Job.of(recipe) for recipe in recipes]))
+        return list(generator.generate([_job(recipe) for recipe in recipes]))
     except RehydrationError as error:
         if len(recipes) == 1:
             return [_fault(error)]
         return [found for recipe in recipes for found in generate(generator, [recipe])]
 
 
-def check(pixels: Pixels, generator: "Generator", record: Record) -> None:
+def check(pixels: Pixels, generator: Generator, record: Record) -> None:
     """:class:`FingerprintMismatch` unless ``pixels`` are what the record's approver saw."""
-    from regional_gpu.generator.fingerprint import compare
-
     recipe = record.body.recipe
     found = compare(pixels, generator.masks(recipe.prompt), record.body.checks[0].digest)
     if not found.matches:
@@ -88,6 +82,18 @@ def check(pixels: Pixels, generator: "Generator", record: Record) -> None:
             f"model {recipe.model.hex()[:8]} did not make the approved image of "
             f"{record.body.key.hex()}: {found.worst} is off by {found.distance:.2f} tolerances"
         )
+
+
+def _job(recipe: PromptRecipe) -> Job:
+    return Job(
+        recipe.prompt,
+        recipe.seed,
+        recipe.width,
+        recipe.height,
+        recipe.steps,
+        recipe.sampler,
+        recipe.guidance,
+    )
 
 
 def _fault(error: RehydrationError) -> RehydrationError:

@@ -9,7 +9,6 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import msgspec
 from httpx2 import AsyncClient
@@ -17,6 +16,7 @@ from httpx2 import AsyncClient
 from kvsync.errors import ModelError, RehydrationError
 from kvsync.model import ModelAnnouncement
 from kvsync.signing import Envelope, Keyring
+from regional_gpu.generator.load import Generator
 from regional_gpu.service.download import (
     announcement_file,
     clear_incoming,
@@ -28,9 +28,6 @@ from regional_gpu.service.generation import is_whole
 from regional_gpu.service.lru import ByteLru
 from regional_gpu.service.metrics import RegionMetrics
 from regional_gpu.service.schedule import Pace
-
-if TYPE_CHECKING:
-    from regional_gpu.generator.load import Generator
 
 log = logging.getLogger("region")
 
@@ -59,7 +56,7 @@ class Models:
     def __init__(
         self,
         place: ModelPlace,
-        load: "Callable[[Path, bytes], Generator]",
+        load: Callable[[Path, bytes], Generator],
         pace: Pace,
         metrics: RegionMetrics,
     ) -> None:
@@ -71,7 +68,7 @@ class Models:
         metrics.models_held.set_function(lambda: self.held.bytes_held)
         clear_incoming(place.folder)
 
-    async def get(self, digest: bytes, property: str) -> "Generator":
+    async def get(self, digest: bytes, property: str) -> Generator:
         """The generator, from memory, disk or origin, in that order.
 
         Raises :class:`ModelError` or :class:`kvsync.errors.OriginUnavailable`.
@@ -110,7 +107,7 @@ class Models:
         await self._bringing.close()
         self._thread.shutdown(wait=True, cancel_futures=True)
 
-    async def _bring(self, digest: bytes, property: str) -> "Generator":
+    async def _bring(self, digest: bytes, property: str) -> Generator:
         began = time.monotonic()
         try:
             generator = await self._from_disk(digest) or await self._fetched(digest, property)
@@ -123,7 +120,7 @@ class Models:
         self._pace.measured(("model", digest), time.monotonic() - began)
         return generator
 
-    async def _from_disk(self, digest: bytes) -> "Generator | None":
+    async def _from_disk(self, digest: bytes) -> Generator | None:
         """What the disk has, if a key that is still trusted vouches for it and it is undamaged.
 
         :class:`ModelError` when it is whole and yet refused: fetching it again would not help.
@@ -147,7 +144,7 @@ class Models:
         os.utime(announcement)
         return generator
 
-    async def _fetched(self, digest: bytes, property: str) -> "Generator":
+    async def _fetched(self, digest: bytes, property: str) -> Generator:
         place = self._place
         await download(
             place.origin,
@@ -163,12 +160,12 @@ class Models:
         self._trim_disk(keep=digest)
         return await self._loaded(digest)
 
-    async def _loaded(self, digest: bytes) -> "Generator":
+    async def _loaded(self, digest: bytes) -> Generator:
         loop = asyncio.get_running_loop()
         folder = model_folder(self._place.folder, digest)
         return await loop.run_in_executor(self._thread, self._load, folder, digest)
 
-    def _hold(self, digest: bytes, generator: "Generator") -> None:
+    def _hold(self, digest: bytes, generator: Generator) -> None:
         if generator.size_bytes > self._place.memory_bytes:
             raise ModelError(
                 f"model {digest.hex()[:8]}: needs {generator.size_bytes} bytes of memory, more "

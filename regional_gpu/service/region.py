@@ -114,7 +114,7 @@ class Region:
 
     async def start(self) -> None:
         """Take work now; ``ready`` once the models on disk are in memory."""
-        self.batcher.start()
+        await self.batcher.start()
         await self.models.preload()
         self.ready = True
 

@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, cast
+from typing import cast
 
 import msgspec
 import numpy as np
@@ -23,13 +23,11 @@ from kvsync.rendition import Still
 from kvsync.signing import Keyring, SigningKey
 from kvsync.wire import REHYDRATE_PATH, RehydrateRequest
 from regional_gpu.generator.fingerprint import fingerprint
+from regional_gpu.generator.load import Generator
 from regional_gpu.service.app import create_app
 from regional_gpu.service.start import build_region
 from regional_gpu.settings import RegionSettings
 from tests.regional_gpu.origin_stand_in import OriginStandIn, manifest_of, origin_stand_in
-
-if TYPE_CHECKING:
-    from regional_gpu.generator.load import Generator
 
 Pixels = NDArray[np.uint8]
 PROPERTIES = Path(__file__).parents[2] / "deploy" / "properties"
@@ -46,15 +44,16 @@ class Painter:
     go: threading.Event = field(default_factory=threading.Event)
     slip: int = 0
     seconds: float = 0.0
+    broken: bool = False
 
     def __post_init__(self) -> None:
         self.go.set()
 
-    def load(self, folder: Path, digest: bytes, device: str) -> "Generator":
+    def load(self, folder: Path, digest: bytes, device: str) -> Generator:
         if manifest_of(folder).digest != digest:
             raise ModelError(f"{folder}: damaged")
         self.digest = digest
-        return cast("Generator", self)
+        return cast(Generator, self)
 
     def masks(self, prompt: str) -> NDArray[np.uint8]:
         masks = np.zeros((1, 96, 96), np.uint8)
@@ -62,10 +61,12 @@ class Painter:
         return masks
 
     def generate(
-        self, generator: "Generator", recipes: Sequence[PromptRecipe]
+        self, generator: Generator, recipes: Sequence[PromptRecipe]
     ) -> list[Pixels | RehydrationError]:
         assert self.go.wait(5)
         time.sleep(self.seconds * len(recipes))
+        if self.broken:
+            raise RuntimeError("device lost")
         self.painted += [recipe.prompt for recipe in recipes]
         return [paint(recipe) + np.uint8(self.slip) for recipe in recipes]
 
@@ -162,7 +163,7 @@ async def region_world(
             max_queue=max_queue,
         )
         app = create_app(build_region(settings, painter.load, painter.generate))
-        transport = ASGITransport(app)
+        transport = ASGITransport(app, raise_app_exceptions=False)
         async with (
             app.router.lifespan_context(app),
             AsyncClient(transport=transport, base_url="http://region") as client,

@@ -3,20 +3,18 @@ import threading
 import time
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, cast
+from typing import cast
 
 import numpy as np
 import pytest
 
 from kvsync.errors import Busy, MalformedRecord, RehydrationError
 from kvsync.record import PromptRecipe
+from regional_gpu.generator.load import Generator
 from regional_gpu.service.batcher import Batcher, BatchLimits, Generated
 from regional_gpu.service.generation import Pixels
 from regional_gpu.service.metrics import RegionMetrics
 from regional_gpu.service.schedule import Pace, Ticket
-
-if TYPE_CHECKING:
-    from regional_gpu.generator.load import Generator
 
 
 def recipe(prompt: str, model: bytes = b"m" * 32) -> PromptRecipe:
@@ -32,7 +30,7 @@ class Press:
     seconds_per_image: float = 0.0
 
     def generate(
-        self, generator: "Generator", recipes: Sequence[PromptRecipe]
+        self, generator: Generator, recipes: Sequence[PromptRecipe]
     ) -> list[Pixels | RehydrationError]:
         prompts = [one.prompt for one in recipes]
         self.batches.append(prompts)
@@ -60,7 +58,7 @@ class Line:
     ) -> Generated:
         ticket = self.admit(prompt, model, patience_s=patience_s)
         try:
-            return await self.batcher.picture(ticket, cast("Generator", None))
+            return await self.batcher.picture(ticket, cast(Generator, None))
         finally:
             self.batcher.leave(ticket)
 
@@ -77,7 +75,7 @@ async def line() -> AsyncIterator[Line]:
     press = Press()
     limits = BatchLimits(max_batch=3, window_s=0.0, max_in_flight=6)
     batcher = Batcher(press.generate, lambda: None, limits, Pace(), RegionMetrics())
-    batcher.start()
+    await batcher.start()
     yield Line(press, batcher)
     press.go.set()
     await batcher.close()

@@ -4,20 +4,18 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, cast
+from typing import cast
 
 import pytest
 from httpx2 import AsyncClient
 
 from kvsync.errors import ModelError, OriginUnavailable
 from kvsync.signing import Keyring, SigningKey
+from regional_gpu.generator.load import Generator
 from regional_gpu.service.metrics import RegionMetrics
 from regional_gpu.service.models import ModelPlace, Models
 from regional_gpu.service.schedule import Pace
 from tests.regional_gpu.origin_stand_in import OriginStandIn, manifest_of, origin_stand_in
-
-if TYPE_CHECKING:
-    from regional_gpu.generator.load import Generator
 
 KEY = SigningKey.generate()
 KEYS = Keyring((KEY.trusted_for(["rumba"]),))
@@ -47,14 +45,14 @@ class Shelf:
         (made / "weights.safetensors").write_bytes(hashlib.shake_128(name.encode()).digest(size))
         return self.origin.offer(made, KEY)
 
-    def load(self, folder: Path, digest: bytes) -> "Generator":
+    def load(self, folder: Path, digest: bytes) -> Generator:
         manifest = manifest_of(folder)
         if manifest.digest != digest:
             raise ModelError(f"{folder}: damaged")
         if self.refuse:
             raise ModelError(f"{folder}: not an allowed class")
         self.loaded.append(digest)
-        return cast("Generator", WeightsOnly(digest, manifest.size))
+        return cast(Generator, WeightsOnly(digest, manifest.size))
 
     @asynccontextmanager
     async def models(
@@ -184,10 +182,10 @@ async def test_no_new_announcement_can_be_had_for_another_property(shelf: Shelf)
     digest = shelf.offer("a")
     async with shelf.models() as models:
         shelf.origin.delay_s = 0.05
-        mine, theirs = await asyncio.gather(
-            models.get(digest, "rumba"), models.get(digest, "shop-2"), return_exceptions=True
-        )
-    assert isinstance(mine, WeightsOnly) and isinstance(theirs, ModelError)
+        mine = asyncio.create_task(models.get(digest, "rumba"))
+        with pytest.raises(ModelError):
+            await models.get(digest, "shop-2")
+        assert (await mine).size_bytes == 1_000
 
 
 async def test_how_long_a_model_takes_is_remembered(shelf: Shelf) -> None:

@@ -179,8 +179,8 @@ async def test_a_late_picture_is_refused_at_the_deadline_and_kept_for_the_next(
     world.painter.go.clear()
     assert reason(await world.ask(deadline_ms=30)) == (503, "busy")
     world.painter.go.set()
-    await until("region_queue_pictures", world, 0)
-    await asyncio.sleep(0.05)
+    while not await world.metric("region_rendition_cache_bytes"):
+        await asyncio.sleep(0.005)
     assert (await world.ask(deadline_ms=30)).headers["rendition-cache"] == "hit"
 
 
@@ -274,6 +274,13 @@ async def test_what_was_done_is_counted(world: RegionWorld) -> None:
     assert await world.metric("region_rendition_bytes_total") == served
     assert await world.metric("region_rendition_cache_bytes") >= len(first.content)
     assert await world.metric("region_stage_seconds_count", stage="encode") == 1
+
+
+async def test_a_broken_device_is_a_plain_500_and_the_region_goes_on(world: RegionWorld) -> None:
+    world.painter.broken = True
+    assert reason(await world.ask()) == (500, "internal")
+    world.painter.broken = False
+    assert (await world.ask()).status_code == 200
 
 
 async def test_an_unknown_path_is_answered_in_the_same_form(world: RegionWorld) -> None:
