@@ -33,6 +33,12 @@ class Ask:
         return self.asset.key + f"{form.format}/{form.width}/{form.quality}".encode()
 
     @property
+    def host_name(self) -> str:
+        """The host without its port: a port of the client's choosing is in no key either."""
+        name = self.host.rpartition(":")[0] if not self.host.endswith("]") else self.host
+        return (name or self.host).lower().removesuffix(".")
+
+    @property
     def origin_target(self) -> str:
         """What the origin is asked for: only what is in the asset key, so that nothing else
         can change an answer that is shared."""
@@ -72,6 +78,7 @@ def read_ask(
 
 
 def _host(headers: RawHeaders) -> str:
+    """The value of the one Host header (RFC 9112 section 3.2)."""
     hosts = [value for name, value in headers if name == b"host"]
     if len(hosts) != 1 or not hosts[0]:
         raise BadRequest(f"a request must carry one Host header; this one has {len(hosts)}")

@@ -37,7 +37,10 @@ class ReplyCache:
             return False
 
     def drop(self, key: bytes) -> None:
-        self._blobs.delete(_FORM + key)
+        try:
+            self._blobs.delete(_FORM + key)
+        except lmdb.Error:
+            self.faults += 1
 
     def purge(self, tags: Iterable[str]) -> int:
         return self._blobs.purge(tags)

@@ -129,8 +129,8 @@ class Edge:
             self.cache.drop(ask.cache_key)
         with laps.lap("origin"):
             fetched = await settle(self.origin.fetch(ask))
-        if not isinstance(fetched, RehydrationError) and fetched.body is not None:
-            self.counters.hauled(ask.site.id, len(fetched.body))
+        if not isinstance(fetched, RehydrationError):
+            self.counters.hauled(ask.site.id, fetched.hauled_bytes)
         step = after_origin(
             fetched,
             ask,

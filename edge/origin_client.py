@@ -42,12 +42,13 @@ class Origin:
                 answer = await self._open(ask)
                 try:
                     received_at = self._clock()
-                    body = await self._read(answer)
+                    body, hauled_bytes = await self._read(answer)
                 finally:
                     await answer.aclose()
         except (httpx2.HTTPError, TimeoutError) as error:
             raise _unavailable(error) from error
-        return Fetched(answer.status_code, _headers(answer), body, asked_at, received_at)
+        headers = _headers(answer)
+        return Fetched(answer.status_code, headers, body, hauled_bytes, asked_at, received_at)
 
     @asynccontextmanager
     async def passing(self, ask: Ask) -> AsyncIterator[Passing]:
@@ -67,7 +68,7 @@ class Origin:
     async def _open(self, ask: Ask) -> httpx2.Response:
         headers = {
             "accept-encoding": "identity",
-            "x-forwarded-host": ask.host,
+            "x-forwarded-host": ask.host_name,
             # The client library would otherwise add an Accept of its own.
             "accept": ask.accept or "*/*",
         }
@@ -76,18 +77,23 @@ class Origin:
         url = self._base.copy_with(raw_path=ask.origin_target.encode("ascii"))
         timeout = httpx2.Timeout(ask.site.origin_deadline_ms / 1000)
         request = self._client.build_request("GET", url, headers=headers, timeout=timeout)
-        return await self._client.send(request, stream=True)
+        try:
+            return await self._client.send(request, stream=True)
+        except (httpx2.ReadError, httpx2.WriteError, httpx2.RemoteProtocolError):
+            # A kept connection that the origin was closing just then; a GET may be repeated.
+            return await self._client.send(request, stream=True)
 
-    async def _read(self, answer: httpx2.Response) -> bytes | None:
+    async def _read(self, answer: httpx2.Response) -> tuple[bytes | None, int]:
+        """The body, None when it is over the limit, and how much of it was read."""
         length = answer.headers.get("content-length", "0")
         if length.isdigit() and int(length) > self._limit:
-            return None
+            return None, 0
         body = bytearray()
         async for piece in answer.aiter_raw():
             body += piece
             if len(body) > self._limit:
-                return None
-        return bytes(body)
+                return None, len(body)
+        return bytes(body), len(body)
 
 
 def _headers(answer: httpx2.Response) -> Headers:
@@ -106,9 +112,3 @@ def _headers(answer: httpx2.Response) -> Headers:
 def _unavailable(error: Exception) -> OriginUnavailable:
     why = str(error) or type(error).__name__
     return OriginUnavailable(f"the origin did not answer ({why}); try again")
-
-
-def new_client(connections: int) -> httpx2.AsyncClient:
-    """A pool that keeps connections; proxies of the environment are not for this traffic."""
-    limits = httpx2.Limits(max_connections=connections, max_keepalive_connections=connections)
-    return httpx2.AsyncClient(limits=limits, trust_env=False, follow_redirects=False)

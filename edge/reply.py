@@ -42,11 +42,15 @@ class Generated:
 
 @dataclass(frozen=True, slots=True)
 class Fetched:
-    """The origin's answer to a GET; ``body`` is None when it is over the limit for keeping."""
+    """The origin's answer to a GET; ``body`` is None when it is over the limit for keeping.
+
+    ``hauled_bytes`` is what was read of the body, whether it was kept or not.
+    """
 
     status: int
     headers: Headers
     body: bytes | None
+    hauled_bytes: int
     asked_at: float
     received_at: float
 

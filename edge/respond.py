@@ -20,6 +20,7 @@ from kvsync.wire import ErrorBody
 Timings = tuple[tuple[str, float], ...]
 
 _TIMING = re.compile(r"([!#$%&'*+.^_`|~0-9A-Za-z-]+)\s*;\s*dur=([0-9]+(?:\.[0-9]+)?)")
+_ABOUT_THE_BODY = frozenset({"content-type", "content-encoding", "content-language"})
 _DETAIL_TOKEN = re.compile(r"[A-Za-z*][A-Za-z0-9!#$%&'*+.^_`|~-]*")
 
 
@@ -55,7 +56,7 @@ def respond(served: Serve, ask: Ask, travel: Travel, *, node: str, now: float) -
         ask.conditions, headers.get("etag"), headers.get("last-modified")
     ):
         status, body = 304, b""
-        headers = {name: v for name, v in headers.items() if not name.startswith("content-")}
+        headers = {name: v for name, v in headers.items() if name not in _ABOUT_THE_BODY}
     elif status not in (204, 304):
         headers["content-length"] = str(len(body))
     headers["age"] = str(max(0, int(now - reply.generated_at)))

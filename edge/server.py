@@ -4,9 +4,11 @@ import asyncio
 import contextlib
 import signal
 import socket
+import ssl
 import time
 from collections.abc import AsyncIterator, Callable, Generator
 
+import httpx2
 import uvicorn
 
 from edge.admin import admin_app
@@ -15,7 +17,7 @@ from edge.breaker import Rules
 from edge.cache import ReplyCache
 from edge.counters import Counters
 from edge.flow import Edge
-from edge.origin_client import Origin, new_client
+from edge.origin_client import Origin
 from edge.protocol import EdgeProtocol
 from edge.records import Records
 from edge.regions import Regions
@@ -73,7 +75,8 @@ async def built(
     store_timeout_s = settings.store_timeout_ms / 1000
     store = ValkeyStore(settings.store_url, timeout_s=store_timeout_s)
     rules = Rules(settings.region_failures_to_open, settings.region_rest_ms / 1000)
-    async with new_client(_CONNECTIONS) as to_regions, new_client(_CONNECTIONS) as to_origin:
+    trusted = ssl.create_default_context()
+    async with new_client(trusted) as to_regions, new_client(trusted) as to_origin:
         edge = Edge(
             node=settings.node,
             cache=cache,
@@ -99,6 +102,14 @@ async def built(
             await edge.flights.drain()
             await edge.records.close()
             cache.close()
+
+
+def new_client(trusted: ssl.SSLContext) -> httpx2.AsyncClient:
+    """A pool that keeps connections; proxies of the environment are not for this traffic."""
+    limits = httpx2.Limits(max_connections=_CONNECTIONS, max_keepalive_connections=_CONNECTIONS)
+    return httpx2.AsyncClient(
+        limits=limits, verify=trusted, trust_env=False, follow_redirects=False
+    )
 
 
 def watch(edge: Edge) -> None:

@@ -163,7 +163,7 @@ class World:
         clock: Callable[[], float] = lambda: time.time() + self.later_s  # noqa: E731
         self.port, admin_port = await self._edge.enter_async_context(running(settings, clock))
         for name, port in (("client", self.port), ("admin", admin_port)):
-            client = httpx2.AsyncClient(base_url=f"http://{HOST}:{port}", timeout=15)
+            client = httpx2.AsyncClient(base_url=f"http://{HOST}:{port}", timeout=15, verify=False)
             setattr(self, name, await self._edge.enter_async_context(client))
 
     async def stop_edge(self) -> None:
