@@ -1,0 +1,182 @@
+"""The origin's commands; ``./rehydrate`` mounts them beside those of the whole system.
+
+Heavy imports are inside the commands, so that ``--help`` answers at once.
+"""
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.console import Console
+
+from origin.cli_errors import OneLineErrors
+from origin.cli_qa import qa
+
+if TYPE_CHECKING:
+    from origin.delivery import Confirmation, Targets
+    from origin.workplace import Workplace
+
+PropertyOption = Annotated[str, typer.Option("--property", help="The property's id.")]
+GalleryOption = Annotated[Path, typer.Option(help="Folder with the gallery's manifest.json.")]
+StoreOption = Annotated[list[str] | None, typer.Option(help="Record store, one per region.")]
+RegionOption = Annotated[list[str] | None, typer.Option(help="Region to purge, by its URL.")]
+EdgeOption = Annotated[list[str] | None, typer.Option(help="Edge to purge, by its admin URL.")]
+ByOption = Annotated[str | None, typer.Option(help="Who does it; this account by default.")]
+
+
+app = typer.Typer(no_args_is_help=True, add_completion=False)
+app.add_typer(qa, name="qa", help="Look at candidates; approve or reject them.")
+console = Console()
+
+
+@app.command(cls=OneLineErrors)
+def serve() -> None:
+    """Run the origin: originals, models and the shop (settings: ORIGIN_*)."""
+    from origin.server import serve as run
+    from origin.settings import read_settings
+
+    run(read_settings())
+
+
+@app.command(cls=OneLineErrors)
+def train(
+    gallery: GalleryOption,
+    out: Annotated[Path, typer.Option(help="Folder of the new model; must not exist.")],
+    minutes: Annotated[float, typer.Option(min=0.1, help="At most this long.")] = 5.0,
+    seed: Annotated[int, typer.Option(help="Same seed, same model.")] = 0,
+) -> None:
+    """Train a family's generator on its gallery."""
+    from origin.train_command import train_with_progress
+
+    train_with_progress(console, gallery, out, minutes=minutes, seed=seed)
+
+
+@app.command(cls=OneLineErrors)
+def dehydrate(
+    gallery: GalleryOption,
+    model: Annotated[Path, typer.Option(help="The trained model's folder.")],
+    property: PropertyOption = "rumba",
+    seeds: Annotated[int, typer.Option(min=1, help="Seeds to try for each asset.")] = 8,
+    only: Annotated[str, typer.Option(help="Only assets whose name matches this pattern.")] = "*",
+    resume: Annotated[bool, typer.Option(help="Skip what is done already.")] = True,
+    min_score: Annotated[float, typer.Option(help="Least SSIMULACRA2 to propose.")] = 80.0,
+    origin_url: Annotated[str | None, typer.Option(help="Check this origin's headers.")] = None,
+) -> None:
+    """Find a recipe for each asset and propose it for approval."""
+    from origin.dehydrate import Effort
+    from origin.dehydrate_command import dehydrate_with_progress
+    from origin.workplace import open_workplace
+
+    effort = Effort(seeds=seeds, min_score=min_score)
+    with open_workplace(property) as place:
+        dehydrate_with_progress(
+            console, place, gallery, model, effort, only=only, resume=resume, origin_url=origin_url
+        )
+
+
+@app.command(cls=OneLineErrors)
+def publish(
+    property: PropertyOption = "rumba",
+    approved: Annotated[
+        Path | None, typer.Option(help="Approvals to take over where this machine agrees.")
+    ] = None,
+    model: Annotated[Path | None, typer.Option(help="The model's folder.")] = None,
+    store: StoreOption = None,
+    region: RegionOption = None,
+    edge_admin: EdgeOption = None,
+    json_line: Annotated[bool, typer.Option("--json", help="End with a line of JSON.")] = False,
+) -> None:
+    """Sign what was approved and bring it to every region."""
+    from origin.publish import Publisher
+    from origin.workplace import open_workplace
+
+    with open_workplace(property) as place:
+        publisher = Publisher(
+            place.site, place.database, place.models, place.key, place.settings.approval_days
+        )
+        refused: dict[str, str] = {}
+        if approved is not None:
+            refused = _take_over(place, publisher, approved, model)
+        outcome = publisher.publish()
+        refused |= outcome.refused
+        for path, reason in refused.items():
+            typer.echo(f"not published: {path}: {reason}")
+        typer.echo(
+            f"{len(outcome.signed)} signed, {outcome.already} were published before, "
+            f"{len(refused)} refused"
+        )
+        confirmed = _deliver(place, place.targets(store, region, edge_admin))
+    if json_line:
+        counts = {"published": len(outcome.signed), "refused": len(refused)}
+        typer.echo(json.dumps({**counts, "already": outcome.already}))
+    if not confirmed:
+        raise typer.Exit(1)
+
+
+@app.command(cls=OneLineErrors)
+def revoke(
+    paths: Annotated[list[str] | None, typer.Argument(help="URL paths, or patterns.")] = None,
+    property: PropertyOption = "rumba",
+    family: Annotated[str | None, typer.Option(help="Every asset of this family.")] = None,
+    all_: Annotated[bool, typer.Option("--all", help="Every asset of the property.")] = False,
+    reason: Annotated[str, typer.Option(help="Why, for the audit.")] = "no reason given",
+    by: ByOption = None,
+    store: StoreOption = None,
+    region: RegionOption = None,
+    edge_admin: EdgeOption = None,
+) -> None:
+    """Take records back everywhere: tombstones to the stores, purges to the caches."""
+    from origin.qa import this_user
+    from origin.revoke import revoke as bury
+    from origin.workplace import open_workplace
+
+    if sum((bool(paths), family is not None, all_)) != 1:
+        raise typer.BadParameter("name PATHs, or --family, or --all")
+    with open_workplace(property) as place:
+        revoked = bury(
+            place.database,
+            place.site,
+            place.key,
+            patterns=["*"] if all_ else paths or [],
+            family=family,
+            by=by or this_user(),
+            reason=reason,
+        )
+        typer.echo(f"{len(revoked.now)} revoked, {len(revoked.before)} had been revoked before")
+        if not _deliver(place, place.targets(store, region, edge_admin)):
+            raise typer.Exit(1)
+
+
+def _take_over(
+    place: "Workplace", publisher: Any, approved: Path, model: Path | None
+) -> dict[str, str]:
+    from kvsync.errors import InputError
+    from origin.approved import read_approved
+    from origin.verify import take_over
+
+    entries = read_approved(approved)
+    if model is None:
+        raise InputError("--approved needs the --model that the approvals are of")
+    if not entries:
+        return {}
+
+    def told(done: int, total: int) -> None:
+        if done == total or done % 40 == 0:
+            typer.echo(f"generated {done} of {total}")
+
+    refused = take_over(place.database, place.site, entries, model, told)
+    publisher.add_model(model, entries[0].family)
+    typer.echo(f"{len(entries) - len(refused)} of {len(entries)} approvals hold on this machine")
+    return refused
+
+
+def _deliver(place: "Workplace", targets: "Targets") -> bool:
+    """Deliver, print what each target said, and tell whether all confirmed."""
+    from origin.delivery import deliver
+
+    confirmations: list[Confirmation] = deliver(place.database, place.site.id, targets)
+    for one in confirmations:
+        mark = "confirmed" if one.confirmed else "NOT confirmed"
+        typer.echo(f"{one.target}: {mark}: {one.detail}")
+    return all(one.confirmed for one in confirmations)

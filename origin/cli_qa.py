@@ -1,0 +1,146 @@
+"""``./rehydrate qa``: where people decide. Nothing approves by itself."""
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from kvsync.errors import InputError
+from origin.cli_errors import OneLineErrors
+
+PropertyOption = Annotated[str, typer.Option("--property", help="The property's id.")]
+Paths = Annotated[list[str] | None, typer.Argument(help="URL paths or names, or patterns.")]
+FileArgument = Annotated[Path, typer.Argument(help="A file of approvals, one JSON per line.")]
+
+qa = typer.Typer(no_args_is_help=True)
+console = Console()
+
+
+StateChoice = Literal["proposed", "approved", "rejected", "short", "any"]
+StateOption = Annotated[StateChoice, typer.Option(help="Which candidates.")]
+SortOption = Annotated[Literal["worst", "best", "path"], typer.Option(help="In which order.")]
+
+
+@qa.command("list", cls=OneLineErrors)
+def list_(
+    state: StateOption = "proposed",
+    sort: SortOption = "worst",
+    property: PropertyOption = "rumba",
+) -> None:
+    """List candidates with their scores."""
+    from origin.qa import list_candidates, recipe_of
+    from origin.workplace import open_workplace
+
+    wanted = None if state == "any" else state
+    with open_workplace(property) as place:
+        found = list_candidates(place.database, place.site.id, wanted, sort)
+    table = Table(box=None, header_style="bold", pad_edge=False)
+    for column in ("path", "SSIMULACRA2", "ΔE", "PSNR dB", "seed", "state", "by, why"):
+        table.add_column(column, justify="right" if column in _NUMBERS else "left")
+    for row in found:
+        table.add_row(
+            row.asset.path,
+            f"{row.ssimulacra2:.1f}",
+            f"{row.delta_e:.2f}",
+            f"{row.psnr:.1f}",
+            str(recipe_of(row).seed),
+            row.state,
+            " ".join(filter(None, (row.approver.name if row.approver else "", row.reason))),
+        )
+    console.print(table)
+    console.print(f"{len(found)} candidates")
+
+
+_NUMBERS = frozenset({"SSIMULACRA2", "ΔE", "PSNR dB", "seed"})
+
+
+@qa.command(cls=OneLineErrors)
+def approve(
+    by: Annotated[str, typer.Option(help="The person who looked.")],
+    paths: Paths = None,
+    all_: Annotated[bool, typer.Option("--all", help="Everything that is proposed.")] = False,
+    above: Annotated[float | None, typer.Option(help="Only at or above this score.")] = None,
+    property: PropertyOption = "rumba",
+) -> None:
+    """Approve candidates, in a person's name."""
+    from origin.qa import approve as decide
+    from origin.workplace import open_workplace
+
+    if bool(paths) == all_:
+        raise typer.BadParameter("name PATHs or --all")
+    with open_workplace(property) as place:
+        done = decide(
+            place.database, place.site, ["*"] if all_ else paths or [], by=by, above=above
+        )
+    typer.echo(f"{len(done)} approved by {by}")
+
+
+@qa.command(cls=OneLineErrors)
+def reject(
+    paths: Annotated[list[str], typer.Argument(help="URL paths or names, or patterns.")],
+    reason: Annotated[str, typer.Option(help="Why.")],
+    by: Annotated[str | None, typer.Option(help="Who; this account by default.")] = None,
+    property: PropertyOption = "rumba",
+) -> None:
+    """Reject candidates, with a reason."""
+    from origin.qa import reject as decide
+    from origin.qa import this_user
+    from origin.workplace import open_workplace
+
+    with open_workplace(property) as place:
+        done = decide(place.database, place.site, paths, by=by or this_user(), reason=reason)
+    typer.echo(f"{len(done)} rejected")
+
+
+@qa.command(cls=OneLineErrors)
+def sheet(
+    model: Annotated[Path, typer.Option(help="The model's folder.")],
+    out: Annotated[Path, typer.Option(help="The PNG to write.")],
+    count: Annotated[int, typer.Option(min=1, max=64, help="How many candidates.")] = 12,
+    state: StateOption = "proposed",
+    sort: SortOption = "worst",
+    property: PropertyOption = "rumba",
+) -> None:
+    """Draw original, generated and difference side by side, for a person's eyes."""
+    from origin.qa import list_candidates
+    from origin.sheet import write_sheet
+    from origin.workplace import open_workplace
+    from regional_gpu.generator.load import load
+
+    wanted = None if state == "any" else state
+    with open_workplace(property) as place:
+        generator = load(model)
+        found = list_candidates(place.database, place.site.id, wanted, sort)
+        chosen = [row for row in found if row.model == generator.digest][:count]
+        if not chosen:
+            raise InputError(f"no {state} candidate of the model in {model}")
+        write_sheet(place.site, chosen, generator, out)
+    typer.echo(f"{out}: {len(chosen)} candidates")
+
+
+@qa.command("export", cls=OneLineErrors)
+def export(file: FileArgument, property: PropertyOption = "rumba") -> None:
+    """Write every approval to a file."""
+    from origin.approved import write_approved
+    from origin.qa import export_approved
+    from origin.workplace import open_workplace
+
+    with open_workplace(property) as place:
+        entries = export_approved(place.database, place.site.id)
+    write_approved(file, entries)
+    typer.echo(f"{file}: {len(entries)} approvals")
+
+
+@qa.command("import", cls=OneLineErrors)
+def import_(file: FileArgument, property: PropertyOption = "rumba") -> None:
+    """Take over approvals made at another origin, in their approvers' names."""
+    from origin.approved import read_approved
+    from origin.qa import import_approved
+    from origin.workplace import open_workplace
+
+    entries = read_approved(file)
+    with open_workplace(property) as place:
+        import_approved(place.database, place.site, entries)
+    typer.echo(f"{len(entries)} approvals taken over")

@@ -1,0 +1,253 @@
+"""Asset to candidate: try seeds, keep the best picture, measure it, propose it to a person.
+
+The originals are read from the asset store itself, so that what is compared is what is served.
+"""
+
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+
+import httpx2
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+from sqlalchemy import select
+
+from kvsync.errors import InputError, OriginUnavailable
+from kvsync.key import AssetRequest
+from kvsync.record import Original, PromptRecipe
+from origin.catalogue import store_names
+from origin.dam import AssetNotFound
+from origin.database import Database
+from origin.gallery import Asset, Gallery
+from origin.inventory import describe_original, find_asset, note_asset
+from origin.site import Site
+from origin.tables import CandidateRow, State
+from regional_gpu.generator.colour import delta_e2000
+from regional_gpu.generator.encode import decode
+from regional_gpu.generator.fingerprint import ALGORITHM, fingerprint
+from regional_gpu.generator.load import Generator, Job
+from regional_gpu.generator.score import psnr, ssimulacra2
+
+Pixels = NDArray[np.uint8]
+
+
+@dataclass(frozen=True)
+class Effort:
+    """How hard to try: ``seeds`` per asset, and the SSIMULACRA2 below which none is proposed."""
+
+    seeds: int = 8
+    min_score: float = 80.0
+    steps: int = 1
+    sampler: str = "Euler"
+    guidance: float = 1.0
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """What came of one asset; ``state`` is ``proposed`` or ``short``."""
+
+    path: str
+    state: State
+    recipe: PromptRecipe
+    check: bytes
+    ssimulacra2: float
+    delta_e: float
+    psnr: float
+    seeds_tried: int
+
+    def verdict(self, min_score: float) -> str:
+        return "" if self.state == "proposed" else f"{min_score - self.ssimulacra2:.1f} short"
+
+
+def dehydrate(
+    site: Site,
+    database: Database,
+    gallery: Gallery,
+    generator: Generator,
+    effort: Effort,
+    *,
+    only: str = "*",
+    resume: bool = True,
+    origin_url: str | None = None,
+) -> Iterator[Fitted | None]:
+    """Fit every asset whose file matches ``only``; yields None for one that was done before.
+
+    Each asset is written down as soon as it is done, so a run that was killed goes on where it
+    was. With ``origin_url``, the headers that it sends must be the property's.
+    Raises :class:`InputError` for an original that is missing, broken or served otherwise.
+    """
+    work = plan(site, gallery, only)
+    for request, asset in work:
+        try:
+            info, data = site.dam.open(site.name_of(request))
+        except AssetNotFound as error:
+            raise InputError(
+                f"{request.path}: in the gallery's manifest but not in the asset store; "
+                "check ORIGIN_DAM"
+            ) from error
+        original = describe_original(info, data)
+        if resume and _is_done(database, site, request, original, generator.digest, effort):
+            yield None
+            continue
+        if origin_url is not None:
+            check_headers(site, gallery.family, request, origin_url)
+        prompt = gallery.prompt(asset.attributes)
+        fitted = fit(generator, request.path, prompt, decode(data, request.path), effort)
+        _write_down(database, site, gallery.family, asset, original, fitted, effort)
+        yield fitted
+
+
+def plan(site: Site, gallery: Gallery, only: str = "*") -> list[tuple[AssetRequest, Asset]]:
+    """The gallery's assets whose name matches ``only``, with their requests."""
+    names = store_names([asset.file for asset in gallery.assets])
+    work = [
+        (site.request(name), asset)
+        for name, asset in zip(names, gallery.assets, strict=True)
+        if fnmatchcase(name, only)
+    ]
+    if not work:
+        raise InputError(f"{gallery.folder}: no asset's name matches {only!r}")
+    return work
+
+
+def fit(generator: Generator, path: str, prompt: str, reference: Pixels, effort: Effort) -> Fitted:
+    """The recipe whose picture is nearest to ``reference``, (height, width, 3) sRGB."""
+    height, width, _ = reference.shape
+    jobs = [
+        Job(prompt, seed, width, height, effort.steps, effort.sampler, effort.guidance)
+        for seed in range(effort.seeds)
+    ]
+    best, picture, quality = best_of(generator, jobs, reference)
+    masks = generator.masks(prompt)
+    score = ssimulacra2(reference, picture)
+    return Fitted(
+        path=path,
+        state="proposed" if score >= effort.min_score else "short",
+        recipe=PromptRecipe(
+            generator.digest,
+            prompt,
+            best.seed,
+            width,
+            height,
+            effort.steps,
+            effort.sampler,
+            effort.guidance,
+        ),
+        check=fingerprint(picture, masks),
+        ssimulacra2=score,
+        delta_e=mean_delta_e(reference, picture, masks),
+        psnr=quality,
+        seeds_tried=effort.seeds,
+    )
+
+
+def best_of(
+    generator: Generator, jobs: Sequence[Job], reference: Pixels
+) -> tuple[Job, Pixels, float]:
+    """The job with the best picture by PSNR, which is a hundred times cheaper than the score.
+
+    When the first two seeds give the same picture, the model does not listen to the seed here
+    and the others are not tried.
+    """
+    pictures = list(generator.generate(jobs[:2]))
+    if len(jobs) > 2 and not np.array_equal(pictures[0], pictures[1]):
+        pictures += generator.generate(jobs[2:])
+    tried = zip(jobs, pictures, (psnr(reference, one) for one in pictures), strict=False)
+    return max(tried, key=lambda one: one[2])
+
+
+def mean_delta_e(reference: Pixels, picture: Pixels, masks: Pixels) -> float:
+    """Mean CIEDE2000 over each of (attributes, 96, 96) ``masks``, then over the attributes."""
+    height, width, _ = reference.shape
+    _, tall, wide = masks.shape
+    rows, columns = np.arange(height) * tall // height, np.arange(width) * wide // width
+    regions = [mask[np.ix_(rows, columns)] > 127 for mask in masks]
+    inside = [delta_e2000(reference, picture, region) for region in regions if region.any()]
+    return float(np.mean(inside)) if inside else delta_e2000(reference, picture)
+
+
+def check_headers(site: Site, family: str, request: AssetRequest, origin_url: str) -> None:
+    """The origin sends for this asset just what a region will: the property's template.
+
+    Raises :class:`InputError` naming the header that differs.
+    """
+    try:
+        answer = httpx2.head(origin_url.rstrip("/") + request.path, timeout=10)
+    except httpx2.HTTPError as error:
+        raise OriginUnavailable(f"{origin_url}: cannot ask for headers: {error}") from error
+    if answer.status_code != 200:
+        raise InputError(f"{origin_url}{request.path}: answers {answer.status_code}, not 200")
+    for name, expected in site.rules.image_headers(family, request.key.hex()).items():
+        sent = answer.headers.get(name)
+        if sent != expected:
+            raise InputError(
+                f"{request.path}: the origin sends {name}: {sent}, a region would send "
+                f"{expected}; change one of them"
+            )
+
+
+def _is_done(
+    database: Database,
+    site: Site,
+    request: AssetRequest,
+    original: Original,
+    model: bytes,
+    effort: Effort,
+) -> bool:
+    """Whether this model was tried on this original with as many seeds, and the verdict stands."""
+    with database.reading() as session:
+        asset = find_asset(session, site.id, request.key)
+        if asset is None:
+            return False
+        query = select(CandidateRow).where(
+            CandidateRow.asset_id == asset.id,
+            CandidateRow.original == original.digest,
+            CandidateRow.model == model,
+        )
+        found = session.scalars(query).all()
+    return any(
+        # An approval brought in from elsewhere counts, however it was found.
+        (one.seeds_tried >= effort.seeds or one.state == "approved")
+        and (one.state != "short" or one.ssimulacra2 < effort.min_score)
+        for one in found
+    )
+
+
+def _write_down(
+    database: Database,
+    site: Site,
+    family: str,
+    asset: Asset,
+    original: Original,
+    fitted: Fitted,
+    effort: Effort,
+) -> None:
+    recipe = msgspec.msgpack.encode(fitted.recipe)
+    with database.writing() as session:
+        row = note_asset(session, site, fitted.path, family, asset.attributes, original)
+        query = select(CandidateRow).where(
+            CandidateRow.asset_id == row.id,
+            CandidateRow.original == original.digest,
+            CandidateRow.recipe == recipe,
+        )
+        candidate = session.scalars(query).one_or_none()
+        if candidate is None:
+            candidate = CandidateRow(
+                asset_id=row.id,
+                asset=row,
+                original=original.digest,
+                model=fitted.recipe.model,
+                recipe=recipe,
+                state=fitted.state,
+                made_at=int(time.time()),
+            )
+            session.add(candidate)
+        candidate.seeds_tried = fitted.seeds_tried
+        if candidate.state in ("approved", "rejected"):
+            return
+        candidate.state, candidate.reason = fitted.state, fitted.verdict(effort.min_score)
+        candidate.algorithm, candidate.fingerprint = ALGORITHM, fitted.check
+        candidate.ssimulacra2, candidate.delta_e = fitted.ssimulacra2, fitted.delta_e
+        candidate.psnr = fitted.psnr

@@ -1,0 +1,142 @@
+"""Signed records and tombstones on their way out: to the stores, then to the caches.
+
+The database knows them first. Whatever was written there and not confirmed by everyone is sent
+again by the next command; sending twice changes nothing.
+"""
+
+import asyncio
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import httpx2
+import msgspec
+from sqlalchemy import exists, func, select, update
+from sqlalchemy.orm import aliased
+
+from kvsync.errors import StoreUnavailable
+from kvsync.store import ValkeyStore
+from kvsync.wire import PURGE_PATH, Purge
+from origin.database import Database
+from origin.tables import RecordRow
+
+# Stores are far away: the edges' own limit would be too tight.
+_STORE_TIMEOUT_S = 10.0
+_PURGE_TIMEOUT_S = 10.0
+
+
+@dataclass(frozen=True)
+class Targets:
+    """One store per region; regions and edges that keep renditions, by the URL of their admin."""
+
+    stores: tuple[str, ...]
+    regions: tuple[str, ...] = ()
+    edge_admins: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Confirmation:
+    """What a target said; ``detail`` is what it did, or why it did not."""
+
+    target: str
+    confirmed: bool
+    detail: str
+
+
+@dataclass(frozen=True)
+class _Load:
+    """What is to be sent: rows not confirmed yet, all that is valid, and keys to purge."""
+
+    pending: Sequence[RecordRow]
+    everything: Sequence[RecordRow]
+    stale_keys: tuple[bytes, ...]
+
+    @property
+    def records(self) -> int:
+        return sum(1 for row in self.everything if row.kind == "record")
+
+
+def deliver(database: Database, property: str, targets: Targets) -> list[Confirmation]:
+    """Bring every store and cache up to date; what each target answered, in order.
+
+    A store that lost records is given all of them. Regions are purged before edges, which would
+    otherwise fetch the old rendition from them again.
+    """
+    load = _load(database, property)
+    confirmations = asyncio.run(_deliver(property, load, targets))
+    if all(one.confirmed for one in confirmations):
+        ids = [row.id for row in load.pending]
+        with database.writing() as session:
+            session.execute(
+                update(RecordRow).where(RecordRow.id.in_(ids)).values(delivered_at=int(time.time()))
+            )
+    return confirmations
+
+
+async def _deliver(property: str, load: _Load, targets: Targets) -> list[Confirmation]:
+    stored = await asyncio.gather(*(_fill(url, property, load) for url in targets.stores))
+    purged: list[Confirmation] = []
+    if load.stale_keys:
+        tags = tuple(key.hex() for key in load.stale_keys)
+        async with httpx2.AsyncClient(timeout=_PURGE_TIMEOUT_S) as client:
+            for kind in (targets.regions, targets.edge_admins):
+                purged += await asyncio.gather(*(_purge(client, url, tags) for url in kind))
+    return [*stored, *purged]
+
+
+async def _fill(url: str, property: str, load: _Load) -> Confirmation:
+    target = f"store {url.rpartition('@')[2]}"
+    store = ValkeyStore(url, timeout_s=_STORE_TIMEOUT_S)
+    try:
+        lost = await store.count(property) < load.records - sum(
+            1 for row in load.pending if row.kind == "record"
+        )
+        rows = load.everything if lost else load.pending
+        tombstones = {row.asset.key: row.signed for row in rows if row.kind == "tombstone"}
+        records = {row.asset.key: row.signed for row in rows if row.kind == "record"}
+        # A tombstone drops the record under it, so a newer record has to follow.
+        if tombstones:
+            await store.bury(property, tombstones)
+        if records:
+            await store.put(property, records)
+    except StoreUnavailable as error:
+        return Confirmation(target, False, str(error))
+    finally:
+        await store.close()
+    return Confirmation(target, True, f"{len(records)} records, {len(tombstones)} tombstones")
+
+
+async def _purge(client: httpx2.AsyncClient, url: str, tags: tuple[str, ...]) -> Confirmation:
+    target = f"cache {url}"
+    try:
+        answer = await client.post(
+            url.rstrip("/") + PURGE_PATH, content=msgspec.json.encode(Purge(tags))
+        )
+    except httpx2.HTTPError as error:
+        return Confirmation(target, False, f"no answer: {error or type(error).__name__}")
+    if answer.status_code != 200:
+        return Confirmation(target, False, f"answers {answer.status_code}")
+    return Confirmation(target, True, f"purged {answer.json().get('purged')} renditions")
+
+
+def _load(database: Database, property: str) -> _Load:
+    """Of each asset, the last record or tombstone of either kind, oldest first."""
+    later = aliased(RecordRow)
+    newest = (
+        select(func.max(RecordRow.seq))
+        .where(RecordRow.property == property)
+        .group_by(RecordRow.asset_id, RecordRow.kind)
+    )
+    replaces = exists().where(
+        later.asset_id == RecordRow.asset_id, later.property == property, later.seq < RecordRow.seq
+    )
+    valid = select(RecordRow, replaces).where(
+        RecordRow.property == property, RecordRow.seq.in_(newest)
+    )
+    with database.reading() as session:
+        found = session.execute(valid.order_by(RecordRow.seq)).all()
+    current = [row for row, _ in found if row.kind == "tombstone" or row.ended_at is None]
+    pending = [row for row in current if row.delivered_at is None]
+    unsent = {row.id for row in pending}
+    stale = tuple(row.asset.key for row, replaced in found if replaced and row.id in unsent)
+    return _Load(pending, current, stale)

@@ -1,0 +1,158 @@
+"""Approved candidates to signed records, in the database. Delivery is :mod:`origin.delivery`."""
+
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import msgspec
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from kvsync.errors import RequestError
+from kvsync.model import ModelFile, ModelManifest
+from kvsync.record import Approval, Check, Original, RecordBody
+from kvsync.signing import Envelope, SigningKey
+from origin.database import Database, next_seq
+from origin.inventory import current_original
+from origin.model_store import ModelStore
+from origin.qa import audit, list_candidates, recipe_of, this_user
+from origin.site import Site
+from origin.tables import CandidateRow, RecordRow
+from regional_gpu.generator.model_folder import describe
+
+DAY_S = 86_400
+
+
+@dataclass
+class Published:
+    """What publishing came to: paths signed now, how many were already, and why others were not."""
+
+    signed: list[str] = field(default_factory=list)
+    already: int = 0
+    refused: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Publisher:
+    site: Site
+    database: Database
+    models: ModelStore
+    key: SigningKey
+    approval_days: int = 365
+
+    def add_model(self, folder: Path, family: str) -> bytes:
+        """Keep a model for the regions to pull; its digest."""
+        manifest = manifest_of(folder)
+        self.models.add(folder, manifest, property=self.site.id, family=family, key=self.key)
+        return manifest.digest
+
+    def publish(self) -> Published:
+        """Sign a record for every approved candidate that has none yet, in one transaction.
+
+        Of two approved candidates of one asset the later approval counts. One whose original
+        is another now, or whose model is not here, is refused with the reason.
+        """
+        outcome = Published()
+        newest: dict[int, CandidateRow] = {}
+        approved = list_candidates(self.database, self.site.id, "approved", "path")
+        for candidate in sorted(approved, key=lambda one: (one.decided_at or 0, one.id)):
+            newest[candidate.asset_id] = candidate
+        originals = {id: self._original(one, outcome) for id, one in newest.items()}
+        with self.database.writing() as session:
+            for asset_id, candidate in newest.items():
+                if original := originals[asset_id]:
+                    self._publish_one(session, candidate, original, outcome)
+        return outcome
+
+    def _original(self, candidate: CandidateRow, outcome: Published) -> Original | None:
+        """The candidate's original as it is now, if it may be published."""
+        path = candidate.asset.path
+        try:
+            original = current_original(self.database, self.site, path)
+        except RequestError:
+            outcome.refused[path] = "its original is not in the asset store; revoke it"
+            return None
+        if original.digest != candidate.original:
+            outcome.refused[path] = "its original changed since it was approved; dehydrate it anew"
+        elif not self.models.holds(candidate.model, self.key):
+            name = candidate.model.hex()[:8]
+            outcome.refused[path] = f"its model {name} is not kept here; name it with --model"
+        else:
+            return original
+        return None
+
+    def _publish_one(
+        self, session: Session, candidate: CandidateRow, original: Original, outcome: Published
+    ) -> None:
+        now = int(time.time())
+        not_after = (candidate.decided_at or 0) + self.approval_days * DAY_S
+        path = candidate.asset.path
+        if now >= not_after:
+            outcome.refused[path] = f"its approval is older than {self.approval_days} days"
+            return
+        live = live_record(session, candidate.asset_id)
+        if live is not None and self._is_current(live, candidate, original):
+            outcome.already += 1
+            return
+        seq = next_seq(session, self.site.id)
+        body = self._body(candidate, original, seq, not_after)
+        if live is not None:
+            live.ended_at = now
+        session.add(
+            RecordRow(
+                property=self.site.id,
+                seq=seq,
+                asset_id=candidate.asset_id,
+                candidate_id=candidate.id,
+                kind="record",
+                signed=body.sign(self.key),
+                made_at=now,
+            )
+        )
+        audit(session, this_user(), "publish", path, seq=seq)
+        outcome.signed.append(path)
+
+    def _is_current(self, live: RecordRow, candidate: CandidateRow, original: Original) -> bool:
+        envelope = Envelope.parse(live.signed)
+        body = msgspec.msgpack.decode(envelope.body, type=RecordBody)
+        return (
+            live.candidate_id == candidate.id
+            and envelope.key_id == self.key.key_id
+            and body.original == original
+            and body.approval.approved_at == candidate.decided_at
+        )
+
+    def _body(
+        self, candidate: CandidateRow, original: Original, seq: int, not_after: int
+    ) -> RecordBody:
+        return RecordBody(
+            kind="still",
+            key=candidate.asset.key,
+            property=self.site.id,
+            family=candidate.asset.family,
+            seq=seq,
+            recipe=recipe_of(candidate),
+            checks=(Check(0, candidate.algorithm, candidate.fingerprint),),
+            original=original,
+            approval=Approval(
+                candidate.decided_by or b"",
+                candidate.decided_at or 0,
+                candidate.ssimulacra2,
+                candidate.delta_e,
+            ),
+            not_after=not_after,
+        )
+
+
+def live_record(session: Session, asset_id: int) -> RecordRow | None:
+    """The asset's record that no later record or tombstone has replaced."""
+    query = select(RecordRow).where(
+        RecordRow.asset_id == asset_id, RecordRow.kind == "record", RecordRow.ended_at.is_(None)
+    )
+    return session.scalars(query).one_or_none()
+
+
+def manifest_of(folder: Path) -> ModelManifest:
+    """The files of a model folder as they are announced; :class:`kvsync.errors.ModelError`."""
+    files = describe(folder).files
+    return ModelManifest(tuple(ModelFile(one.path, one.size, one.digest) for one in files))

@@ -1,0 +1,57 @@
+"""What an operator's command works on, opened from the settings and closed again."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from kvsync.errors import InputError
+from kvsync.property import read_properties
+from kvsync.signing import SigningKey
+from origin.database import Database
+from origin.delivery import Targets
+from origin.model_store import ModelStore
+from origin.settings import OriginSettings, open_dam, read_settings
+from origin.site import Site
+
+
+@dataclass(frozen=True)
+class Workplace:
+    settings: OriginSettings
+    site: Site
+    database: Database
+    models: ModelStore
+    key: SigningKey
+
+    def targets(
+        self,
+        stores: Sequence[str] | None,
+        regions: Sequence[str] | None,
+        edge_admins: Sequence[str] | None,
+    ) -> Targets:
+        """What a command was told, else what the settings say."""
+        return Targets(
+            tuple(stores or self.settings.stores),
+            tuple(regions or self.settings.regions),
+            tuple(edge_admins or self.settings.edge_admins),
+        )
+
+
+@contextmanager
+def open_workplace(property: str) -> Iterator[Workplace]:
+    """:class:`InputError` for a property without settings or asset store, or bad settings."""
+    settings = read_settings()
+    properties = read_properties(settings.properties_dir)
+    if property not in properties or property not in settings.dam:
+        known = ", ".join(sorted(properties.keys() & settings.dam.keys()))
+        raise InputError(
+            f"property {property!r} has no file in {settings.properties_dir} or no asset store in "
+            f"ORIGIN_DAM; there is {known}"
+        )
+    site = Site(properties[property], open_dam(settings.dam[property], settings.s3_endpoint))
+    key = SigningKey.load_or_create(settings.signing_key)
+    database = Database(settings.database_url)
+    try:
+        models = ModelStore(database, settings.models_dir)
+        yield Workplace(settings, site, database, models, key)
+    finally:
+        database.close()
