@@ -1,0 +1,334 @@
+"""What the fingerprint accepts and refuses, measured: the two distributions and their margin.
+
+Harmless drift and every default encoding must be accepted; every other picture of the gallery
+and every kind of damage must be refused. Approved pictures are the sample's gallery, under
+masks found from the gallery itself: the pixels that vary with an attribute.
+"""
+
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from statistics import median
+
+import msgspec
+import numpy as np
+import typer
+from numpy.typing import NDArray
+from rich.console import Console
+from rich.progress import track
+from rich.table import Table
+
+from bench.damage import (
+    NoiseField,
+    Pixels,
+    drift,
+    noisy,
+    recoloured,
+    shifted,
+    truncated,
+)
+from kvsync.rendition import ImageFormat, Still
+from regional_gpu.generator.colour import lab
+from regional_gpu.generator.encode import decode, encode
+from regional_gpu.generator.fingerprint import SIDE, compare, fingerprint, judge, measure, reduce
+
+SAMPLE = Path("origin/samples/rumba")
+QUALITIES: dict[ImageFormat, int] = {"jpeg": 91, "webp": 93, "avif": 82}
+DIRECTIONS = [(-1, -1), (-1, 0), (-1, 1), (0, -1), (0, 1), (1, -1), (1, 0), (1, 1)]
+BLOCKS = (16, 24, 32, 40, 48, 56, 64)
+NOISE_DB = (28, 30, 32, 34)
+
+
+@dataclass(frozen=True)
+class Asset:
+    """One picture of the gallery with the masks and full-size regions of its view."""
+
+    path: Path
+    masks: NDArray[np.uint8]
+    regions: dict[str, NDArray[np.bool_]]
+
+    def pixels(self) -> Pixels:
+        return decode(self.path.read_bytes(), str(self.path))
+
+
+@dataclass
+class Case:
+    """Every distance measured for one kind of change."""
+
+    accept: bool | None  # None: reported only, to find where refusing begins
+    distances: list[float] = field(default_factory=list)
+    worst: str = ""
+
+    def add(self, distance: float, part: str) -> None:
+        extreme = not self.distances or (
+            distance > max(self.distances) if self.accept else distance < min(self.distances)
+        )
+        if extreme:
+            self.worst = part
+        self.distances.append(distance)
+
+    @property
+    def accepted(self) -> int:
+        return sum(distance <= 1 for distance in self.distances)
+
+    @property
+    def wrong(self) -> int:
+        if self.accept is None:
+            return 0
+        return len(self.distances) - self.accepted if self.accept else self.accepted
+
+
+Cases = dict[str, Case]
+Change = tuple[str, bool | None, Callable[[], Pixels | None]]
+
+
+def run(full: bool) -> dict[str, object]:
+    """Measure on every fourth asset, or with `full` on all; prints tables, returns the figures."""
+    assets = load_gallery()
+    cases: Cases = {}
+    _every_other_asset(assets, cases)
+    noise = NoiseField((768, 768, 3), seed=7)
+    for asset in track(assets[:: 1 if full else 4], "damaging pictures", transient=True):
+        _damage(asset, noise, cases)
+    figures = _figures(cases)
+    figures["compare_ms"] = _compare_ms(assets[0])
+    figures["bytes"] = len(fingerprint(assets[0].pixels(), assets[0].masks))
+    _print(cases, figures)
+    return figures
+
+
+def load_gallery() -> list[Asset]:
+    """The sample's assets; an attribute's region as the scorer defines it: its main effect over
+    the gallery exceeds CIE76 10 and twice every other attribute's."""
+    listed = msgspec.json.decode((SAMPLE / "manifest.json").read_bytes())["assets"]
+    views: dict[str, list[dict[str, dict[str, str]]]] = {}
+    for asset in listed:
+        views.setdefault(asset["attributes"]["view"], []).append(asset)
+    means: dict[str, NDArray[np.float64]] = {}
+    regions: dict[str, dict[str, NDArray[np.bool_]]] = {}
+    for view, members in views.items():
+        by_value = _mean_by_value(members, ("lace", "sole"))
+        effect = {name: _effect(values) for name, values in by_value.items()}
+        means[view] = np.mean(by_value["lace"], axis=0)
+        lace, sole = effect["lace"], effect["sole"]
+        regions[view] = {
+            "lace": (lace > 10) & (lace > 2 * sole),
+            "sole": (sole > 10) & (sole > 2 * lace),
+        }
+    moved = _effect(list(means.values())) > 10
+    assets = []
+    for view, members in views.items():
+        masks = np.stack([_coverage(region) for region in (*regions[view].values(), moved)])
+        assets += [Asset(SAMPLE / str(m["file"]), masks, regions[view]) for m in members]
+    return assets
+
+
+def _mean_by_value(
+    members: list[dict[str, dict[str, str]]], names: tuple[str, ...]
+) -> dict[str, list[NDArray[np.float64]]]:
+    """Mean picture of each value of each attribute."""
+    sums: dict[tuple[str, str], NDArray[np.float64]] = {}
+    counts: dict[tuple[str, str], int] = {}
+    for member in members:
+        pixels = decode((SAMPLE / str(member["file"])).read_bytes()).astype(np.float64)
+        for name in names:
+            key = (name, member["attributes"][name])
+            sums[key] = sums.get(key, 0) + pixels
+            counts[key] = counts.get(key, 0) + 1
+    return {name: [s / counts[k] for k, s in sums.items() if k[0] == name] for name in names}
+
+
+def _effect(means: list[NDArray[np.float64]]) -> NDArray[np.float64]:
+    """Mean CIE76 distance of an attribute's value means to their own mean, pixel by pixel."""
+    colours = np.stack([lab(mean.round().astype(np.uint8)) for mean in means])
+    return np.asarray(np.linalg.norm(colours - colours.mean(axis=0), axis=-1).mean(axis=0))
+
+
+def _coverage(region: NDArray[np.bool_]) -> NDArray[np.uint8]:
+    height, width = region.shape
+    cells = region.reshape(SIDE, height // SIDE, SIDE, width // SIDE).mean(axis=(1, 3))
+    return np.asarray((cells * 255).round().astype(np.uint8))
+
+
+def _every_other_asset(assets: list[Asset], cases: Cases) -> None:
+    """Every ordered pair of different assets."""
+    cells = [reduce(asset.pixels()) for asset in assets]
+    approved = [fingerprint(a.pixels(), a.masks) for a in assets]
+    for mine, asset in track(list(enumerate(assets)), "comparing all pairs", transient=True):
+        for other, _ in enumerate(assets):
+            if other != mine:
+                found = judge(measure(cells[other], asset.masks), approved[mine])
+                _case(cases, "another asset", False).add(found.distance, found.worst)
+
+
+def _damage(asset: Asset, noise: NoiseField, cases: Cases) -> None:
+    original = asset.pixels()
+    approved = fingerprint(original, asset.masks)
+    for name, accept, change in (
+        *_harmless(original, noise),
+        *_moves(original),
+        *_spoils(original, noise),
+        *_recolours(original, asset.regions, noise.rng),
+        *_blocks(original, noise),
+    ):
+        if (pixels := change()) is not None:
+            found = compare(np.ascontiguousarray(pixels), asset.masks, approved)
+            _case(cases, name, accept).add(found.distance, found.worst)
+
+
+def _case(cases: Cases, name: str, accept: bool | None) -> Case:
+    return cases.setdefault(name, Case(accept))
+
+
+def _harmless(original: Pixels, noise: NoiseField) -> Iterator[Change]:
+    for levels in (1, 2):
+        for _ in range(5):
+            yield f"drift of {levels}", True, partial(drift, original, noise, levels)
+    for form, quality in QUALITIES.items():
+        for width in (768, 384):
+            still = Still(form, width, quality)
+            name, accept = f"{form} q{quality}", True
+            if width == 384:  # chroma of half a half pixel thins fine attributes: reported only
+                name, accept = f"{name} at half width", None
+            yield name, accept, partial(_through, original, still)
+
+
+def _through(pixels: Pixels, still: Still) -> Pixels:
+    return decode(encode(pixels, still).data)
+
+
+def _moves(original: Pixels) -> Iterator[Change]:
+    for step in (1, 2, 3, 4, 6):
+        for down, right in DIRECTIONS:
+            refused = False if step >= 4 else None
+            change = partial(shifted, original, down * step, right * step)
+            yield f"shift by {step}", refused, change
+    yield "mirror", False, lambda: original[:, ::-1]
+    yield "upside down", False, lambda: original[::-1]
+    for name, pixels in truncated(original):
+        yield f"5 % of rows {name}", False, partial(np.copy, pixels)
+
+
+def _spoils(original: Pixels, noise: NoiseField) -> Iterator[Change]:
+    for decibels in NOISE_DB:
+        refused = False if decibels <= 28 else None
+        change = partial(noisy, original, noise, decibels)
+        yield f"noise of {decibels} dB", refused, change
+        yield f"grey noise of {decibels} dB", refused, partial(change, grey=True)
+
+
+def _recolours(
+    original: Pixels, regions: dict[str, NDArray[np.bool_]], rng: np.random.Generator
+) -> Iterator[Change]:
+    for name, region in regions.items():
+        for _ in range(4):
+            direction = rng.standard_normal(3)
+            direction /= np.linalg.norm(direction)
+            for delta in (3.0, 5.0):
+                refused = False if delta >= 5 else None
+                change = partial(recoloured, original, region, direction, delta)
+                yield f"{name} off by delta E {delta:.0f}", refused, change
+
+
+def _blocks(original: Pixels, noise: NoiseField) -> Iterator[Change]:
+    height, width = original.shape[:2]
+    for size in BLOCKS:
+        for kind in ("black", "noise"):
+            refused = False if size >= 64 else None
+            for _ in range(100 if size == 64 else 20):
+                top = int(noise.rng.integers(height - size + 1))
+                left = int(noise.rng.integers(width - size + 1))
+                change = partial(_with_block, original, noise.rng, kind, top, left, size)
+                yield f"{kind} block of {size}", refused, change
+
+
+def _with_block(
+    pixels: Pixels, rng: np.random.Generator, kind: str, top: int, left: int, size: int
+) -> Pixels:
+    made = pixels.copy()
+    block = made[top : top + size, left : left + size]
+    block[:] = 0 if kind == "black" else rng.integers(0, 256, block.shape)
+    return made
+
+
+def _figures(cases: Cases) -> dict[str, object]:
+    accepts = [d for case in cases.values() if case.accept for d in case.distances]
+    rejects = [d for case in cases.values() if case.accept is False for d in case.distances]
+    return {
+        "pairs": sum(len(case.distances) for case in cases.values()),
+        "accept_pairs": len(accepts),
+        "reject_pairs": len(rejects),
+        "false_rejects": sum(case.wrong for case in cases.values() if case.accept),
+        "false_accepts": sum(case.wrong for case in cases.values() if case.accept is False),
+        "accept_max": round(max(accepts), 3),
+        "reject_min": round(min(rejects), 3),
+        "smallest_shift_px": _smallest(cases, "shift by {}", (1, 2, 3, 4, 6)),
+        "smallest_black_block_px": _smallest(cases, "black block of {}", BLOCKS),
+        "smallest_noise_block_px": _smallest(cases, "noise block of {}", BLOCKS),
+    }
+
+
+def _smallest(cases: Cases, name: str, sizes: tuple[int, ...]) -> int | None:
+    """The smallest size that, like all larger ones, was refused every time."""
+    refused = None
+    for size in sorted(sizes, reverse=True):
+        if cases[name.format(size)].accepted:
+            break
+        refused = size
+    return refused
+
+
+def _compare_ms(asset: Asset) -> float:
+    pixels = asset.pixels()
+    approved = fingerprint(pixels, asset.masks)
+    times = []
+    for _ in range(50):
+        start = time.perf_counter()
+        compare(pixels, asset.masks, approved)
+        times.append(time.perf_counter() - start)
+    return round(median(times) * 1000, 2)
+
+
+def _print(cases: Cases, figures: dict[str, object]) -> None:
+    table = Table(title="Distance to the approved fingerprint (1.0 is the tolerance)")
+    for heading in (
+        "change",
+        "expected",
+        "pairs",
+        "least",
+        "median",
+        "most",
+        "accepted",
+        "decided by",
+    ):
+        table.add_column(
+            heading, justify="left" if heading in ("change", "decided by") else "right"
+        )
+    expected = {True: "accept", False: "refuse", None: "-"}
+    for name, case in cases.items():
+        d = case.distances
+        table.add_row(
+            f"[red]{name}[/]" if case.wrong else name,
+            expected[case.accept],
+            f"{len(d):,}",
+            f"{min(d):.2f}",
+            f"{median(d):.2f}",
+            f"{max(d):.2f}",
+            f"{case.accepted:,}",
+            case.worst,
+        )
+    console = Console()
+    console.print(table)
+    for name, value in figures.items():
+        console.print(f"{name}: {value}")
+
+
+def main(full: bool = False) -> None:
+    """Print the measured distributions."""
+    run(full)
+
+
+if __name__ == "__main__":
+    typer.run(main)
