@@ -4,6 +4,7 @@ import msgspec
 from fastapi import FastAPI, Request, Response
 
 from edge.flow import Edge
+from kvsync.encoding import UNREADABLE
 from kvsync.errors import BadRequest, RehydrationError
 from kvsync.wire import PURGE_PATH, ErrorBody, Purge
 
@@ -33,7 +34,7 @@ def admin_app(edge: Edge, properties: tuple[str, ...]) -> FastAPI:
     async def purge(request: Request) -> Response:
         try:
             wanted = msgspec.json.decode(await request.body(), type=Purge)
-        except msgspec.MsgspecError as error:
+        except UNREADABLE as error:
             raise BadRequest(f"not a purge: {error}") from error
         return _json({"purged": edge.purge(wanted)})
 

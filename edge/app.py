@@ -12,7 +12,7 @@ from edge.ask import Ask, read_ask
 from edge.decide import Stream
 from edge.flow import Edge
 from edge.respond import Answer, Travel, respond_error, streamed_headers
-from kvsync.errors import BadRequest, OriginUnavailable, RehydrationError
+from kvsync.errors import BadRequest, RehydrationError
 from kvsync.property import Property
 
 _log = logging.getLogger(__name__)
@@ -68,8 +68,8 @@ class PublicApp:
                         await send({"type": "http.response.body", "body": piece, "more_body": True})
                 await send({"type": "http.response.body", "body": b"", "more_body": False})
             except httpx2.HTTPError as error:
-                # The head is out: a connection cut short is all that can be said now.
-                raise OriginUnavailable(f"the origin broke off after {sent} bytes") from error
+                # The head is out: a connection cut short is all that can still be said.
+                _log.warning("the origin broke off after %d bytes: %r", sent, error)
             finally:
                 self._edge.counters.hauled(ask.site.id, sent)
                 self._edge.counters.answered(

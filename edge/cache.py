@@ -8,6 +8,8 @@ import msgspec
 
 from edge.reply import Reply
 from kvsync.blobs import BlobStore
+from kvsync.encoding import UNREADABLE
+from kvsync.errors import StoreUnavailable
 
 # Part of every key, so that another version's entries are not misread but left to be evicted.
 _FORM = b"1:"
@@ -24,7 +26,7 @@ class ReplyCache:
         try:
             blob = self._blobs.get(_FORM + key)
             return None if blob is None else msgspec.msgpack.decode(blob, type=Reply)
-        except (lmdb.Error, msgspec.MsgspecError):
+        except (lmdb.Error, *UNREADABLE):
             self.faults += 1
             return None
 
@@ -39,7 +41,7 @@ class ReplyCache:
     def drop(self, key: bytes) -> None:
         try:
             self._blobs.delete(_FORM + key)
-        except lmdb.Error:
+        except (lmdb.Error, StoreUnavailable):
             self.faults += 1
 
     def purge(self, tags: Iterable[str]) -> int:

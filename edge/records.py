@@ -9,9 +9,6 @@ from kvsync.record import Record, Tombstone
 from kvsync.signing import Keyring
 from kvsync.store import RecordStore, StoredEntry
 
-# Below the store's own pool, so that a burst waits its turn instead of failing.
-_AT_ONCE = 48
-
 
 class Records:
     """Verified records from the region's store. After a failure the store rests for a while."""
@@ -22,7 +19,6 @@ class Records:
         self._store = store
         self._keys = keys
         self._timeout_s = timeout_s
-        self._turns = asyncio.Semaphore(_AT_ONCE)
         self._breaker = Breaker(Rules(failures_to_open=1, rest_s=rest_s))
 
     def state(self) -> State:
@@ -54,7 +50,7 @@ class Records:
         if not admitted:
             raise StoreUnavailable("the key-value store did not answer lately; not asked")
         try:
-            async with asyncio.timeout(self._timeout_s), self._turns:
+            async with asyncio.timeout(self._timeout_s):
                 entry = await self._store.get(property, key)
         except (TimeoutError, StoreUnavailable) as error:
             self._breaker = self._breaker.failed(time.monotonic())

@@ -11,6 +11,7 @@ from edge.breaker import Breaker, Rules, State
 from edge.freshness import seconds
 from edge.reply import Generated
 from edge.respond import parse_server_timing
+from kvsync.encoding import UNREADABLE
 from kvsync.errors import (
     BadSignature,
     Busy,
@@ -148,7 +149,7 @@ def read_answer(
         return Generated(body, seconds(headers.get("age")) or 0, timings)
     try:
         said = msgspec.json.decode(body, type=ErrorBody)
-    except msgspec.MsgspecError:
+    except UNREADABLE:
         said = ErrorBody("region", "no error body")
     if said.error == Busy.reason:
         raise Busy(f"region {url}: {said.detail}", seconds(headers.get("retry-after")) or 1)

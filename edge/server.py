@@ -32,7 +32,15 @@ _BACKLOG = 2048
 
 
 class Server(uvicorn.Server):
-    """uvicorn's server, leaving signals to the process that runs two of them."""
+    """uvicorn's server, leaving signals to the process that runs two of them; it waits to be told
+    to stop instead of asking ten times a second."""
+
+    def __init__(self, config: uvicorn.Config) -> None:
+        super().__init__(config)
+        self.told_to_stop = asyncio.Event()
+
+    async def main_loop(self) -> None:
+        await self.told_to_stop.wait()
 
     @contextlib.contextmanager
     def capture_signals(self) -> Generator[None, None, None]:
@@ -169,5 +177,5 @@ async def _serving(*pairs: tuple[Server, socket.socket]) -> AsyncIterator[None]:
         yield
     finally:
         for server, _ in pairs:
-            server.should_exit = True
+            server.told_to_stop.set()
         await asyncio.gather(*tasks)

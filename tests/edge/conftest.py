@@ -42,7 +42,9 @@ async def still_world(valkey: ValkeyServer, tmp_path: Path) -> AsyncIterator[Wor
     """A world whose edge is not started yet."""
     async with Redis(host=HOST, port=valkey.port) as client:
         await client.flushall()
-    site, properties_dir = read_site(tmp_path / "properties", region_deadline_ms=400)
+    site, properties_dir = read_site(
+        tmp_path / "properties", region_deadline_ms=400, origin_deadline_ms=1000
+    )
     key = SigningKey.generate()
     keys = Keyring((key.trusted_for([site.id]),))
     keys.write(tmp_path / "keys.json")

@@ -4,6 +4,7 @@ import asyncio
 import re
 import time
 
+import httpx2
 import pytest
 
 from tests.edge.world import APPROVED_AT, AVIF, JPEG, WEBP, World
@@ -161,6 +162,20 @@ async def test_a_restarted_edge_still_has_its_cache(still_world: World) -> None:
     await still_world.start_edge()
     again = await still_world.get("/a.jpg")
     assert again.content == first.content and "; hit; " in again.headers["cache-status"]
+
+
+async def test_an_edge_told_to_stop_finishes_what_it_has_begun(still_world: World) -> None:
+    await still_world.start_edge()
+    await still_world.publish("/a.jpg")
+    still_world.region.takes_s = 0.2
+    async with httpx2.AsyncClient(verify=False) as client:
+        url = f"http://127.0.0.1:{still_world.port}/a.jpg"
+        under_way = asyncio.create_task(client.get(url))
+        await asyncio.sleep(0.1)
+        await still_world.stop_edge()
+        assert (await under_way).content == b"generated jpeg/768/92"
+        with pytest.raises(httpx2.ConnectError):
+            await client.get(url)
 
 
 async def test_every_answer_is_counted_with_its_bytes(world: World) -> None:

