@@ -78,7 +78,7 @@ class PublicApp:
 
 
 def _target(scope: Any) -> bytes:
-    """The request target as sent; servers other than ours give path and query."""
+    """The request target as sent, which only :class:`edge.protocol.EdgeProtocol` passes on."""
     sent: bytes | None = scope.get("extensions", {}).get("edge.target", {}).get("raw")
     if sent is None:
         raise BadRequest("the server did not pass the request target on")
