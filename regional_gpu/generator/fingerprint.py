@@ -18,12 +18,13 @@ ALGORITHM: Final = "grid1"
 SIDE: Final = 96
 """Cells a side of the reduced picture and of the attribute masks."""
 MAX_BYTES: Final = 112
-MAX_MASKS: Final = 5
-"""Attributes beyond the fifth are covered by the grids alone."""
+MAX_MASKS: Final = 8
+"""Attributes beyond the eighth are covered by the grids alone."""
 
-LUMA_GRID: Final = 8
+LUMA_GRID: Final = 6
 PATTERN_GRID: Final = 4
 TEXTURE_GRID: Final = 2
+COLOUR_GRID: Final = 2
 
 Integers = NDArray[np.int64]
 
@@ -106,13 +107,13 @@ def measure(cells: Integers, masks: NDArray[np.uint8]) -> Measures:
     """Every part of a reduced picture in its fine units, in the order in which it is stored."""
     red, green, blue = cells[..., 0], cells[..., 1], cells[..., 2]
     luma, warmth, greenness = red + 2 * green + blue, red - blue, 2 * green - red - blue
-    side = _colour_grid(len(masks))
+    patterns = SIGNS[: _patterns(len(masks))] * luma
     return [
         (LUMA, _grid(luma, LUMA_GRID)),
-        (PATTERN, _grid(luma * SIGNS, PATTERN_GRID)),
+        (PATTERN, np.concatenate([_grid(pattern, PATTERN_GRID) for pattern in patterns])),
         (TEXTURE, _grid(_texture(luma), TEXTURE_GRID)),
-        (WARMTH, _grid(warmth, side)),
-        (GREENNESS, _grid(greenness, side)),
+        (WARMTH, _grid(warmth, COLOUR_GRID)),
+        (GREENNESS, _grid(greenness, COLOUR_GRID)),
         *_inside(masks[:MAX_MASKS], luma, warmth, greenness),
     ]
 
@@ -162,9 +163,10 @@ def _grid(cells: Integers, side: int) -> Integers:
     return np.asarray((sums + size * size // 2) // (size * size))
 
 
-def _colour_grid(masks: int) -> int:
-    """As fine as the bytes that the masks leave allow."""
-    return 3 if masks <= 2 else 2
+def _patterns(masks: int) -> int:
+    """As many sets of signed sums as the bytes that the masks leave allow: 4, 3 or 2."""
+    grids = LUMA_GRID**2 + TEXTURE_GRID**2 + 2 * COLOUR_GRID**2
+    return int((MAX_BYTES - grids - 4 * min(masks, MAX_MASKS)) // PATTERN_GRID**2)
 
 
 def _inside(
@@ -201,16 +203,16 @@ def _ratios(part: Part, values: Integers, expected: Integers) -> NDArray[np.floa
     return np.asarray(np.abs(difference) / allowed)
 
 
-def _signs() -> Integers:
-    """+1 or -1 per cell: the top bit of Marsaglia's xorshift32 (2003: 13, 17, 5) from seed 1."""
+def _signs(sets: int) -> Integers:
+    """+1 or -1, (sets, 96, 96): the top bit of Marsaglia's xorshift32 (13, 17, 5; 2003), seed 1."""
     state, signs = 1, []
-    for _ in range(SIDE * SIDE):
+    for _ in range(sets * SIDE * SIDE):
         state ^= state << 13 & 0xFFFFFFFF
         state ^= state >> 17
         state ^= state << 5 & 0xFFFFFFFF
         signs.append(-1 if state >> 31 else 1)
-    return np.array(signs).reshape(SIDE, SIDE)
+    return np.array(signs).reshape(sets, SIDE, SIDE)
 
 
 # Averages hide a change that keeps the mean; sums under random signs do not.
-SIGNS: Final = _signs()
+SIGNS: Final = _signs(_patterns(0))

@@ -3,10 +3,13 @@
 import difflib
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
 
-from kvsync.errors import InputError
+import msgspec
+
+from kvsync.errors import InputError, ModelError
 
 WORD = re.compile(r"[^\s,;:.!?()]+|[,;.!?]")
 BREAKS = frozenset(",;.!?")
@@ -21,7 +24,27 @@ class Vocabulary:
     """The attributes of a family, in order, each with the values that its prompts may name."""
 
     attributes: Mapping[str, tuple[str, ...]]
-    fillers: frozenset[str] = field(default=frozenset())  # words of the family's own phrase
+    fillers: frozenset[str] = frozenset()  # words of the family's own phrase
+    layout_by: tuple[str, ...] = ()  # the attributes that change where things lie
+    layouts: tuple[tuple[str, ...], ...] = ((),)  # their values in each layout
+
+    @cached_property
+    def tokens(self) -> dict[tuple[str, str], int]:
+        """The id of each (attribute, value)."""
+        pairs = [(name, value) for name, values in self.attributes.items() for value in values]
+        return {pair: at for at, pair in enumerate(pairs)}
+
+    def encode(self, prompt: str) -> list[int]:
+        """One token id per attribute, in order. Raises InputError as `read` does."""
+        return [self.tokens[pair] for pair in self.read(prompt).items()]
+
+    def layout(self, prompt: str) -> int:
+        """Which layout a prompt asks for. Raises InputError when the gallery had none such."""
+        said = self.read(prompt)
+        wanted = tuple(said[name] for name in self.layout_by)
+        if wanted not in self.layouts:
+            raise InputError(f"prompt {prompt!r}: this model never saw {' with '.join(wanted)}")
+        return self.layouts.index(wanted)
 
     def read(self, prompt: str) -> dict[str, str]:
         """The value that ``prompt`` gives to each attribute.
@@ -134,3 +157,40 @@ def _badness(joined: _Pairs) -> int:
 
 def _spoken(text: str) -> str:
     return " ".join(WORD.findall(text.casefold().replace("_", " ")))
+
+
+def read_vocabulary(path: Path) -> Vocabulary:
+    """The vocabulary of a model. Raises ModelError when the file is missing or malformed."""
+    try:
+        stored = msgspec.json.decode(path.read_bytes(), type=_StoredVocabulary)
+    except OSError as error:
+        raise ModelError(f"{path}: {error.strerror}; fetch the model again") from None
+    except msgspec.DecodeError as error:
+        raise ModelError(f"{path}: {error}") from None
+    unknown = set(stored.layout_by) - stored.attributes.keys()
+    if not stored.attributes or unknown or not all(stored.attributes.values()):
+        raise ModelError(f"{path}: attributes without values, or layouts by unknown attributes")
+    return Vocabulary(
+        stored.attributes,
+        frozenset(stored.fillers),
+        tuple(stored.layout_by),
+        tuple(tuple(values) for values in stored.layouts),
+    )
+
+
+def vocabulary_json(vocabulary: Vocabulary) -> str:
+    """What `read_vocabulary` reads."""
+    stored = _StoredVocabulary(
+        dict(vocabulary.attributes),
+        sorted(vocabulary.fillers),
+        list(vocabulary.layout_by),
+        [list(values) for values in vocabulary.layouts],
+    )
+    return msgspec.json.format(msgspec.json.encode(stored), indent=2).decode() + "\n"
+
+
+class _StoredVocabulary(msgspec.Struct):
+    attributes: dict[str, tuple[str, ...]]
+    fillers: list[str]
+    layout_by: list[str]
+    layouts: list[list[str]]

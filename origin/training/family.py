@@ -1,0 +1,221 @@
+"""Gallery in, model folder out: measure the family, fit each layout, write the whole at once."""
+
+import shutil
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from PIL import Image
+from safetensors.torch import save_file
+
+from kvsync.errors import InputError
+from origin.gallery import Gallery
+from origin.training.attribute_masks import attribute_masks
+from origin.training.factors import Factors, factorise
+from origin.training.layouts import Layouts, design, find_layouts
+from regional_gpu.generator.family_generator import MASKS
+from regional_gpu.generator.model_folder import describe, model_digest
+from regional_gpu.generator.network import TILE, BasisNetwork, CoefficientNetwork, TextNetwork
+from regional_gpu.generator.planes import pack
+from regional_gpu.generator.text import FILLERS, WORD, Vocabulary
+
+Progress = Callable[[str, float], None]
+THUMBNAIL = 32
+# A tile whose pixels all vary less than this (8-bit levels, standard deviation) is held still.
+STILL = 1.0
+# Shared pictures are kept in steps of this many levels (per unit of weight), or coarser.
+STEP = 0.3
+
+
+@dataclass(frozen=True)
+class TrainingReport:
+    """What training made and chose."""
+
+    digest: bytes
+    model_bytes: int
+    seconds: float
+    layout_by: tuple[str, ...]
+    layouts: int
+    components: int  # shared pictures per layout, at most
+    seeded: int  # of these, moved by the seed
+    explained: float  # of the variance within layouts, by text; the least of the layouts
+
+
+@dataclass(frozen=True)
+class FittedLayout:
+    factors: Factors
+    still: NDArray[np.uint8]  # (height, width, 3)
+    tiles: NDArray[np.bool_]  # (rows, columns), True where pictures differ
+    masks: NDArray[np.uint8]  # (attributes, 96, 96)
+
+
+def train(
+    gallery: Gallery,
+    out: Path,
+    *,
+    progress: Progress,
+    minutes: float = 5.0,
+    seed: int = 0,
+) -> TrainingReport:
+    """Train a family generator on a gallery and write its model folder.
+
+    ``progress`` hears what is being done and the share of the whole that is done, 0 to 1. The
+    same gallery and seed give the same model on the same machine. Raises InputError naming an
+    image that cannot be read, or when ``minutes`` are not enough.
+    """
+    started = time.monotonic()
+    out.parent.mkdir(parents=True, exist_ok=True)
+    thumbnails = _thumbnails(gallery, progress)
+    attributes = [asset.attributes for asset in gallery.assets]
+    layouts = find_layouts(thumbnails, attributes, seed)
+    fitted = []
+    for at, members in enumerate(layouts.members):
+        if time.monotonic() - started > 60 * minutes:
+            raise InputError(f"{gallery.folder}: not trained within {minutes:g} minutes; give more")
+        progress(
+            f"fitting layout {at + 1} of {len(layouts.members)}",
+            0.3 + 0.6 * at / len(layouts.members),
+        )
+        fitted.append(_fit(gallery, members, layouts.by))
+    progress("writing the model", 0.9)
+    scratch = Path(tempfile.mkdtemp(prefix=f".{out.name}-", dir=out.parent))
+    try:
+        _write(scratch, gallery, layouts, fitted)
+        report = _report(scratch, layouts, fitted, started)
+        _replace(scratch, out)
+    finally:
+        shutil.rmtree(scratch, ignore_errors=True)
+    progress("done", 1.0)
+    return report
+
+
+def _thumbnails(gallery: Gallery, progress: Progress) -> NDArray[np.float32]:
+    small = []
+    for at, asset in enumerate(gallery.assets):
+        progress("reading the gallery", 0.3 * at / len(gallery.assets))
+        image = Image.fromarray(gallery.pixels(asset))
+        reduced = image.resize((THUMBNAIL, THUMBNAIL), Image.Resampling.BOX)
+        small.append(np.asarray(reduced, dtype=np.float32).reshape(-1))
+    return np.stack(small)
+
+
+def _fit(gallery: Gallery, members: Sequence[int], layout_by: tuple[str, ...]) -> FittedLayout:
+    assets = [gallery.assets[at] for at in members]
+    attributes = [asset.attributes for asset in assets]
+    pictures = np.stack([gallery.pixels(asset) for asset in assets])
+    tiles = _varying_tiles(pictures)
+    masks = attribute_masks(pictures, attributes, gallery.attributes, layout_by)
+    values = {name: gallery.values(name) for name in gallery.attributes}
+    varying = pictures[:, _pixels_of(tiles, gallery.height, gallery.width)]
+    elements = varying.reshape(len(assets), -1).astype(np.float32)
+    factors = factorise(elements, design(attributes, values))
+    still = np.rint(pictures.mean(axis=0, dtype=np.float32)).astype(np.uint8)
+    return FittedLayout(factors, still, tiles, masks)
+
+
+def _varying_tiles(pictures: NDArray[np.uint8]) -> NDArray[np.bool_]:
+    count, height, width, _ = pictures.shape
+    rows, columns = -(-height // TILE), -(-width // TILE)
+    spread = np.zeros((rows * TILE, columns * TILE), dtype=np.float32)
+    for top in range(0, height, TILE):
+        strip = pictures[:, top : top + TILE].astype(np.float32)
+        spread[top : top + strip.shape[1], :width] = strip.std(axis=0).max(axis=-1)
+    varies: NDArray[np.bool_] = spread.reshape(rows, TILE, columns, TILE).max(axis=(1, 3)) > STILL
+    return varies
+
+
+def _pixels_of(tiles: NDArray[np.bool_], height: int, width: int) -> NDArray[np.bool_]:
+    return np.repeat(np.repeat(tiles, TILE, axis=0), TILE, axis=1)[:height, :width]
+
+
+def _write(
+    folder: Path, gallery: Gallery, layouts: Layouts, fitted: Sequence[FittedLayout]
+) -> None:
+    # Imported late: diffusers takes seconds, and a mistake in the gallery should show at once.
+    from regional_gpu.generator.family import save
+
+    components = max(len(layout.factors.basis) for layout in fitted)
+    values = {name: gallery.values(name) for name in gallery.attributes}
+    words = set(WORD.findall(gallery.phrase.format(value="", name="").casefold()))
+    vocabulary = Vocabulary(values, frozenset(words - FILLERS), layouts.by, layouts.values)
+    text, coefficients = _text_networks(fitted, components)
+    save(folder, vocabulary, text, coefficients, _basis(gallery, fitted, components))
+    masks = np.stack([layout.masks for layout in fitted])
+    save_file({"masks": torch.from_numpy(masks)}, folder / MASKS)
+
+
+def _text_networks(
+    fitted: Sequence[FittedLayout], components: int
+) -> tuple[TextNetwork, CoefficientNetwork]:
+    """Split the effects of all layouts into one embedding per value and one map per layout."""
+    effects = [
+        np.pad(one.factors.effects, ((0, 0), (0, components - one.factors.effects.shape[1])))
+        for one in fitted
+    ]
+    left, scale, right = np.linalg.svd(np.concatenate(effects, axis=1), full_matrices=False)
+    width = max(1, int((scale > 1e-5 * max(scale[0], 1e-9)).sum()))
+    text = TextNetwork(len(left), width)
+    text.embedding.copy_(torch.from_numpy(left[:, :width] * scale[:width]))
+    network = CoefficientNetwork(len(fitted), width, components)
+    maps = right[:width].reshape(width, len(fitted), components).transpose(1, 0, 2)
+    network.weight.copy_(torch.from_numpy(maps.copy()))
+    for at, one in enumerate(fitted):
+        own = len(one.factors.offset)
+        network.bias[at, :own] = torch.from_numpy(one.factors.offset)
+        network.spread[at, range(own), range(own)] = torch.from_numpy(one.factors.spread)
+    return text, network
+
+
+def _basis(gallery: Gallery, fitted: Sequence[FittedLayout], components: int) -> BasisNetwork:
+    streams, scales = [], np.ones((len(fitted), components), dtype=np.float32)
+    for at, one in enumerate(fitted):
+        inside = _pixels_of(one.tiles, gallery.height, gallery.width)
+        pictures = [one.still]
+        for component in range(components):
+            plane = np.full((gallery.height, gallery.width, 3), 128, dtype=np.uint8)
+            if component < len(one.factors.basis):
+                values = one.factors.basis[component].reshape(-1, 3)
+                scales[at, component] = max(float(np.abs(values).max()) / 127, STEP)
+                plane[inside] = np.rint(values / scales[at, component] + 128)
+            pictures.append(plane)
+        streams.append([pack(picture) for picture in pictures])
+    sizes = [[stream.size for stream in layout] for layout in streams]
+    network = BasisNetwork(gallery.width, gallery.height, components, sizes)
+    network.planes.copy_(torch.from_numpy(np.concatenate([s for one in streams for s in one])))
+    network.tiles.copy_(torch.from_numpy(np.stack([one.tiles for one in fitted])))
+    network.scale.copy_(torch.from_numpy(scales))
+    return network
+
+
+def _report(
+    folder: Path, layouts: Layouts, fitted: Sequence[FittedLayout], started: float
+) -> TrainingReport:
+    manifest = describe(folder)
+    return TrainingReport(
+        digest=model_digest(manifest),
+        model_bytes=sum(file.size for file in manifest.files),
+        seconds=time.monotonic() - started,
+        layout_by=layouts.by,
+        layouts=len(fitted),
+        components=max(len(one.factors.basis) for one in fitted),
+        seeded=max(int((one.factors.spread > 0).sum()) for one in fitted),
+        explained=min(one.factors.explained for one in fitted),
+    )
+
+
+def _replace(scratch: Path, out: Path) -> None:
+    scratch.chmod(0o755)
+    for path in scratch.rglob("*"):
+        path.chmod(0o755 if path.is_dir() else 0o644)
+    if out.exists():
+        old = Path(tempfile.mkdtemp(prefix=f".{out.name}-old-", dir=out.parent))
+        out.rename(old / out.name)
+        scratch.rename(out)
+        shutil.rmtree(old)
+    else:
+        scratch.rename(out)

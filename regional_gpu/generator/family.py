@@ -1,0 +1,146 @@
+"""The family generator as a diffusers pipeline: the same arithmetic behind diffusers' own door.
+
+`FamilyPipeline.from_pretrained(folder)` and `load.load(folder)` read one folder and give the same
+pixels; a test holds them to it. The second is what regions use, as importing diffusers takes
+seconds.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from diffusers.configuration_utils import ConfigMixin, register_to_config
+from diffusers.models.modeling_utils import ModelMixin
+from diffusers.pipelines.pipeline_utils import DiffusionPipeline, ImagePipelineOutput
+from diffusers.schedulers.scheduling_flow_match_euler_discrete import (
+    FlowMatchEulerDiscreteScheduler,
+)
+from PIL import Image
+from transformers import PreTrainedTokenizer
+
+from kvsync.errors import InputError
+from regional_gpu.generator.network import BasisNetwork, CoefficientNetwork, TextNetwork
+from regional_gpu.generator.philox import normals
+from regional_gpu.generator.text import Vocabulary, read_vocabulary, vocabulary_json
+
+
+class AttributeTokenizer(PreTrainedTokenizer):  # type: ignore[misc]
+    """Sentences over the family's attributes to one token per attribute."""
+
+    vocab_files_names = {"vocabulary_file": "vocabulary.json"}
+    model_input_names = ["input_ids"]
+
+    def __init__(self, vocabulary_file: str, **kwargs: Any) -> None:
+        self.vocabulary = read_vocabulary(Path(vocabulary_file))
+        super().__init__(**kwargs)
+
+    @property
+    def vocab_size(self) -> int:
+        return len(self.vocabulary.tokens)
+
+    def get_vocab(self) -> dict[str, int]:
+        return {f"{name}={value}": at for (name, value), at in self.vocabulary.tokens.items()}
+
+    def __call__(self, text: str | Sequence[str], **_: Any) -> dict[str, list[list[int]]]:
+        """One prompt or several to {"input_ids": token ids per prompt}. Raises InputError."""
+        prompts = [text] if isinstance(text, str) else text
+        return {"input_ids": [self.vocabulary.encode(prompt) for prompt in prompts]}
+
+    def save_vocabulary(
+        self, save_directory: str, filename_prefix: str | None = None
+    ) -> tuple[str, ...]:
+        name = (filename_prefix + "-" if filename_prefix else "") + "vocabulary.json"
+        path = Path(save_directory, name)
+        path.write_text(vocabulary_json(self.vocabulary))
+        return (str(path),)
+
+
+class AttributeEncoder(ModelMixin, ConfigMixin, TextNetwork):  # type: ignore[misc]
+    @register_to_config
+    def __init__(self, tokens: int, width: int) -> None:
+        TextNetwork.__init__(self, tokens, width)
+
+
+class CoefficientDenoiser(ModelMixin, ConfigMixin, CoefficientNetwork):  # type: ignore[misc]
+    @register_to_config
+    def __init__(self, layouts: int, width: int, components: int) -> None:
+        CoefficientNetwork.__init__(self, layouts, width, components)
+
+
+class BasisDecoder(ModelMixin, ConfigMixin, BasisNetwork):  # type: ignore[misc]
+    @register_to_config
+    def __init__(
+        self, width: int, height: int, components: int, streams: Sequence[Sequence[int]]
+    ) -> None:
+        BasisNetwork.__init__(self, width, height, components, streams)
+
+
+class FamilyPipeline(DiffusionPipeline):  # type: ignore[misc]
+    """Prompt and seed to a picture of one product family, in one step."""
+
+    model_cpu_offload_seq = "text_encoder->denoiser->decoder"
+
+    def __init__(
+        self,
+        tokenizer: AttributeTokenizer,
+        text_encoder: AttributeEncoder,
+        denoiser: CoefficientDenoiser,
+        scheduler: FlowMatchEulerDiscreteScheduler,
+        decoder: BasisDecoder,
+    ) -> None:
+        super().__init__()
+        self.register_modules(
+            tokenizer=tokenizer,
+            text_encoder=text_encoder,
+            denoiser=denoiser,
+            scheduler=scheduler,
+            decoder=decoder,
+        )
+
+    @torch.inference_mode()
+    def __call__(self, prompt: str, seed: int = 0, output_type: str = "pil") -> ImagePipelineOutput:
+        """One image for ``prompt``; noise is Philox's, so ``seed`` takes a generator's place."""
+        if output_type not in {"pil", "np"}:
+            raise InputError(f"output_type {output_type!r}: 'pil' or 'np'")
+        vocabulary: Vocabulary = self.tokenizer.vocabulary
+        device = self.decoder.device
+        tokens = torch.tensor(self.tokenizer(prompt)["input_ids"], device=device)
+        noise = torch.tensor(normals(seed, 0, self.denoiser.components)[None], device=device)
+        self.scheduler.set_timesteps(sigmas=[1.0], device=device)
+        layout = vocabulary.layout(prompt)
+        velocity = self.denoiser(noise, self.text_encoder(tokens), layout)
+        step = self.scheduler.step(velocity, self.scheduler.timesteps[0], noise)
+        pixels = self.decoder(step.prev_sample, layout).cpu().numpy()
+        images = [Image.fromarray(picture) for picture in pixels]
+        return ImagePipelineOutput(images=images if output_type == "pil" else pixels)
+
+
+def save(
+    folder: Path,
+    vocabulary: Vocabulary,
+    text: TextNetwork,
+    coefficients: CoefficientNetwork,
+    basis: BasisNetwork,
+) -> None:
+    """Write a family generator in diffusers' on-disk format into an empty folder."""
+    scratch = folder / "vocabulary.json"
+    scratch.write_text(vocabulary_json(vocabulary))
+    tokens, width = text.embedding.shape
+    pipeline = FamilyPipeline(
+        AttributeTokenizer(str(scratch)),
+        _like(AttributeEncoder(tokens, width), text),
+        _like(
+            CoefficientDenoiser(coefficients.bias.shape[0], width, coefficients.components),
+            coefficients,
+        ),
+        FlowMatchEulerDiscreteScheduler(),
+        _like(BasisDecoder(basis.width, basis.height, basis.components, basis.streams), basis),
+    )
+    scratch.unlink()
+    pipeline.save_pretrained(folder)
+
+
+def _like(wrapped: ModelMixin, plain: torch.nn.Module) -> ModelMixin:
+    wrapped.load_state_dict(plain.state_dict())
+    return wrapped

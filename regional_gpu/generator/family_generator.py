@@ -1,0 +1,115 @@
+"""A family model, loaded the quick way: no diffusers, one pass for all jobs of a layout."""
+
+from collections import defaultdict
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, TypeVar
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+from torch import nn
+
+from kvsync.errors import InputError, ModelError
+from regional_gpu.generator.load import MASK_SIDE, Job
+from regional_gpu.generator.model_folder import read_json
+from regional_gpu.generator.network import BasisNetwork, CoefficientNetwork, TextNetwork, euler
+from regional_gpu.generator.philox import normals
+from regional_gpu.generator.text import read_vocabulary
+
+Network = TypeVar("Network", bound=nn.Module)
+WEIGHTS = "diffusion_pytorch_model.safetensors"
+MASKS = "masks.safetensors"
+MAX_BATCH = 8
+
+
+class FamilyGenerator:
+    """Generates one product family's pictures; what `load` gives for a `FamilyPipeline`."""
+
+    def __init__(self, folder: Path, digest: bytes, device: str = "cpu") -> None:
+        self.digest = digest
+        self.device = torch.device(device)
+        self.vocabulary = read_vocabulary(folder / "tokenizer" / "vocabulary.json")
+        self.text = self._network(TextNetwork, folder / "text_encoder")
+        self.coefficients = self._network(CoefficientNetwork, folder / "denoiser")
+        self.basis = self._network(BasisNetwork, folder / "decoder")
+        self._masks = _read_masks(folder / MASKS)
+        layouts = {
+            len(self.vocabulary.layouts),
+            self.coefficients.bias.shape[0],
+            self.basis.layouts,
+        }
+        fits = (
+            len(layouts) == 1
+            and self.text.embedding.shape[0] == len(self.vocabulary.tokens)
+            and self.text.embedding.shape[1] == self.coefficients.weight.shape[1]
+            and self.basis.components == self.coefficients.components
+        )
+        if not fits:
+            raise ModelError(f"{folder}: its parts do not fit together; train it again")
+        self._layers = self.basis.layers
+
+    @property
+    def size_bytes(self) -> int:
+        return sum(layer.size_bytes for layer in self._layers) + self.basis.planes.nbytes
+
+    @torch.inference_mode()
+    def generate(self, jobs: Sequence[Job]) -> list[NDArray[np.uint8]]:
+        for job in jobs:
+            self._check(job)
+        by_layout: dict[int, list[int]] = defaultdict(list)
+        for at, job in enumerate(jobs):
+            by_layout[self.vocabulary.layout(job.prompt)].append(at)
+        pictures: dict[int, NDArray[np.uint8]] = {}
+        for layout, members in by_layout.items():
+            for start in range(0, len(members), MAX_BATCH):
+                chunk = members[start : start + MAX_BATCH]
+                pictures |= zip(chunk, self._draw([jobs[at] for at in chunk], layout), strict=True)
+        return [pictures[at] for at in range(len(jobs))]
+
+    def masks(self, prompt: str) -> NDArray[np.uint8]:
+        return self._masks[self.vocabulary.layout(prompt)]
+
+    def _draw(self, jobs: Sequence[Job], layout: int) -> NDArray[np.uint8]:
+        tokens = torch.tensor([self.vocabulary.encode(job.prompt) for job in jobs])
+        count = self.coefficients.components
+        drawn = np.stack([normals(job.seed, 0, count) for job in jobs])
+        noise = torch.from_numpy(drawn).to(self.device)
+        text = self.text(tokens.to(self.device))
+        x = euler(self.coefficients(noise, text, layout), noise, 1.0, 0.0)
+        pixels: NDArray[np.uint8] = self._layers[layout].draw(x).cpu().numpy()
+        return pixels
+
+    def _check(self, job: Job) -> None:
+        if (job.width, job.height) != (self.basis.width, self.basis.height):
+            size = f"{self.basis.width}x{self.basis.height}"
+            raise InputError(f"size {job.width}x{job.height}: this model makes {size} only")
+        if job.steps != 1 or job.sampler.casefold() != "euler" or job.guidance > 1:
+            asked = f"{job.steps} steps of {job.sampler} with guidance {job.guidance:g}"
+            raise InputError(f"{asked}: a family model takes 1 step of Euler, guidance 1")
+
+    def _network(self, kind: type[Network], folder: Path) -> Network:
+        config: dict[str, Any] = read_json(folder / "config.json")
+        try:
+            network = kind(**{key: config[key] for key in config if not key.startswith("_")})
+            network.load_state_dict(load_file(folder / WEIGHTS))
+        except OSError as error:
+            raise ModelError(f"{folder / WEIGHTS}: {error}; fetch the model again") from None
+        except (SafetensorError, RuntimeError, TypeError, ValueError, AttributeError) as error:
+            reason = str(error).splitlines()[0]
+            raise ModelError(f"{folder}: not the weights of this model ({reason})") from None
+        return network.to(self.device).eval()
+
+
+def _read_masks(path: Path) -> NDArray[np.uint8]:
+    if not path.is_file():
+        raise ModelError(f"{path}: missing; train the model again")
+    try:
+        masks: NDArray[np.uint8] = load_file(path)["masks"].numpy()
+    except (SafetensorError, KeyError) as error:
+        raise ModelError(f"{path}: holds no masks ({error})") from None
+    if masks.ndim != 4 or masks.shape[2:] != (MASK_SIDE, MASK_SIDE) or masks.dtype != np.uint8:
+        raise ModelError(f"{path}: masks of shape {masks.shape}")
+    return masks

@@ -1,0 +1,77 @@
+"""One door for every generator: a checked model folder in, pixels out."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kvsync.errors import ModelError
+from regional_gpu.generator.model_folder import (
+    FAMILY_PIPELINE,
+    ModelManifest,
+    check,
+    describe,
+    model_digest,
+    read_json,
+)
+
+MASK_SIDE = 96
+
+
+@dataclass(frozen=True)
+class Job:
+    """One image to generate: a recipe's settings."""
+
+    prompt: str
+    seed: int
+    width: int
+    height: int
+    steps: int
+    sampler: str
+    guidance: float
+
+
+class Generator(Protocol):
+    """A loaded model."""
+
+    digest: bytes  # the model's name, 32 bytes
+
+    @property
+    def size_bytes(self) -> int:
+        """What the model holds in memory, roughly."""
+
+    def generate(self, jobs: Sequence[Job]) -> list[NDArray[np.uint8]]:
+        """8-bit sRGB pixels per job, (height, width, 3), in order.
+
+        Raises InputError for a job that the model cannot do, ModelError when the model is broken.
+        """
+
+    def masks(self, prompt: str) -> NDArray[np.uint8]:
+        """Where each attribute shows for this prompt, (attributes, 96, 96), 0 to 255.
+
+        (0, 96, 96) when the model carries none. Raises InputError for a prompt it cannot read.
+        """
+
+
+def load(folder: Path, *, expect: bytes | None = None, device: str = "cpu") -> Generator:
+    """Load a model folder after checking every file of it.
+
+    ``expect`` is the digest that the model must have. Raises ModelError when the folder is
+    missing, changed, malformed, or holds anything that is not allowed.
+    """
+    manifest: ModelManifest = describe(folder)
+    digest = model_digest(manifest)
+    if expect is not None and digest != expect:
+        raise ModelError(f"{folder}: is model {digest.hex()[:16]}, not {expect.hex()[:16]}")
+    check(folder, manifest)
+    # Imported late: a family model needs no diffusers, whose import takes seconds.
+    if read_json(folder / "model_index.json")["_class_name"] == FAMILY_PIPELINE:
+        from regional_gpu.generator.family_generator import FamilyGenerator
+
+        return FamilyGenerator(folder, digest, device)
+    from regional_gpu.generator.any_pipeline import PipelineGenerator
+
+    return PipelineGenerator(folder, digest, device)
