@@ -45,8 +45,11 @@ class Ticket:
     deadline: float
 
     def share(self, deadline: float) -> None:
-        """Let one more request wait; :class:`Busy` when the picture would be late for it."""
-        if self.expected > deadline:
+        """Let one more request wait; :class:`Busy` when the picture would be late for it.
+
+        One as patient as those already let in is let in too, whatever the estimate says.
+        """
+        if deadline < self.deadline and deadline < self.expected:
             raise too_late(self.expected, deadline)
         self.deadline = max(self.deadline, deadline)
 

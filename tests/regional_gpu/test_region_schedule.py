@@ -96,6 +96,12 @@ def test_nobody_shares_a_picture_that_will_be_late_for_them() -> None:
         late.share(8.0)
 
 
+def test_who_is_as_patient_as_the_first_shares_what_an_idle_region_tries() -> None:
+    tried = asked(IDLE, paced(3.0), deadline=0.5)
+    tried.share(tried.deadline + 0.001)
+    assert tried.deadline == pytest.approx(100.501)
+
+
 def test_the_pace_follows_what_is_measured() -> None:
     pace = Pace()
     assert pace.expected("x") == 0.0

@@ -29,8 +29,9 @@ async def world(tmp_path: Path) -> AsyncIterator[RegionWorld]:
 
 
 async def until(condition: str, world: RegionWorld, value: float) -> None:
-    while await world.metric(condition) != value:
-        await asyncio.sleep(0.002)
+    async with asyncio.timeout(10):
+        while await world.metric(condition) != value:
+            await asyncio.sleep(0.002)
 
 
 @pytest.mark.parametrize(
@@ -176,12 +177,15 @@ async def test_what_cannot_be_done_in_time_is_refused_at_once(world: RegionWorld
 async def test_a_late_picture_is_refused_at_the_deadline_and_kept_for_the_next(
     world: RegionWorld,
 ) -> None:
+    record = world.record()
+    await world.client.post(f"/v1/models/rumba/{world.model.hex()}")
     world.painter.go.clear()
-    assert reason(await world.ask(deadline_ms=30)) == (503, "busy")
+    assert reason(await world.ask(record, deadline_ms=300)) == (503, "busy")
     world.painter.go.set()
-    while not await world.metric("region_rendition_cache_bytes"):
-        await asyncio.sleep(0.005)
-    assert (await world.ask(deadline_ms=30)).headers["rendition-cache"] == "hit"
+    await until("region_generated_images_total", world, 1)
+    await until("region_stage_seconds_count", world, 4)
+    assert (await world.ask(record)).headers["rendition-cache"] == "hit"
+    assert world.painter.painted == ["red laces"]
 
 
 @pytest.mark.parametrize("deadline_ms", [-1, 10_000_000])

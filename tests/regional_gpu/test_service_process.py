@@ -36,7 +36,8 @@ KEY = bytes(range(16))
 def ramp(red: int, green: int, blue: int) -> NDArray[np.uint8]:
     """A picture that is darker above than below, (192, 192, 3)."""
     light = np.linspace(0.4, 1.0, SIDE)[:, None, None]
-    return (np.ones((SIDE, SIDE, 1)) * light * np.array([red, green, blue])).astype(np.uint8)
+    picture = np.ones((SIDE, SIDE, 1)) * light * np.array([red, green, blue])
+    return np.asarray(picture, dtype=np.uint8)
 
 
 @pytest.fixture(scope="session")
