@@ -1,5 +1,6 @@
 """``./rehydrate qa``: where people decide. Nothing approves by itself."""
 
+import sys
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -15,7 +16,8 @@ Paths = Annotated[list[str] | None, typer.Argument(help="URL paths or names, or 
 FileArgument = Annotated[Path, typer.Argument(help="A file of approvals, one JSON per line.")]
 
 qa = typer.Typer(no_args_is_help=True)
-console = Console()
+# Into a file or a pipe, paths are not cut to a terminal's width.
+console = Console(width=None if sys.stdout.isatty() else 200)
 
 
 StateChoice = Literal["proposed", "approved", "rejected", "short", "any"]

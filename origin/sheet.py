@@ -62,7 +62,7 @@ def amplified(original: Pixels, generated: Pixels) -> Pixels:
 def caption(candidate: CandidateRow) -> str:
     return (
         f"{candidate.asset.path}   SSIMULACRA2 {candidate.ssimulacra2:.1f}   "
-        f"ΔE {candidate.delta_e:.2f}   PSNR {candidate.psnr:.1f} dB   "
+        f"CIEDE2000 {candidate.delta_e:.2f}   PSNR {candidate.psnr:.1f} dB   "
         f"seed {recipe_of(candidate).seed}   {candidate.state} {candidate.reason}"
     )
 

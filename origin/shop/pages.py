@@ -82,6 +82,7 @@ class Shop:
             .render(
                 family=self._catalogue.family,
                 cards=cards,
+                hero=max(cards, key=lambda card: vividness(card, swatches)),
                 attributes=self._options(swatches),
                 attribution=linked(self._attribution()),
             )
@@ -100,6 +101,17 @@ class Shop:
     def _attribution(self) -> str:
         path = self._catalogue.folder / "ATTRIBUTION"
         return path.read_text(encoding="utf-8").strip() if path.exists() else ""
+
+
+def vividness(card: Card, swatches: Mapping[str, Mapping[str, str]]) -> float:
+    """How colourful a card's choices are together: the picture to open the page with."""
+    total = 0.0
+    for name, value in card.options.items():
+        colour = swatches.get(name, {}).get(value)
+        if colour:
+            levels = bytes.fromhex(colour.removeprefix("#"))
+            total += max(levels) - min(levels)
+    return total
 
 
 def title(attributes: Mapping[str, Any]) -> str:
