@@ -7,7 +7,7 @@ seconds.
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from diffusers.configuration_utils import ConfigMixin, register_to_config
@@ -24,8 +24,10 @@ from regional_gpu.generator.network import BasisNetwork, CoefficientNetwork, Tex
 from regional_gpu.generator.philox import normals
 from regional_gpu.generator.text import Vocabulary, read_vocabulary, vocabulary_json
 
+Wrapped = TypeVar("Wrapped", bound=torch.nn.Module)
 
-class AttributeTokenizer(PreTrainedTokenizer):  # type: ignore[misc]
+
+class AttributeTokenizer(PreTrainedTokenizer):
     """Sentences over the family's attributes to one token per attribute."""
 
     vocab_files_names = {"vocabulary_file": "vocabulary.json"}
@@ -33,7 +35,7 @@ class AttributeTokenizer(PreTrainedTokenizer):  # type: ignore[misc]
 
     def __init__(self, vocabulary_file: str, **kwargs: Any) -> None:
         self.vocabulary = read_vocabulary(Path(vocabulary_file))
-        super().__init__(**kwargs)
+        super().__init__(**kwargs)  # type: ignore[no-untyped-call]
 
     @property
     def vocab_size(self) -> int:
@@ -57,29 +59,27 @@ class AttributeTokenizer(PreTrainedTokenizer):  # type: ignore[misc]
 
 
 class AttributeEncoder(ModelMixin, ConfigMixin, TextNetwork):  # type: ignore[misc]
-    @register_to_config
+    @register_to_config  # type: ignore[untyped-decorator]
     def __init__(self, tokens: int, width: int) -> None:
         TextNetwork.__init__(self, tokens, width)
 
 
 class CoefficientDenoiser(ModelMixin, ConfigMixin, CoefficientNetwork):  # type: ignore[misc]
-    @register_to_config
+    @register_to_config  # type: ignore[untyped-decorator]
     def __init__(self, layouts: int, width: int, components: int) -> None:
         CoefficientNetwork.__init__(self, layouts, width, components)
 
 
 class BasisDecoder(ModelMixin, ConfigMixin, BasisNetwork):  # type: ignore[misc]
-    @register_to_config
+    @register_to_config  # type: ignore[untyped-decorator]
     def __init__(
         self, width: int, height: int, components: int, streams: Sequence[Sequence[int]]
     ) -> None:
         BasisNetwork.__init__(self, width, height, components, streams)
 
 
-class FamilyPipeline(DiffusionPipeline):  # type: ignore[misc]
+class FamilyPipeline(DiffusionPipeline):
     """Prompt and seed to a picture of one product family, in one step."""
-
-    model_cpu_offload_seq = "text_encoder->denoiser->decoder"
 
     def __init__(
         self,
@@ -90,7 +90,7 @@ class FamilyPipeline(DiffusionPipeline):  # type: ignore[misc]
         decoder: BasisDecoder,
     ) -> None:
         super().__init__()
-        self.register_modules(
+        self.register_modules(  # type: ignore[no-untyped-call]
             tokenizer=tokenizer,
             text_encoder=text_encoder,
             denoiser=denoiser,
@@ -141,6 +141,6 @@ def save(
     pipeline.save_pretrained(folder)
 
 
-def _like(wrapped: ModelMixin, plain: torch.nn.Module) -> ModelMixin:
+def _like(wrapped: Wrapped, plain: torch.nn.Module) -> Wrapped:
     wrapped.load_state_dict(plain.state_dict())
     return wrapped

@@ -70,7 +70,8 @@ class FamilyGenerator:
         return [pictures[at] for at in range(len(jobs))]
 
     def masks(self, prompt: str) -> NDArray[np.uint8]:
-        return self._masks[self.vocabulary.layout(prompt)]
+        shown: NDArray[np.uint8] = self._masks[self.vocabulary.layout(prompt)]
+        return shown
 
     def _draw(self, jobs: Sequence[Job], layout: int) -> NDArray[np.uint8]:
         tokens = torch.tensor([self.vocabulary.encode(job.prompt) for job in jobs])

@@ -42,7 +42,6 @@ PIPELINES = frozenset(
         FAMILY_PIPELINE,
         "StableDiffusionPipeline",
         "StableDiffusionXLPipeline",
-        "FluxPipeline",
     }
 )
 COMPONENTS = frozenset(
@@ -55,13 +54,9 @@ COMPONENTS = frozenset(
         ("transformers", "CLIPTokenizerFast"),
         ("transformers", "CLIPTextModel"),
         ("transformers", "CLIPTextModelWithProjection"),
-        ("transformers", "T5Tokenizer"),
-        ("transformers", "T5TokenizerFast"),
-        ("transformers", "T5EncoderModel"),
         ("diffusers", "AutoencoderKL"),
         ("diffusers", "AutoencoderTiny"),
         ("diffusers", "UNet2DConditionModel"),
-        ("diffusers", "FluxTransformer2DModel"),
         ("diffusers", "DDIMScheduler"),
         ("diffusers", "DPMSolverMultistepScheduler"),
         ("diffusers", "EulerDiscreteScheduler"),
