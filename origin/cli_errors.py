@@ -15,5 +15,12 @@ class OneLineErrors(TyperCommand):
         try:
             return super().invoke(ctx)
         except RehydrationError as error:
-            typer.echo(f"error: {error}", err=True)
-            raise typer.Exit(1) from error
+            message = str(error)
+            cause: Exception = error
+        except OSError as error:
+            if error.filename is None:
+                raise
+            message = f"{error.filename}: {error.strerror}"
+            cause = error
+        typer.echo(f"error: {message}", err=True)
+        raise typer.Exit(1) from cause

@@ -43,6 +43,9 @@ class AssetInfo:
 class Dam(Protocol):
     """Originals by name. Each method may raise :class:`kvsync.errors.OriginUnavailable`."""
 
+    def check(self) -> None:
+        """Raise unless the store can be asked now."""
+
     def list(self) -> Iterator[str]:
         """Every name, sorted."""
 
@@ -96,6 +99,10 @@ class FolderDam:
             raise InputError(f"{root}: no such folder of originals; check ORIGIN_DAM")
         self._etags: dict[str, tuple[tuple[int, int, int], str]] = {}
         self._lock = threading.Lock()
+
+    def check(self) -> None:
+        if not self.root.is_dir():
+            raise OriginUnavailable(f"{self.root}: the folder of originals is gone")
 
     def list(self) -> Iterator[str]:
         for path in sorted(self.root.rglob("*")):

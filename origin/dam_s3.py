@@ -43,6 +43,12 @@ class S3Dam:
             ),
         )
 
+    def check(self) -> None:
+        try:
+            self._client.head_bucket(Bucket=self._bucket)
+        except (ClientError, BotoCoreError) as error:
+            raise self._failure("", error) from error
+
     def list(self) -> Iterator[str]:
         try:
             pages = self._client.get_paginator("list_objects_v2")

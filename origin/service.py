@@ -75,7 +75,7 @@ def _add_operations(
         with database.reading() as session:
             session.execute(text("SELECT 1"))
         for site in sites.values():
-            next(iter(site.dam.list()), None)
+            site.dam.check()
         return {"status": "ready"}
 
     @app.get("/metrics")

@@ -21,8 +21,8 @@ from origin.site import Site
 _FOLDER = Path(__file__).parent
 _FILES = {"shop.css": "text/css; charset=utf-8", "shop.js": "text/javascript; charset=utf-8"}
 _HTML = "text/html; charset=utf-8"
-# Nothing from elsewhere, and no script but ours; blobs are the images that the script fetched.
-_POLICY = "default-src 'self'; img-src 'self' blob:; base-uri 'none'; frame-ancestors 'none'"
+# Nothing from elsewhere. Blobs are the images that the script fetched, data: the empty icon.
+_POLICY = "default-src 'self'; img-src 'self' blob: data:; base-uri 'none'; frame-ancestors 'none'"
 
 
 @dataclass(frozen=True)

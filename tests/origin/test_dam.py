@@ -34,6 +34,16 @@ def test_it_lists_what_is_there(store: tuple[Dam, Path]) -> None:
     assert list(dam.list()) == ["red.jpg", "sub/blue one.png"]
 
 
+def test_a_store_that_is_gone_is_not_ready(store: tuple[Dam, Path]) -> None:
+    dam, folder = store
+    dam.check()
+    bucket = folder if isinstance(dam, FolderDam) else folder.parent
+    moved = bucket.rename(bucket.with_name("moved"))
+    with pytest.raises(OriginUnavailable):
+        dam.check()
+    moved.rename(bucket)
+
+
 def test_it_opens_an_original_with_what_http_needs(store: tuple[Dam, Path]) -> None:
     dam, folder = store
     (folder / "red.jpg").write_bytes(RED)
