@@ -98,8 +98,8 @@ def reject(
 
 @qa.command(cls=OneLineErrors)
 def sheet(
-    model: Annotated[Path, typer.Option(help="The model's folder.")],
     out: Annotated[Path, typer.Option(help="The PNG to write.")],
+    model: Annotated[Path | None, typer.Option(help="A model's folder; else the kept one.")] = None,
     count: Annotated[int, typer.Option(min=1, max=64, help="How many candidates.")] = 12,
     state: StateOption = "proposed",
     sort: SortOption = "worst",
@@ -113,8 +113,10 @@ def sheet(
 
     wanted = None if state == "any" else state
     with open_workplace(property) as place:
-        generator = load(model)
         found = list_candidates(place.database, place.site.id, wanted, sort)
+        if not found:
+            raise InputError(f"no {state} candidate to show; see ./rehydrate qa list --state any")
+        generator = load(model or place.models.folder_of(found[0].model))
         chosen = [row for row in found if row.model == generator.digest][:count]
         if not chosen:
             raise InputError(f"no {state} candidate of the model in {model}")

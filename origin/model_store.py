@@ -30,7 +30,7 @@ class ModelStore:
         with self.database.reading() as session:
             row = session.get(ModelRow, digest)
             signed_by = Envelope.parse(row.announcement).key_id if row else b""
-        return signed_by == key.key_id and self._folder_of(digest).is_dir()
+        return signed_by == key.key_id and self.folder_of(digest).is_dir()
 
     def add(
         self, model: Path, manifest: ModelManifest, *, property: str, family: str, key: SigningKey
@@ -41,7 +41,7 @@ class ModelStore:
         """
         if self.holds(manifest.digest, key):
             return
-        target = self._folder_of(manifest.digest)
+        target = self.folder_of(manifest.digest)
         if not target.is_dir():
             _copy(model, manifest, target)
         announcement = ModelAnnouncement("model", property, family, manifest).sign(key)
@@ -73,11 +73,12 @@ class ModelStore:
         if path not in {file.path for file in manifest.files}:
             raise ModelNotFound(f"the model {digest[:8]} has no file {path[:200]!r}")
         try:
-            return (self._folder_of(_parse(digest)) / path).read_bytes()
+            return (self.folder_of(_parse(digest)) / path).read_bytes()
         except OSError as error:
             raise ModelNotFound(f"the model {digest[:8]} lost its file {path!r}") from error
 
-    def _folder_of(self, digest: bytes) -> Path:
+    def folder_of(self, digest: bytes) -> Path:
+        """Where the model lies, or would."""
         return self.folder / digest.hex()
 
 

@@ -27,10 +27,13 @@ def _several(raw: object) -> object:
 
 
 class OriginSettings(BaseSettings):
+    """The origin's service and its operators' commands; addresses default to those that
+    ``./rehydrate up`` gives to the parts of one machine."""
+
     model_config = SettingsConfigDict(env_prefix="ORIGIN_", frozen=True)
 
     host: str = "127.0.0.1"
-    port: int = 8081
+    port: int = 8082
     properties_dir: Path = Path("deploy/properties")
     # Property id to its asset store, folder:PATH or s3://BUCKET/PREFIX, served below /{id}/.
     dam: Annotated[dict[str, str], NoDecode, BeforeValidator(_pairs)] = {
@@ -46,10 +49,14 @@ class OriginSettings(BaseSettings):
     signing_key: Path = Path("var/keys/signing.key")
     # Where records go and who must drop what they keep of them: one of each per region.
     stores: Annotated[tuple[str, ...], NoDecode, BeforeValidator(_several)] = (
-        "redis://127.0.0.1:6379/0",
+        "redis://127.0.0.1:8084",
     )
-    regions: Annotated[tuple[str, ...], NoDecode, BeforeValidator(_several)] = ()
-    edge_admins: Annotated[tuple[str, ...], NoDecode, BeforeValidator(_several)] = ()
+    regions: Annotated[tuple[str, ...], NoDecode, BeforeValidator(_several)] = (
+        "http://127.0.0.1:8083",
+    )
+    edge_admins: Annotated[tuple[str, ...], NoDecode, BeforeValidator(_several)] = (
+        "http://127.0.0.1:8081",
+    )
     approval_days: int = 365
 
 

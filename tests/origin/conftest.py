@@ -111,6 +111,8 @@ def environment(
         "MODELS_DIR": f"{tmp_path}/var/models",
         "SIGNING_KEY": f"{tmp_path}/var/keys/signing.key",
         "STORES": store_url,
+        "REGIONS": "",
+        "EDGE_ADMINS": "",
     }
     for name, value in settings.items():
         monkeypatch.setenv(f"ORIGIN_{name}", value)
