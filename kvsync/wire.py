@@ -11,6 +11,7 @@ from kvsync.rendition import Rendition, parse_rendition
 
 REHYDRATE_PATH = "/v1/rehydrate"
 PURGE_PATH = "/v1/purge"
+MODELS_PATH = "/v1/models"
 MSGPACK = "application/msgpack"
 
 

@@ -1,4 +1,4 @@
-"""Signed records and tombstones on their way out: to the stores, then to the caches.
+"""Signed records and tombstones on their way out: models first, then the stores, then the caches.
 
 The database knows them first. Whatever was written there and not confirmed by everyone is sent
 again by the next command; sending twice changes nothing.
@@ -16,13 +16,15 @@ from sqlalchemy.orm import aliased
 
 from kvsync.errors import StoreUnavailable
 from kvsync.store import ValkeyStore
-from kvsync.wire import PURGE_PATH, Purge
+from kvsync.wire import MODELS_PATH, PURGE_PATH, Purge
 from origin.database import Database
 from origin.tables import RecordRow
 
 # Stores are far away: the edges' own limit would be too tight.
 _STORE_TIMEOUT_S = 10.0
 _PURGE_TIMEOUT_S = 10.0
+# A region pulls the model over the middle mile and loads it before it answers.
+_HOLD_TIMEOUT_S = 120.0
 
 
 @dataclass(frozen=True)
@@ -50,6 +52,7 @@ class _Load:
     pending: Sequence[RecordRow]
     everything: Sequence[RecordRow]
     stale_keys: tuple[bytes, ...]
+    models: tuple[bytes, ...]
 
     @property
     def records(self) -> int:
@@ -59,8 +62,9 @@ class _Load:
 def deliver(database: Database, property: str, targets: Targets) -> list[Confirmation]:
     """Bring every store and cache up to date; what each target answered, in order.
 
-    A store that lost records is given all of them. Regions are purged before edges, which would
-    otherwise fetch the old rendition from them again.
+    A region holds a model before a record that needs it becomes readable there: while one does not
+    confirm, only tombstones are written. A store that lost records is given all of them. Regions are
+    purged before edges, which would otherwise fetch the old rendition from them again.
     """
     load = _load(database, property)
     confirmations = asyncio.run(_deliver(property, load, targets))
@@ -74,17 +78,38 @@ def deliver(database: Database, property: str, targets: Targets) -> list[Confirm
 
 
 async def _deliver(property: str, load: _Load, targets: Targets) -> list[Confirmation]:
-    stored = await asyncio.gather(*(_fill(url, property, load) for url in targets.stores))
+    async with httpx2.AsyncClient(timeout=_HOLD_TIMEOUT_S) as client:
+        held = await asyncio.gather(
+            *(
+                _hold(client, url, property, model)
+                for url in targets.regions
+                for model in load.models
+            )
+        )
+    ready = all(one.confirmed for one in held)
+    stored = await asyncio.gather(*(_fill(url, property, load, ready) for url in targets.stores))
     purged: list[Confirmation] = []
     if load.stale_keys:
         tags = tuple(key.hex() for key in load.stale_keys)
         async with httpx2.AsyncClient(timeout=_PURGE_TIMEOUT_S) as client:
             for kind in (targets.regions, targets.edge_admins):
                 purged += await asyncio.gather(*(_purge(client, url, tags) for url in kind))
-    return [*stored, *purged]
+    return [*held, *stored, *purged]
 
 
-async def _fill(url: str, property: str, load: _Load) -> Confirmation:
+async def _hold(client: httpx2.AsyncClient, url: str, property: str, model: bytes) -> Confirmation:
+    target = f"region {url}"
+    name = model.hex()
+    try:
+        answer = await client.post(f"{url.rstrip('/')}{MODELS_PATH}/{property}/{name}")
+    except httpx2.HTTPError as error:
+        return Confirmation(target, False, f"no answer: {error or type(error).__name__}")
+    if answer.status_code != 200:
+        return Confirmation(target, False, f"cannot hold model {name[:8]}: {answer.text[:200]}")
+    return Confirmation(target, True, f"holds model {name[:8]}")
+
+
+async def _fill(url: str, property: str, load: _Load, models_ready: bool) -> Confirmation:
     target = f"store {url.rpartition('@')[2]}"
     store = ValkeyStore(url, timeout_s=_STORE_TIMEOUT_S)
     try:
@@ -97,6 +122,8 @@ async def _fill(url: str, property: str, load: _Load) -> Confirmation:
         # A tombstone drops the record under it, so a newer record has to follow.
         if tombstones:
             await store.bury(property, tombstones)
+        if not models_ready:
+            return Confirmation(target, False, "records held back: a region lacks their model")
         if records:
             await store.put(property, records)
     except StoreUnavailable as error:
@@ -139,4 +166,6 @@ def _load(database: Database, property: str) -> _Load:
     pending = [row for row in current if row.delivered_at is None]
     unsent = {row.id for row in pending}
     stale = tuple(row.asset.key for row, replaced in found if replaced and row.id in unsent)
-    return _Load(pending, current, stale)
+    records = (row for row in current if row.kind == "record")
+    models = {row.candidate.model for row in records if row.candidate is not None}
+    return _Load(pending, current, stale, tuple(sorted(models)))

@@ -12,7 +12,14 @@ from starlette.exceptions import HTTPException
 
 from kvsync.errors import BadRequest, Busy, RehydrationError
 from kvsync.record import MAX_SIGNED_BYTES
-from kvsync.wire import PURGE_PATH, REHYDRATE_PATH, ErrorBody, Purge, RehydrateRequest
+from kvsync.wire import (
+    MODELS_PATH,
+    PURGE_PATH,
+    REHYDRATE_PATH,
+    ErrorBody,
+    Purge,
+    RehydrateRequest,
+)
 from regional_gpu.service.metrics import CONTENT_TYPE
 from regional_gpu.service.region import Answer, Region
 
@@ -63,7 +70,7 @@ def _add_work(app: FastAPI, region: Region) -> None:
             raise BadRequest(f"not a purge: {error}") from error
         return _json({"purged": region.purge(wanted)})
 
-    @app.post("/v1/models/{property}/{digest}")
+    @app.post(MODELS_PATH + "/{property}/{digest}")
     async def hold(property: str, digest: str) -> Response:
         """Have a model ready before a record that needs it becomes readable here."""
         return _json({"model": digest, "held_bytes": await region.hold(property, digest)})

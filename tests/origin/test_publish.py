@@ -144,16 +144,22 @@ def test_a_new_signing_key_signs_everything_anew(
 
 
 class Cache(BaseHTTPRequestHandler):
-    """An edge or region as far as purging goes: it keeps what it was told to drop."""
+    """An edge or region as far as publishing goes: what it was told to drop and to hold."""
 
     told: list[list[str]] = []
+    held: list[str] = []
+    holds = 200
 
     def do_POST(self) -> None:
-        assert self.path == "/v1/purge"
+        status, body = 200, b'{"purged": 2}'
         length = int(self.headers["content-length"])
-        self.told.append(json.loads(self.rfile.read(length))["tags"])
-        body = b'{"purged": 2}'
-        self.send_response(200)
+        if self.path.startswith("/v1/models/rumba/"):
+            self.held.append(self.path.rpartition("/")[2])
+            status = self.holds
+        else:
+            assert self.path == "/v1/purge"
+            self.told.append(json.loads(self.rfile.read(length))["tags"])
+        self.send_response(status)
         self.send_header("content-length", str(len(body)))
         self.end_headers()
         self.wfile.write(body)
@@ -164,7 +170,7 @@ class Cache(BaseHTTPRequestHandler):
 
 @pytest.fixture
 def cache() -> ThreadingHTTPServer:
-    Cache.told = []
+    Cache.told, Cache.held, Cache.holds = [], [], 200
     server = ThreadingHTTPServer(("127.0.0.1", 0), Cache)
     Thread(target=server.serve_forever, daemon=True).start()
     return server
@@ -172,6 +178,30 @@ def cache() -> ThreadingHTTPServer:
 
 def url_of(server: ThreadingHTTPServer) -> str:
     return f"http://127.0.0.1:{server.server_port}"
+
+
+def test_a_region_holds_the_model_before_a_record_is_readable(
+    place: Workplace, approve_all: ApproveAll, store_url: str, cache: ThreadingHTTPServer
+) -> None:
+    model = approve_all()[0].recipe.model
+    Cache.holds = 502
+    refused = run("publish", "--region", url_of(cache))
+    assert refused.exit_code == 1 and "cannot hold model" in refused.output
+    assert stored(place, store_url).record is None
+    Cache.holds = 200
+    assert run("publish", "--region", url_of(cache)).exit_code == 0
+    assert stored(place, store_url).record is not None
+    assert set(Cache.held) == {model}
+
+
+def test_a_revocation_goes_out_even_if_a_region_lacks_a_model(
+    place: Workplace, approve_all: ApproveAll, store_url: str, cache: ThreadingHTTPServer
+) -> None:
+    approve_all()
+    run("publish")
+    Cache.holds = 502
+    run("revoke", "red-white.jpg", "--region", url_of(cache))
+    assert stored(place, store_url).tombstone is not None
 
 
 def test_revoking_buries_the_record_and_purges_the_caches(
@@ -185,7 +215,7 @@ def test_revoking_buries_the_record_and_purges_the_caches(
         *("--edge-admin", url_of(cache), "--region", url_of(cache)),
     )
     assert result.exit_code == 0, result.output
-    assert result.output.count(": confirmed") == 3
+    assert result.output.count(": confirmed") == 4
     key = place.site.request(RED).key
     assert Cache.told == [[key.hex()], [key.hex()]]
     entry = stored(place, store_url)
