@@ -2,6 +2,7 @@
 
 import importlib
 import json
+import os
 import pkgutil
 import subprocess
 import sys
@@ -9,12 +10,12 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from origin.cli import app as origin_app
 from rich.console import Console
 
 from deploy.layout import ROOT, Ports, State
 from deploy.system import LinkShape
 from kvsync.errors import RehydrationError
+from origin.cli import app as origin_app
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
 app.add_typer(origin_app)
@@ -75,6 +76,8 @@ def bench(
 
 
 def main() -> None:
+    for name, value in State().origin_environment().items():
+        os.environ.setdefault(name, value)
     try:
         app()
     except RehydrationError as error:

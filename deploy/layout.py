@@ -75,9 +75,16 @@ class State:
     def trusted_keys(self) -> Path:
         return self.folder / "keys" / "trusted.json"
 
-    @property
-    def database_url(self) -> str:
-        return f"sqlite:///{self.folder / 'origin.db'}"
+    def origin_environment(self) -> dict[str, str]:
+        """What the origin's service and commands are told, whatever folder they run in."""
+        return {
+            "ORIGIN_PROPERTIES_DIR": str(PROPERTIES),
+            "ORIGIN_DAM": f"rumba=folder:{SAMPLE / 'gallery'}",
+            "ORIGIN_GALLERIES": f"rumba={SAMPLE}",
+            "ORIGIN_DATABASE_URL": f"sqlite:///{self.folder.absolute() / 'origin.db'}",
+            "ORIGIN_SIGNING_KEY": str(self.signing_key.absolute()),
+            "ORIGIN_MODELS_DIR": str(self.folder.absolute() / "models"),
+        }
 
     def prepare(self) -> None:
         """Make folders and keys at first start; :class:`InputError` where that cannot be done."""

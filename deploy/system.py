@@ -95,13 +95,13 @@ class System:
             stderr=asyncio.subprocess.STDOUT,
         )
         assert process.stdout is not None
-        last = ""
+        lines = [""]
         async for raw in process.stdout:
-            last = raw.decode(errors="replace").rstrip()
-            told(last)
+            lines.append(raw.decode(errors="replace").rstrip())
+            told(lines[-1])
         if await process.wait() != 0:
-            raise StartError(f"publishing the sample failed: {last}")
-        counts = json.loads(last)
+            raise StartError(f"publishing the sample failed: {' | '.join(lines[-3:])}")
+        counts = json.loads(lines[-1])
         return Published(counts["published"], counts["refused"], counts["already"])
 
     @staticmethod
@@ -118,14 +118,8 @@ class System:
         return Part("valkey", command, {}, lambda: _valkey_answers(url), url)
 
     def _origin_environment(self) -> dict[str, str]:
-        return {
-            "ORIGIN_HOST": HOST,
-            "ORIGIN_PORT": str(self.ports.origin),
-            "ORIGIN_PROPERTIES_DIR": str(PROPERTIES),
-            "ORIGIN_DATABASE_URL": self.state.database_url,
-            "ORIGIN_SIGNING_KEY": str(self.state.signing_key),
-            "ORIGIN_MODELS_DIR": str(self.state.folder / "models"),
-        }
+        where = {"ORIGIN_HOST": HOST, "ORIGIN_PORT": str(self.ports.origin)}
+        return {**_python_path(), **self.state.origin_environment(), **where}
 
     def _origin(self) -> Part:
         return self._python("origin", self.ports.origin, self._origin_environment(), "serve")
