@@ -62,9 +62,9 @@ class _Load:
 def deliver(database: Database, property: str, targets: Targets) -> list[Confirmation]:
     """Bring every store and cache up to date; what each target answered, in order.
 
-    A region holds a model before a record that needs it becomes readable there: while one does not
-    confirm, only tombstones are written. A store that lost records is given all of them. Regions are
-    purged before edges, which would otherwise fetch the old rendition from them again.
+    A region holds a model before a record that needs it becomes readable there: while one does
+    not confirm, only tombstones are written. A store that lost records is given all of them.
+    Regions are purged before edges, which would otherwise fetch the old rendition again.
     """
     load = _load(database, property)
     confirmations = asyncio.run(_deliver(property, load, targets))
