@@ -36,9 +36,9 @@ EncoderSettings = dict[str, str | int | bool]
 
 # Found by `bench formats`: docs/benchmarks.md has the table.
 ENCODERS: Final[dict[ImageFormat, EncoderSettings]] = {
-    "jpeg": {"subsampling": "4:2:0", "optimize": True},
+    "jpeg": {"subsampling": "4:4:4", "optimize": True},
     "webp": {"method": 2},
-    "avif": {"speed": 8, "subsampling": "4:2:0", "max_threads": 1},
+    "avif": {"speed": 8, "subsampling": "4:4:4", "max_threads": 1},
 }
 
 

@@ -21,7 +21,7 @@ from transformers import PreTrainedTokenizer
 
 from kvsync.errors import InputError
 from regional_gpu.generator.network import BasisNetwork, CoefficientNetwork, TextNetwork
-from regional_gpu.generator.philox import normals
+from regional_gpu.generator.philox import torch_normals
 from regional_gpu.generator.text import Vocabulary, read_vocabulary, vocabulary_json
 
 Wrapped = TypeVar("Wrapped", bound=torch.nn.Module)
@@ -58,19 +58,19 @@ class AttributeTokenizer(PreTrainedTokenizer):
         return (str(path),)
 
 
-class AttributeEncoder(ModelMixin, ConfigMixin, TextNetwork):  # type: ignore[misc]
+class AttributeEncoder(ModelMixin, TextNetwork, ConfigMixin):  # type: ignore[misc]
     @register_to_config  # type: ignore[untyped-decorator]
     def __init__(self, tokens: int, width: int) -> None:
         TextNetwork.__init__(self, tokens, width)
 
 
-class CoefficientDenoiser(ModelMixin, ConfigMixin, CoefficientNetwork):  # type: ignore[misc]
+class CoefficientDenoiser(ModelMixin, CoefficientNetwork, ConfigMixin):  # type: ignore[misc]
     @register_to_config  # type: ignore[untyped-decorator]
     def __init__(self, layouts: int, width: int, components: int) -> None:
         CoefficientNetwork.__init__(self, layouts, width, components)
 
 
-class BasisDecoder(ModelMixin, ConfigMixin, BasisNetwork):  # type: ignore[misc]
+class BasisDecoder(ModelMixin, BasisNetwork, ConfigMixin):  # type: ignore[misc]
     @register_to_config  # type: ignore[untyped-decorator]
     def __init__(
         self, width: int, height: int, components: int, streams: Sequence[Sequence[int]]
@@ -106,7 +106,7 @@ class FamilyPipeline(DiffusionPipeline):
         vocabulary: Vocabulary = self.tokenizer.vocabulary
         device = self.decoder.device
         tokens = torch.tensor(self.tokenizer(prompt)["input_ids"], device=device)
-        noise = torch.tensor(normals(seed, 0, self.denoiser.components)[None], device=device)
+        noise = torch_normals(seed, 0, self.denoiser.components, device)[None]
         self.scheduler.set_timesteps(sigmas=[1.0], device=device)
         layout = vocabulary.layout(prompt)
         velocity = self.denoiser(noise, self.text_encoder(tokens), layout)

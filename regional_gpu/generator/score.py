@@ -67,8 +67,8 @@ def ssimulacra2(reference: NDArray[np.uint8], image: NDArray[np.uint8]) -> float
     _check_alike(reference, image)
     if min(reference.shape[:2]) < SMALLEST:
         raise InputError(f"SSIMULACRA2 needs {SMALLEST} pixels a side, not {reference.shape[:2]}")
-    light = torch.from_numpy(np.take(LINEAR, np.stack([reference, image])))
-    pyramid = [light.permute(0, 3, 1, 2)]  # channels_last in memory
+    planar = np.stack([reference, image]).transpose(3, 0, 1, 2)
+    pyramid = [torch.from_numpy(np.take(LINEAR, planar))]
     while len(pyramid) < SCALES and -(-min(pyramid[-1].shape[2:]) // 2) >= SMALLEST:
         pyramid.append(F.avg_pool2d(pyramid[-1], 2, ceil_mode=True, count_include_pad=False))
     weights = _weights(len(pyramid))
@@ -101,15 +101,18 @@ def _weights(scales: int) -> Tensor:
 
 
 def _xyb(light: Tensor, planes: list[int]) -> Tensor:
-    """Linear (2, 3, height, width) to the wanted of X, Y, B, made positive, channels last."""
-    cones = OPSIN if 2 in planes else OPSIN[:2]
-    response = light.permute(0, 2, 3, 1) @ cones.T + OPSIN_BIAS
-    root = response.clamp_(min=0).pow_(1 / 3).sub_(OPSIN_BIAS ** (1 / 3))
-    long, medium = root[..., 0], root[..., 1]
+    """Linear (3, 2, height, width) to (2, height, width, plane) of the wanted of X, Y, B, each
+    made positive."""
+
+    def response(cone: Tensor) -> Tensor:
+        mixed = sum(light[i] * float(share) for i, share in enumerate(cone))
+        return (mixed + OPSIN_BIAS).clamp_(min=0).pow_(1 / 3).sub_(OPSIN_BIAS ** (1 / 3))
+
+    long, medium = response(OPSIN[0]), response(OPSIN[1])
     luma = (long + medium) / 2
     xyb = [(long - medium) * 7 + 0.42, luma + 0.01]
     if 2 in planes:
-        xyb.append(root[..., 2] - luma + 0.55)
+        xyb.append(response(OPSIN[2]) - luma + 0.55)
     return torch.stack([xyb[plane] for plane in planes], dim=-1)
 
 
