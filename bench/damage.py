@@ -6,15 +6,11 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from regional_gpu.generator.colour import ciede2000, lab
+from regional_gpu.generator.colour import WHITE, XYZ_FROM_SRGB, ciede2000, lab
 
 Pixels = NDArray[np.uint8]
 
-# IEC 61966-2-1, the way back: CIE XYZ (D65) to linear sRGB.
-SRGB_FROM_XYZ = np.linalg.inv(
-    np.array([[0.4124, 0.3576, 0.1805], [0.2126, 0.7152, 0.0722], [0.0193, 0.1192, 0.9505]])
-)
-WHITE = np.array([0.9505, 1.0, 1.089])
+SRGB_FROM_XYZ = np.linalg.inv(XYZ_FROM_SRGB)
 
 
 @dataclass

@@ -1,18 +1,20 @@
 """What the fingerprint accepts and refuses, measured: the two distributions and their margin.
 
 Harmless drift and every default encoding must be accepted; every other picture of the gallery
-and every kind of damage must be refused. Approved pictures are the sample's gallery, under
-masks found from the gallery itself: the pixels that vary with an attribute.
+and every kind of damage must be refused. Approved pictures are those that `model` generates, under
+its masks; without one, the sample's gallery under masks found from it: the pixels that vary with
+an attribute.
 """
 
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from statistics import median
+from typing import Annotated
 
-import msgspec
 import numpy as np
 import typer
 from numpy.typing import NDArray
@@ -30,28 +32,27 @@ from bench.damage import (
     truncated,
 )
 from kvsync.rendition import ImageFormat, Still
+from origin.gallery import Asset, Gallery, read_gallery
 from regional_gpu.generator.colour import lab
 from regional_gpu.generator.encode import decode, encode
 from regional_gpu.generator.fingerprint import SIDE, compare, fingerprint, judge, measure, reduce
+from regional_gpu.generator.load import Generator, Job, load
 
 SAMPLE = Path("origin/samples/rumba")
-QUALITIES: dict[ImageFormat, int] = {"jpeg": 91, "webp": 93, "avif": 82}
+QUALITIES: dict[ImageFormat, int] = {"jpeg": 91, "webp": 96, "avif": 83}
 DIRECTIONS = [(-1, -1), (-1, 0), (-1, 1), (0, -1), (0, 1), (1, -1), (1, 0), (1, 1)]
 BLOCKS = (16, 24, 32, 40, 48, 56, 64)
 NOISE_DB = (28, 30, 32, 34)
 
 
 @dataclass(frozen=True)
-class Asset:
-    """One picture of the gallery with the masks and full-size regions of its view."""
+class Approved:
+    """One approved picture with the masks and full-size regions of its view."""
 
-    path: Path
     view: str
+    picture: Callable[[], Pixels]
     masks: NDArray[np.uint8]
     regions: dict[str, NDArray[np.bool_]]
-
-    def pixels(self) -> Pixels:
-        return decode(self.path.read_bytes(), str(self.path))
 
 
 @dataclass
@@ -84,59 +85,72 @@ Cases = dict[str, Case]
 Change = tuple[str, bool | None, Callable[[], Pixels | None]]
 
 
-def run(full: bool) -> dict[str, object]:
+def run(full: bool, model: Path | None = None) -> dict[str, object]:
     """Measure on every ninth asset, or with `full` on all; prints tables, returns the figures."""
-    assets = load_gallery()
+    gallery = approved_gallery(model)
     cases: Cases = {}
     noise = NoiseField((768, 768, 3), seed=7)
-    _every_other_asset(assets, noise, cases)
-    for asset in track(assets[:: 1 if full else 9], "damaging pictures", transient=True):
-        _damage(asset, noise, cases)
+    _every_other_asset(gallery, noise, cases)
+    for approved in track(gallery[:: 1 if full else 9], "damaging pictures", transient=True):
+        _damage(approved, noise, cases)
     figures = _figures(cases)
-    figures["compare_ms"] = _compare_ms(assets[0])
-    figures["bytes"] = len(fingerprint(assets[0].pixels(), assets[0].masks))
+    figures["generated"] = model is not None
+    figures["compare_ms"] = _compare_ms(gallery[0])
+    figures["bytes"] = len(fingerprint(gallery[0].picture(), gallery[0].masks))
     _print(cases, figures)
     return figures
 
 
-def load_gallery() -> list[Asset]:
-    """The sample's assets; an attribute's region as the scorer defines it: its main effect over
-    the gallery exceeds CIE76 10 and twice every other attribute's."""
-    listed = msgspec.json.decode((SAMPLE / "manifest.json").read_bytes())["assets"]
-    views: dict[str, list[dict[str, dict[str, str]]]] = {}
-    for asset in listed:
-        views.setdefault(asset["attributes"]["view"], []).append(asset)
-    means: dict[str, NDArray[np.float64]] = {}
-    regions: dict[str, dict[str, NDArray[np.bool_]]] = {}
+def approved_gallery(model: Path | None) -> list[Approved]:
+    """The sample's pictures, or the model's with its own masks.
+
+    An attribute's region is as the scorer defines it: its main effect over the gallery exceeds
+    CIE76 10 and twice every other attribute's.
+    """
+    gallery = read_gallery(SAMPLE)
+    generator = load(model) if model else None
+    views = {
+        view: [asset for asset in gallery.assets if asset.attributes["view"] == view]
+        for view in gallery.values("view")
+    }
+    means, regions = {}, {}
     for view, members in views.items():
-        by_value = _mean_by_value(members, ("lace", "sole"))
-        effect = {name: _effect(values) for name, values in by_value.items()}
+        by_value = _mean_by_value(gallery, members, ("lace", "sole"))
+        lace, sole = (_effect(by_value[name]) for name in ("lace", "sole"))
         means[view] = np.mean(by_value["lace"], axis=0)
-        lace, sole = effect["lace"], effect["sole"]
         regions[view] = {
             "lace": (lace > 10) & (lace > 2 * sole),
             "sole": (sole > 10) & (sole > 2 * lace),
         }
     moved = _effect(list(means.values())) > 10
-    assets = []
+    found = []
     for view, members in views.items():
         masks = np.stack([_coverage(region) for region in (*regions[view].values(), moved)])
-        assets += [Asset(SAMPLE / str(m["file"]), view, masks, regions[view]) for m in members]
-    return assets
+        for asset in members:
+            picture = partial(gallery.pixels, asset)
+            if generator:
+                prompt = gallery.prompt(asset.attributes)
+                job = Job(prompt, 0, gallery.width, gallery.height, 1, "Euler", 1.0)
+                masks, picture = generator.masks(prompt), partial(_generate, generator, job)
+            found.append(Approved(view, picture, masks, regions[view]))
+    return found
+
+
+def _generate(generator: Generator, job: Job) -> Pixels:
+    return generator.generate([job])[0]
 
 
 def _mean_by_value(
-    members: list[dict[str, dict[str, str]]], names: tuple[str, ...]
+    gallery: Gallery, members: list[Asset], names: tuple[str, ...]
 ) -> dict[str, list[NDArray[np.float64]]]:
     """Mean picture of each value of each attribute."""
     sums: dict[tuple[str, str], NDArray[np.float64]] = {}
-    counts: dict[tuple[str, str], int] = {}
-    for member in members:
-        pixels = decode((SAMPLE / str(member["file"])).read_bytes()).astype(np.float64)
+    counts = Counter((name, asset.attributes[name]) for asset in members for name in names)
+    for asset in members:
+        pixels = gallery.pixels(asset).astype(np.float64)
         for name in names:
-            key = (name, member["attributes"][name])
+            key = (name, asset.attributes[name])
             sums[key] = sums.get(key, 0) + pixels
-            counts[key] = counts.get(key, 0) + 1
     return {name: [s / counts[k] for k, s in sums.items() if k[0] == name] for name in names}
 
 
@@ -152,9 +166,9 @@ def _coverage(region: NDArray[np.bool_]) -> NDArray[np.uint8]:
     return np.asarray((cells * 255).round().astype(np.uint8))
 
 
-def _every_other_asset(assets: list[Asset], noise: NoiseField, cases: Cases) -> None:
+def _every_other_asset(assets: list[Approved], noise: NoiseField, cases: Cases) -> None:
     """Every ordered pair of different assets, the other one as it is and with drift."""
-    pictures = [asset.pixels() for asset in track(assets, "reading the gallery", transient=True)]
+    pictures = [asset.picture() for asset in track(assets, "reading the gallery", transient=True)]
     approved = [fingerprint(p, a.masks) for p, a in zip(pictures, assets, strict=True)]
     for name, change in (
         ("another asset", partial(np.copy)),
@@ -171,18 +185,18 @@ def _every_other_asset(assets: list[Asset], noise: NoiseField, cases: Cases) -> 
                     case.add(found.distance, found.worst)
 
 
-def _damage(asset: Asset, noise: NoiseField, cases: Cases) -> None:
-    original = asset.pixels()
-    approved = fingerprint(original, asset.masks)
+def _damage(approved: Approved, noise: NoiseField, cases: Cases) -> None:
+    original = approved.picture()
+    kept = fingerprint(original, approved.masks)
     for name, accept, change in (
         *_harmless(original, noise),
         *_moves(original),
         *_spoils(original, noise),
-        *_recolours(original, asset.regions, noise.rng),
+        *_recolours(original, approved.regions, noise.rng),
         *_blocks(original, noise),
     ):
         if (pixels := change()) is not None:
-            found = compare(np.ascontiguousarray(pixels), asset.masks, approved)
+            found = compare(np.ascontiguousarray(pixels), approved.masks, kept)
             _case(cases, name, accept).add(found.distance, found.worst)
 
 
@@ -288,14 +302,14 @@ def _smallest(cases: Cases, name: str, sizes: tuple[int, ...]) -> int | None:
     return refused
 
 
-def _compare_ms(asset: Asset) -> float:
-    pixels = asset.pixels()
-    approved = fingerprint(pixels, asset.masks)
+def _compare_ms(approved: Approved) -> float:
+    pixels = approved.picture()
+    kept = fingerprint(pixels, approved.masks)
     times = []
     for _ in range(50):
-        start = time.perf_counter()
-        compare(pixels, asset.masks, approved)
-        times.append(time.perf_counter() - start)
+        start = time.thread_time()
+        compare(pixels, approved.masks, kept)
+        times.append(time.thread_time() - start)
     return round(median(times) * 1000, 2)
 
 
@@ -333,9 +347,11 @@ def _print(cases: Cases, figures: dict[str, object]) -> None:
         console.print(f"{name}: {value}")
 
 
-def main(full: bool = False) -> None:
+def main(
+    full: bool = False, model: Annotated[Path | None, typer.Option(help="model folder")] = None
+) -> None:
     """Print the measured distributions."""
-    run(full)
+    run(full, model)
 
 
 if __name__ == "__main__":

@@ -105,7 +105,8 @@ def _xyb(light: Tensor, planes: list[int]) -> Tensor:
     made positive."""
 
     def response(cone: Tensor) -> Tensor:
-        mixed = sum(light[i] * float(share) for i, share in enumerate(cone))
+        red, green, blue = cone.tolist()
+        mixed = light[0] * red + light[1] * green + light[2] * blue
         return (mixed + OPSIN_BIAS).clamp_(min=0).pow_(1 / 3).sub_(OPSIN_BIAS ** (1 / 3))
 
     long, medium = response(OPSIN[0]), response(OPSIN[1])
