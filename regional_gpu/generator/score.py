@@ -107,7 +107,8 @@ def _xyb(light: Tensor, planes: list[int]) -> Tensor:
     def response(cone: Tensor) -> Tensor:
         red, green, blue = cone.tolist()
         mixed = light[0] * red + light[1] * green + light[2] * blue
-        return (mixed + OPSIN_BIAS).clamp_(min=0).pow_(1 / 3).sub_(OPSIN_BIAS ** (1 / 3))
+        root: Tensor = (mixed + OPSIN_BIAS).clamp_(min=0).pow_(1 / 3)
+        return root.sub_(OPSIN_BIAS ** (1 / 3))
 
     long, medium = response(OPSIN[0]), response(OPSIN[1])
     luma = (long + medium) / 2
