@@ -16,8 +16,10 @@ from safetensors.torch import save_file
 from kvsync.errors import InputError
 from origin.gallery import Gallery
 from origin.training.attribute_masks import attribute_masks
+from origin.training.deblock import coding_noise, deblocked
 from origin.training.factors import Factors, factorise
 from origin.training.layouts import Layouts, design, find_layouts
+from origin.training.quantise import Plane, quantised
 from regional_gpu.generator.family_generator import MASKS
 from regional_gpu.generator.model_folder import describe, model_digest
 from regional_gpu.generator.network import TILE, BasisNetwork, CoefficientNetwork, TextNetwork
@@ -27,8 +29,12 @@ from regional_gpu.generator.text import FILLERS, WORD, Vocabulary
 Progress = Callable[[str, float], None]
 THUMBNAIL = 32
 # A tile whose pixels all vary less than this (8-bit levels, standard deviation) is held still.
-STILL = 1.0
-# Shared pictures are kept in steps of this many levels (per unit of weight), or coarser.
+STILL = 0.25
+# Thresholds against coding noise, in steps of the gallery's own coding (luma, chroma): the mean
+# carries all of it, the shared pictures what averaging over the gallery left.
+MEAN_NOISE = (2 / 3, 4 / 3)
+BASIS_NOISE = (1 / 3, 1 / 2)
+# Shared pictures are kept in steps that change no picture of the gallery by more levels than this.
 STEP = 0.3
 
 
@@ -49,7 +55,7 @@ class TrainingReport:
 @dataclass(frozen=True)
 class FittedLayout:
     factors: Factors
-    still: NDArray[np.uint8]  # (height, width, 3)
+    planes: list[list[Plane]]  # the mean's, then each shared picture's
     tiles: NDArray[np.bool_]  # (rows, columns), True where pictures differ
     masks: NDArray[np.uint8]  # (attributes, 96, 96)
 
@@ -108,25 +114,41 @@ def _fit(gallery: Gallery, members: Sequence[int], layout_by: tuple[str, ...]) -
     assets = [gallery.assets[at] for at in members]
     attributes = [asset.attributes for asset in assets]
     pictures = np.stack([gallery.pixels(asset) for asset in assets])
-    tiles = _varying_tiles(pictures)
     masks = attribute_masks(pictures, attributes, gallery.attributes, layout_by)
     values = {name: gallery.values(name) for name in gallery.attributes}
-    varying = pictures[:, _pixels_of(tiles, gallery.height, gallery.width)]
-    elements = varying.reshape(len(assets), -1).astype(np.float32)
-    factors = factorise(elements, design(attributes, values))
-    still = np.rint(pictures.mean(axis=0, dtype=np.float32)).astype(np.uint8)
-    return FittedLayout(factors, still, tiles, masks)
+    columns = design(attributes, values)
+    inside = _pixels_of(_varying_tiles(pictures), gallery.height, gallery.width)
+    elements = pictures[:, inside].reshape(len(assets), -1).astype(np.float32)
+    factors = factorise(elements, columns)
+    noise = coding_noise((gallery.folder / assets[0].file).read_bytes())
+    mean = deblocked(pictures.mean(axis=0, dtype=np.float32), noise.scaled(*MEAN_NOISE))
+    planes = [[Plane(np.rint(mean.clip(0, 255)).astype(np.uint8), 1.0)]]
+    reach = np.abs(factors.offset + columns @ factors.effects).max(axis=0) + 3 * factors.spread
+    varies = np.zeros((gallery.height, gallery.width), dtype=np.bool_)
+    for basis, weight in zip(factors.basis, reach, strict=True):
+        picture = np.zeros((gallery.height, gallery.width, 3), dtype=np.float32)
+        picture[inside] = basis.reshape(-1, 3)
+        own = quantised(deblocked(picture, noise.scaled(*BASIS_NOISE)), STEP / max(weight, 1.0))
+        for plane in own:
+            varies |= (plane.pixels != 128).any(axis=-1)
+        planes.append(own)
+    return FittedLayout(factors, planes, _tiles_of(varies), masks)
+
+
+def _tiles_of(varies: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    height, width = varies.shape
+    padded = np.pad(varies, ((0, -height % TILE), (0, -width % TILE)))
+    rows, columns = padded.shape
+    tiles: NDArray[np.bool_] = padded.reshape(rows // TILE, TILE, columns // TILE, TILE).any((1, 3))
+    return tiles
 
 
 def _varying_tiles(pictures: NDArray[np.uint8]) -> NDArray[np.bool_]:
-    count, height, width, _ = pictures.shape
-    rows, columns = -(-height // TILE), -(-width // TILE)
-    spread = np.zeros((rows * TILE, columns * TILE), dtype=np.float32)
-    for top in range(0, height, TILE):
+    varies = np.zeros(pictures.shape[1:3], dtype=np.bool_)
+    for top in range(0, len(varies), TILE):
         strip = pictures[:, top : top + TILE].astype(np.float32)
-        spread[top : top + strip.shape[1], :width] = strip.std(axis=0).max(axis=-1)
-    varies: NDArray[np.bool_] = spread.reshape(rows, TILE, columns, TILE).max(axis=(1, 3)) > STILL
-    return varies
+        varies[top : top + TILE] = strip.std(axis=0).max(axis=-1) > STILL
+    return _tiles_of(varies)
 
 
 def _pixels_of(tiles: NDArray[np.bool_], height: int, width: int) -> NDArray[np.bool_]:
@@ -172,23 +194,17 @@ def _text_networks(
 
 
 def _basis(gallery: Gallery, fitted: Sequence[FittedLayout], components: int) -> BasisNetwork:
-    streams, scales = [], np.ones((len(fitted), components), dtype=np.float32)
-    for at, one in enumerate(fitted):
-        inside = _pixels_of(one.tiles, gallery.height, gallery.width)
-        pictures = [one.still]
-        for component in range(components):
-            plane = np.full((gallery.height, gallery.width, 3), 128, dtype=np.uint8)
-            if component < len(one.factors.basis):
-                values = one.factors.basis[component].reshape(-1, 3)
-                scales[at, component] = max(float(np.abs(values).max()) / 127, STEP)
-                plane[inside] = np.rint(values / scales[at, component] + 128)
-            pictures.append(plane)
-        streams.append([pack(picture) for picture in pictures])
-    sizes = [[stream.size for stream in layout] for layout in streams]
+    streams = []
+    for one in fitted:
+        missing: list[list[Plane]] = [[]] * (1 + components - len(one.planes))
+        streams.append([[pack(plane.pixels) for plane in own] for own in one.planes + missing])
+    sizes = [[[stream.size for stream in own] for own in layout] for layout in streams]
     network = BasisNetwork(gallery.width, gallery.height, components, sizes)
-    network.planes.copy_(torch.from_numpy(np.concatenate([s for one in streams for s in one])))
+    packed = [stream for layout in streams for own in layout for stream in own]
+    scales = [plane.scale for one in fitted for own in one.planes for plane in own]
+    network.planes.copy_(torch.from_numpy(np.concatenate(packed)))
     network.tiles.copy_(torch.from_numpy(np.stack([one.tiles for one in fitted])))
-    network.scale.copy_(torch.from_numpy(scales))
+    network.scale.copy_(torch.tensor(scales))
     return network
 
 

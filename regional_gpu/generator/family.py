@@ -73,7 +73,7 @@ class CoefficientDenoiser(ModelMixin, CoefficientNetwork, ConfigMixin):  # type:
 class BasisDecoder(ModelMixin, BasisNetwork, ConfigMixin):  # type: ignore[misc]
     @register_to_config  # type: ignore[untyped-decorator]
     def __init__(
-        self, width: int, height: int, components: int, streams: Sequence[Sequence[int]]
+        self, width: int, height: int, components: int, streams: Sequence[Sequence[Sequence[int]]]
     ) -> None:
         BasisNetwork.__init__(self, width, height, components, streams)
 
