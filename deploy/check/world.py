@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 
 import httpx2
+import msgspec
 from msgspec.structs import replace
 from prometheus_client.parser import text_string_to_metric_families
 from redis.asyncio import Redis
@@ -140,9 +141,9 @@ class World:
         await self.store.put(PROPERTY, {self.key(path): signed})
 
     async def resign(self, path: str, change: Callable[[RecordBody], RecordBody]) -> None:
-        """Replace an asset's record by a changed one with a valid signature."""
+        """Replace an asset's record by a changed one with a valid signature, well-formed or not."""
         body = change((await self.record(path)).body)
-        await self.write(path, body.sign(self._signing_key))
+        await self.write(path, self._signing_key.sign(msgspec.msgpack.encode(body)))
 
     async def forget(self, path: str) -> None:
         """Make the asset one without a record, as if it had never been published."""
