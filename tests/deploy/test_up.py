@@ -1,0 +1,157 @@
+"""The whole system as a newcomer meets it: started, looked at in a browser, broken, stopped."""
+
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import httpx2
+import pytest
+from playwright.sync_api import Page, sync_playwright
+
+from deploy.check.stories import STORIES
+from deploy.layout import HOST, ROOT
+
+pytestmark = pytest.mark.slow
+
+CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
+SHOWN = "main :is(.stage, #gallery) .badge"
+QUIET = ("--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-sync")
+
+
+def nine_free_ports() -> int:
+    """The first of nine neighbouring ports that nobody listens on."""
+    for first in range(20_000, 30_000, 9):
+        with socket.socket() as probe:
+            if all(probe.connect_ex((HOST, first + offset)) for offset in range(9)):
+                return first
+    raise AssertionError("no free ports")
+
+
+@contextmanager
+def up(state: Path, port: int) -> Iterator[subprocess.Popen[str]]:
+    """``./rehydrate up``, until it has said where to look."""
+    command = [sys.executable, "-m", "deploy", "up", "--port", str(port), "--state", str(state)]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    with subprocess.Popen(
+        command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    ) as process:
+        try:
+            assert process.stdout is not None
+            said = ""
+            for line in process.stdout:
+                said += line
+                if "Ctrl-C stops" in line:
+                    break
+            else:
+                raise AssertionError(said)
+            yield process
+        finally:
+            process.send_signal(signal.SIGINT)
+            process.wait(30)
+
+
+@pytest.fixture(scope="module")
+def state(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("up") / "var"
+
+
+@pytest.fixture(scope="module")
+def shop(state: Path) -> Iterator[str]:
+    port = nine_free_ports()
+    with up(state, port):
+        yield f"http://localhost:{port}"
+
+
+@pytest.fixture
+def page(shop: str) -> Iterator[Page]:
+    if CHROMIUM is None:
+        pytest.skip("no Chromium on this machine")
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=list(QUIET))
+        opened = browser.new_page(viewport={"width": 1280, "height": 900})
+        faults: list[str] = []
+        opened.on("pageerror", lambda error: faults.append(str(error)))
+        opened.goto(shop)
+        yield opened
+        browser.close()
+    assert not faults
+
+
+def test_a_shopper_sees_where_each_picture_came_from(page: Page) -> None:
+    page.locator(f"{SHOWN}[data-outcome=rehydrated]").first.wait_for()
+    pictures = page.locator("main img[src^=blob]")
+    pictures.first.wait_for()
+    assert pictures.first.evaluate("picture => picture.naturalWidth") == 768
+
+
+def test_loading_again_shows_cache_hits(page: Page) -> None:
+    page.wait_for_load_state("networkidle")
+    page.get_by_role("button", name="Load again").click()
+    page.locator(f"{SHOWN}[data-outcome=cache]").first.wait_for()
+
+
+def test_a_picture_asked_for_twice_is_a_hit_with_the_same_bytes(shop: str) -> None:
+    url = f"{shop}/rumba/rumba_red_volt_front.jpg"
+    first, second = (httpx2.get(url, headers={"accept": "image/jpeg"}) for _ in range(2))
+    assert second.content == first.content
+    assert "hit" in second.headers["cache-status"]
+
+
+def test_ctrl_c_leaves_no_process_and_a_second_start_works_at_once(tmp_path: Path) -> None:
+    port = nine_free_ports()
+    for _ in range(2):
+        with up(tmp_path / "var", port) as process:
+            assert httpx2.get(f"http://localhost:{port}/").status_code == 200
+        assert process.returncode == 0
+        assert not _listening(port)
+
+
+def test_a_busy_port_is_one_clear_line(tmp_path: Path) -> None:
+    port = nine_free_ports()
+    with socket.socket() as holder:
+        holder.bind((HOST, port))
+        holder.listen()
+        command = [sys.executable, "-m", "deploy", "up", "--port", str(port)]
+        ended = subprocess.run(
+            [*command, "--state", str(tmp_path / "var")],
+            env={**os.environ, "PYTHONPATH": str(ROOT)},
+            capture_output=True,
+            text=True,
+        )
+    assert ended.returncode == 1
+    assert ended.stderr.count("\n") == 1
+    assert f"port {port} (edge) is in use" in ended.stderr
+    assert not (tmp_path / "var").exists()
+
+
+def test_every_story_can_fail() -> None:
+    ended = subprocess.run(
+        [sys.executable, "-m", "deploy", "up", "--break", "all"],
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+    )
+    last = json.loads(ended.stdout.splitlines()[-1])
+    assert last == {"stories": len(STORIES), "failed": len(STORIES)}
+    assert ended.returncode == 1
+
+
+def _listening(first: int) -> list[int]:
+    deadline = time.monotonic() + 5
+    while True:
+        found = []
+        for port in range(first, first + 9):
+            with socket.socket() as probe:
+                if probe.connect_ex((HOST, port)) == 0:
+                    found.append(port)
+        if not found or time.monotonic() > deadline:
+            return found
+        time.sleep(0.1)
