@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from regional_gpu.generator.colour import lab
 from regional_gpu.generator.load import MASK_SIDE
 
 # A just visible change of a product colour, and how far it must exceed every other attribute's.
@@ -45,27 +46,9 @@ def _main_effect(pictures: NDArray[np.uint8], values: Sequence[str]) -> NDArray[
     for value in known:
         members = [at for at, found in enumerate(values) if found == value]
         mean = pictures[members].mean(axis=0, dtype=np.float32)
-        means.append(_lab(mean))
+        means.append(lab(np.rint(mean).astype(np.uint8)))
     effect = np.zeros(pictures.shape[1:3], dtype=np.float32)
     for at, first in enumerate(means):
         for second in means[at + 1 :]:
             np.maximum(effect, np.linalg.norm(first - second, axis=-1), out=effect)
     return effect
-
-
-def _lab(rgb: NDArray[np.float32]) -> NDArray[np.float32]:
-    """8-bit sRGB values to CIELAB (D65), the last axis being the channels."""
-    unit = rgb / 255
-    linear = np.where(unit <= 0.04045, unit / 12.92, ((unit + 0.055) / 1.055) ** 2.4)
-    matrix = np.array(
-        [
-            [0.4124564, 0.3575761, 0.1804375],
-            [0.2126729, 0.7151522, 0.072175],
-            [0.0193339, 0.119192, 0.9503041],
-        ],
-        dtype=np.float32,
-    )
-    xyz = linear @ matrix.T / np.array([0.95047, 1.0, 1.08883], dtype=np.float32)
-    curved = np.where(xyz > 0.008856, np.cbrt(xyz), 7.787 * xyz + 16 / 116)
-    x, y, z = np.moveaxis(curved, -1, 0)
-    return np.stack([116 * y - 16, 500 * (x - y), 200 * (y - z)], axis=-1).astype(np.float32)

@@ -14,7 +14,7 @@ ABOVE_RESIDUAL = 4.0
 MOST_BY_TEXT = 24
 MOST_BY_SEED = 3
 # Root mean square, in 8-bit levels, below which a direction costs more bytes than it shows.
-LEAST_LEVELS = 0.12
+LEAST_LEVELS = 0.14
 LEAST_SEED_LEVELS = 0.25
 
 

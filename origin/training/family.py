@@ -32,8 +32,8 @@ THUMBNAIL = 32
 STILL = 0.25
 # Shared pictures are kept in steps that change no picture of the gallery by more levels than
 # this; means, where something is laid over them, in steps of this.
-STEP = 0.2
-MEAN_STEP = 0.25
+STEP = 0.3
+MEAN_STEP = 0.5
 
 
 @dataclass(frozen=True)
@@ -127,7 +127,7 @@ def _fit(gallery: Gallery, members: Sequence[int], layout_by: tuple[str, ...]) -
         picture[inside] = basis.reshape(-1, 3)
         own = quantised(deblocked(picture, basis_noise(steps)), STEP / max(weight, 1.0))
         for plane in own:
-            np.logical_or(varies, (plane.pixels != 128).any(axis=-1), out=varies)
+            varies |= np.asarray((plane.pixels != 128).any(axis=-1))
         shared.append(own)
     tiles = _tiles_of(varies)
     mean = deblocked(pictures.mean(axis=0, dtype=np.float32), mean_noise(steps))
@@ -146,8 +146,8 @@ def _tiles_of(varies: NDArray[np.bool_]) -> NDArray[np.bool_]:
     height, width = varies.shape
     padded = np.pad(varies, ((0, -height % TILE), (0, -width % TILE)))
     rows, columns = padded.shape
-    tiles: NDArray[np.bool_] = padded.reshape(rows // TILE, TILE, columns // TILE, TILE).any((1, 3))
-    return tiles
+    by_tile = padded.reshape(rows // TILE, TILE, columns // TILE, TILE)
+    return np.asarray(by_tile.any(axis=(1, 3)), dtype=np.bool_)
 
 
 def _varying_tiles(pictures: NDArray[np.uint8]) -> NDArray[np.bool_]:

@@ -22,7 +22,8 @@ from regional_gpu.generator.text import read_vocabulary
 Network = TypeVar("Network", bound=nn.Module)
 WEIGHTS = "diffusion_pytorch_model.safetensors"
 MASKS = "masks.safetensors"
-MAX_BATCH = 8
+# Larger batches fall out of the cache: 4 is the fastest measured (docs/generator.md).
+MAX_BATCH = 4
 
 
 class FamilyGenerator:
