@@ -79,7 +79,7 @@ def test_a_malformed_manifest_is_named(tmp_path: Path, content: str) -> None:
 
 
 @pytest.mark.parametrize("change", [{"prompt": "{colour}"}, {"prompt": "shoe"}])
-def test_a_phrase_without_the_value_is_refused(tmp_path: Path, change: dict[str, str]) -> None:
+def test_a_phrase_without_the_value_is_refused(tmp_path: Path, change: dict[str, Any]) -> None:
     with pytest.raises(InputError, match="prompt"):
         read_gallery(_gallery(tmp_path, **change))
 

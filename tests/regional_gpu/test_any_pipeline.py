@@ -2,7 +2,9 @@
 
 import json
 import shutil
+from importlib import import_module
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -14,14 +16,10 @@ from regional_gpu.generator.load import Generator, Job, load
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    from diffusers import (
-        AutoencoderKL,
-        DDIMScheduler,
-        StableDiffusionPipeline,
-        UNet2DConditionModel,
-    )
     from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
 
+    # Imported by name: its classes are not annotated.
+    diffusers: Any = import_module("diffusers")
     torch.manual_seed(0)
     words = tmp_path_factory.mktemp("words")
     letters = [chr(code) for code in range(ord("a"), ord("z") + 1)]
@@ -40,7 +38,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
         eos_token_id=1,
         pad_token_id=1,
     )
-    unet = UNet2DConditionModel(
+    unet = diffusers.UNet2DConditionModel(
         sample_size=8,
         block_out_channels=(8, 16),
         layers_per_block=1,
@@ -50,7 +48,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
         cross_attention_dim=16,
         attention_head_dim=4,
     )
-    vae = AutoencoderKL(
+    vae = diffusers.AutoencoderKL(
         block_out_channels=(8, 8),
         down_block_types=("DownEncoderBlock2D",) * 2,
         up_block_types=("UpDecoderBlock2D",) * 2,
@@ -58,14 +56,14 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
         norm_num_groups=4,
         sample_size=16,
     )
-    pipeline = StableDiffusionPipeline(
+    pipeline = diffusers.StableDiffusionPipeline(
         vae=vae,
         text_encoder=CLIPTextModel(text),
         tokenizer=CLIPTokenizer(
             str(words / "vocab.json"), str(words / "merges.txt"), model_max_length=77
         ),
         unet=unet,
-        scheduler=DDIMScheduler(steps_offset=1, clip_sample=False),
+        scheduler=diffusers.DDIMScheduler(steps_offset=1, clip_sample=False),
         safety_checker=None,
         feature_extractor=None,
         requires_safety_checker=False,
