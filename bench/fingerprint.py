@@ -22,7 +22,7 @@ from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 
-from bench.damage import (
+from bench._damage import (
     NoiseField,
     Pixels,
     drift,
@@ -38,7 +38,8 @@ from regional_gpu.generator.encode import decode, encode
 from regional_gpu.generator.fingerprint import SIDE, compare, fingerprint, judge, measure, reduce
 from regional_gpu.generator.load import Generator, Job, load
 
-SAMPLE = Path("origin/samples/rumba")
+SAMPLE = Path(__file__).resolve().parent.parent / "origin/samples/rumba"
+MODEL = SAMPLE / "model"
 QUALITIES: dict[ImageFormat, int] = {"jpeg": 91, "webp": 96, "avif": 83}
 DIRECTIONS = [(-1, -1), (-1, 0), (-1, 1), (0, -1), (0, 1), (1, -1), (1, 0), (1, 1)]
 BLOCKS = (16, 24, 32, 40, 48, 56, 64)
@@ -85,7 +86,7 @@ Cases = dict[str, Case]
 Change = tuple[str, bool | None, Callable[[], Pixels | None]]
 
 
-def run(full: bool, model: Path | None = None) -> dict[str, object]:
+def run(full: bool, model: Path | None = MODEL) -> dict[str, object]:
     """Measure on every ninth asset, or with `full` on all; prints tables, returns the figures."""
     gallery = approved_gallery(model)
     cases: Cases = {}

@@ -15,7 +15,7 @@ from ssimulacra2 import compute_ssimulacra2
 from regional_gpu.generator.encode import decode, encode_as
 from regional_gpu.generator.score import ssimulacra2
 
-MASTERS = Path("origin/samples/rumba/masters")
+MASTERS = Path(__file__).resolve().parent.parent / "origin/samples/rumba/masters"
 DAMAGES = [("jpeg", 95), ("jpeg", 75), ("webp", 90), ("avif", 60)]
 
 

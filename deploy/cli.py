@@ -66,7 +66,8 @@ def bench(
     full: Annotated[bool, typer.Option(help="The full sizes, up to 25 minutes.")] = False,
 ) -> None:
     """Measure: prints ratios against a named baseline of the same run."""
-    names = [module.name for module in pkgutil.iter_modules([str(ROOT / "bench")])]
+    modules = pkgutil.iter_modules([str(ROOT / "bench")])
+    names = [module.name for module in modules if not module.name.startswith("_")]
     if name not in names:
         typer.echo(f"benches: {', '.join(names)}", err=bool(name))
         raise typer.Exit(1 if name else 0)

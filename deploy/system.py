@@ -149,6 +149,8 @@ class System:
             "REGION_ORIGIN_URL": self.url(self.ports.link_models),
             "REGION_MODELS_DIR": str(self.state.folder / "region" / "models"),
             "REGION_RENDITIONS_DIR": str(self.state.folder / "region" / "renditions"),
+            # The other parts share the cores; a second torch thread would wait for them.
+            "REGION_THREADS": "1",
         }
         return self._python("regional_gpu", self.ports.region, environment)
 

@@ -9,7 +9,6 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from kvsync.errors import RequestError
-from kvsync.model import ModelFile, ModelManifest
 from kvsync.record import Approval, Check, Original, RecordBody
 from kvsync.signing import Envelope, SigningKey
 from origin.database import Database, next_seq
@@ -42,7 +41,7 @@ class Publisher:
 
     def add_model(self, folder: Path, family: str) -> bytes:
         """Keep a model for the regions to pull; its digest."""
-        manifest = manifest_of(folder)
+        manifest = describe(folder)
         self.models.add(folder, manifest, property=self.site.id, family=family, key=self.key)
         return manifest.digest
 
@@ -150,9 +149,3 @@ def live_record(session: Session, asset_id: int) -> RecordRow | None:
         RecordRow.asset_id == asset_id, RecordRow.kind == "record", RecordRow.ended_at.is_(None)
     )
     return session.scalars(query).one_or_none()
-
-
-def manifest_of(folder: Path) -> ModelManifest:
-    """The files of a model folder as they are announced; :class:`kvsync.errors.ModelError`."""
-    files = describe(folder).files
-    return ModelManifest(tuple(ModelFile(one.path, one.size, one.digest) for one in files))

@@ -9,9 +9,9 @@ from pathlib import Path
 from kvsync.errors import InputError
 from origin.approved import Approved
 from origin.database import Database
-from origin.publish import manifest_of
 from origin.qa import differs_from_original, find_candidate, import_approved
 from origin.site import Site
+from regional_gpu.generator.model_folder import describe
 
 _BATCH = 8
 
@@ -28,7 +28,7 @@ def take_over(
     Returns the paths of the others with the reason. ``told`` hears (done, total) as it goes.
     :class:`InputError` when the approvals are of another model.
     """
-    digest = manifest_of(model).digest.hex()
+    digest = describe(model).digest.hex()
     if other := {entry.recipe.model for entry in entries} - {digest}:
         raise InputError(
             f"{model}: is model {digest[:8]}, the approvals are of {min(other)[:8]}; "

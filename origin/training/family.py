@@ -21,7 +21,7 @@ from origin.training.factors import Factors, factorise
 from origin.training.layouts import Layouts, design, find_layouts
 from origin.training.quantise import Plane, quantised
 from regional_gpu.generator.family_generator import MASKS
-from regional_gpu.generator.model_folder import describe, model_digest
+from regional_gpu.generator.model_folder import describe
 from regional_gpu.generator.network import TILE, BasisNetwork, CoefficientNetwork, TextNetwork
 from regional_gpu.generator.planes import pack
 from regional_gpu.generator.text import FILLERS, WORD, Vocabulary
@@ -220,7 +220,7 @@ def _report(
 ) -> TrainingReport:
     manifest = describe(folder)
     return TrainingReport(
-        digest=model_digest(manifest),
+        digest=manifest.digest,
         model_bytes=sum(file.size for file in manifest.files),
         seconds=time.monotonic() - started,
         layout_by=layouts.by,

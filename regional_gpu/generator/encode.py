@@ -38,7 +38,7 @@ EncoderSettings = dict[str, str | int | bool]
 ENCODERS: Final[dict[ImageFormat, EncoderSettings]] = {
     "jpeg": {"subsampling": "4:4:4", "optimize": True},
     "webp": {"method": 2},
-    "avif": {"speed": 8, "subsampling": "4:4:4", "max_threads": 1},
+    "avif": {"speed": 9, "subsampling": "4:4:4", "max_threads": 1},
 }
 
 

@@ -11,10 +11,8 @@ from numpy.typing import NDArray
 from kvsync.errors import ModelError
 from regional_gpu.generator.model_folder import (
     FAMILY_PIPELINE,
-    ModelManifest,
     check,
     describe,
-    model_digest,
     read_json,
 )
 
@@ -62,8 +60,8 @@ def load(folder: Path, *, expect: bytes | None = None, device: str = "cpu") -> G
     ``expect`` is the digest that the model must have. Raises ModelError when the folder is
     missing, changed, malformed, or holds anything that is not allowed.
     """
-    manifest: ModelManifest = describe(folder)
-    digest = model_digest(manifest)
+    manifest = describe(folder)
+    digest = manifest.digest
     if expect is not None and digest != expect:
         raise ModelError(f"{folder}: is model {digest.hex()[:16]}, not {expect.hex()[:16]}")
     check(folder, manifest)

@@ -7,13 +7,11 @@ import struct
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-import msgspec
-
 from kvsync.errors import ModelError
+from kvsync.model import MAX_FILES, ModelFile, ModelManifest
 
 ALLOWED_SUFFIXES = frozenset({".json", ".safetensors", ".txt", ".model"})
 MAX_MODEL_BYTES = 32 << 30
-MAX_FILES = 256
 MAX_JSON_BYTES = 32 << 20
 MAX_HEADER_BYTES = 16 << 20
 DTYPE_BITS = {
@@ -70,16 +68,6 @@ COMPONENTS = frozenset(
 SKIPPED = frozenset({"safety_checker", "feature_extractor", "image_encoder"})
 
 
-class ModelFile(msgspec.Struct, frozen=True, array_like=True):
-    path: str  # with "/" between parts, relative to the folder
-    size: int  # bytes
-    digest: bytes  # BLAKE2b-256 of the content
-
-
-class ModelManifest(msgspec.Struct, frozen=True, array_like=True):
-    files: list[ModelFile]  # sorted by path
-
-
 def describe(folder: Path, *, max_bytes: int = MAX_MODEL_BYTES) -> ModelManifest:
     """List the files of a model folder with size and digest.
 
@@ -88,13 +76,8 @@ def describe(folder: Path, *, max_bytes: int = MAX_MODEL_BYTES) -> ModelManifest
     """
     sizes = _sizes(folder, max_bytes)
     return ModelManifest(
-        [ModelFile(path, sizes[path], _digest(folder / path)) for path in sorted(sizes)]
+        tuple(ModelFile(path, sizes[path], _digest(folder / path)) for path in sorted(sizes))
     )
-
-
-def model_digest(manifest: ModelManifest) -> bytes:
-    """The model's name: BLAKE2b-256 of the manifest's msgpack encoding, 32 bytes."""
-    return hashlib.blake2b(msgspec.msgpack.encode(manifest), digest_size=32).digest()
 
 
 def check(folder: Path, manifest: ModelManifest, *, max_bytes: int = MAX_MODEL_BYTES) -> None:

@@ -18,7 +18,7 @@ from kvsync.errors import (
 from kvsync.record import PromptRecipe, Record
 from regional_gpu.generator.fingerprint import compare
 from regional_gpu.generator.load import Generator, Job, load
-from regional_gpu.generator.model_folder import describe, model_digest
+from regional_gpu.generator.model_folder import describe
 
 Pixels = NDArray[np.uint8]
 
@@ -45,7 +45,7 @@ def load_generator(folder: Path, digest: bytes, device: str) -> Generator:
 def is_whole(folder: Path, digest: bytes) -> bool:
     """Whether a folder holds exactly the files that the digest names."""
     try:
-        return model_digest(describe(folder)) == digest
+        return describe(folder).digest == digest
     except ModelError:
         return False
 

@@ -7,8 +7,9 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from kvsync.model import ModelAnnouncement, ModelFile, ModelManifest
+from kvsync.model import ModelAnnouncement
 from kvsync.signing import SigningKey
+from regional_gpu.generator.model_folder import describe
 
 
 @dataclass
@@ -24,7 +25,7 @@ class OriginStandIn:
 
     def offer(self, folder: Path, key: SigningKey, *, property: str = "rumba") -> bytes:
         """Announce and serve the files of a model folder; the model's digest."""
-        manifest = manifest_of(folder)
+        manifest = describe(folder)
         announced = ModelAnnouncement("model", property, "rumba", manifest)
         base = f"/v1/models/{manifest.digest.hex()}"
         self.bodies[base] = announced.sign(key)
@@ -63,19 +64,3 @@ async def origin_stand_in() -> AsyncIterator[OriginStandIn]:
         yield origin
     finally:
         server.close()
-
-
-def manifest_of(folder: Path) -> ModelManifest:
-    from hashlib import blake2b
-
-    files = sorted(path for path in folder.rglob("*") if path.is_file())
-    return ModelManifest(
-        tuple(
-            ModelFile(
-                path.relative_to(folder).as_posix(),
-                path.stat().st_size,
-                blake2b(path.read_bytes(), digest_size=32).digest(),
-            )
-            for path in files
-        )
-    )

@@ -24,10 +24,11 @@ from kvsync.signing import Keyring, SigningKey
 from kvsync.wire import REHYDRATE_PATH, RehydrateRequest
 from regional_gpu.generator.fingerprint import fingerprint
 from regional_gpu.generator.load import Generator
+from regional_gpu.generator.model_folder import describe
 from regional_gpu.service.app import create_app
 from regional_gpu.service.start import build_region
 from regional_gpu.settings import RegionSettings
-from tests.regional_gpu.origin_stand_in import OriginStandIn, manifest_of, origin_stand_in
+from tests.regional_gpu.origin_stand_in import OriginStandIn, origin_stand_in
 
 Pixels = NDArray[np.uint8]
 PROPERTIES = Path(__file__).parents[2] / "deploy" / "properties"
@@ -50,7 +51,7 @@ class Painter:
         self.go.set()
 
     def load(self, folder: Path, digest: bytes, device: str) -> Generator:
-        if manifest_of(folder).digest != digest:
+        if describe(folder).digest != digest:
             raise ModelError(f"{folder}: damaged")
         self.digest = digest
         return cast(Generator, self)

@@ -9,7 +9,7 @@ from PIL import Image
 
 from kvsync.errors import InputError, ModelError
 from regional_gpu.generator.load import Generator, Job, load
-from regional_gpu.generator.model_folder import describe, model_digest
+from regional_gpu.generator.model_folder import describe
 
 SAMPLE = Path(__file__).parents[2] / "origin" / "samples" / "rumba"
 MODEL = SAMPLE / "model"
@@ -26,7 +26,7 @@ def rumba() -> Generator:
 
 
 def test_the_model_is_named_by_its_content(rumba: Generator) -> None:
-    assert rumba.digest == model_digest(describe(MODEL))
+    assert rumba.digest == describe(MODEL).digest
 
 
 def test_a_picture_is_close_to_the_gallerys(rumba: Generator) -> None:

@@ -12,14 +12,12 @@ import torch
 from safetensors.torch import save_file
 
 from kvsync.errors import ModelError
+from kvsync.model import ModelFile, ModelManifest
 from regional_gpu.generator.load import load
 from regional_gpu.generator.model_folder import (
-    ModelFile,
-    ModelManifest,
     check,
     check_listing,
     describe,
-    model_digest,
 )
 
 INDEX = {
@@ -50,16 +48,16 @@ def test_the_list_is_sorted_and_names_every_file(folder: Path) -> None:
 
 
 def test_the_digest_of_a_list_never_changes() -> None:
-    manifest = ModelManifest([ModelFile("model_index.json", 3, bytes(range(32)))])
-    assert model_digest(manifest).hex() == (
+    manifest = ModelManifest((ModelFile("model_index.json", 3, bytes(range(32))),))
+    assert manifest.digest.hex() == (
         "03600817423124316df15a75a1113bcd533d3913195108603c93e8a212158090"
     )
 
 
 def test_any_changed_byte_changes_the_digest(folder: Path) -> None:
-    before = model_digest(describe(folder))
+    before = describe(folder).digest
     (folder / "unet" / "config.json").write_text("[]")
-    assert model_digest(describe(folder)) != before
+    assert describe(folder).digest != before
 
 
 def _index(**changes: Any) -> Callable[[Path], None]:
@@ -167,11 +165,11 @@ def test_a_folder_larger_than_allowed_is_refused(folder: Path) -> None:
 @pytest.mark.parametrize("path", ["../a.json", "/a.json", "a//b.json", "a\\b.json", "a.py", "."])
 def test_a_list_with_a_path_that_leads_elsewhere_is_refused(path: str) -> None:
     with pytest.raises(ModelError):
-        check_listing(ModelManifest([ModelFile(path, 1, bytes(32))]))
+        check_listing(ModelManifest((ModelFile(path, 1, bytes(32)),)))
 
 
 def test_a_list_out_of_order_is_refused() -> None:
-    files = [ModelFile(path, 1, bytes(32)) for path in ("b.json", "a.json")]
+    files = tuple(ModelFile(path, 1, bytes(32)) for path in ("b.json", "a.json"))
     with pytest.raises(ModelError, match="not sorted"):
         check_listing(ModelManifest(files))
 

@@ -12,10 +12,11 @@ from httpx2 import AsyncClient
 from kvsync.errors import ModelError, OriginUnavailable
 from kvsync.signing import Keyring, SigningKey
 from regional_gpu.generator.load import Generator
+from regional_gpu.generator.model_folder import describe
 from regional_gpu.service.metrics import RegionMetrics
 from regional_gpu.service.models import ModelPlace, Models
 from regional_gpu.service.schedule import Pace
-from tests.regional_gpu.origin_stand_in import OriginStandIn, manifest_of, origin_stand_in
+from tests.regional_gpu.origin_stand_in import OriginStandIn, origin_stand_in
 
 KEY = SigningKey.generate()
 KEYS = Keyring((KEY.trusted_for(["rumba"]),))
@@ -46,7 +47,7 @@ class Shelf:
         return self.origin.offer(made, KEY)
 
     def load(self, folder: Path, digest: bytes) -> Generator:
-        manifest = manifest_of(folder)
+        manifest = describe(folder)
         if manifest.digest != digest:
             raise ModelError(f"{folder}: damaged")
         if self.refuse:

@@ -6,7 +6,7 @@ import signal
 import socket
 import sys
 from asyncio.subprocess import Process
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -24,8 +24,9 @@ from kvsync.wire import REHYDRATE_PATH, RehydrateRequest
 from regional_gpu.generator.encode import decode
 from regional_gpu.generator.fingerprint import ALGORITHM, fingerprint
 from regional_gpu.generator.load import Job, load
+from regional_gpu.generator.model_folder import describe
 from regional_gpu.generator.score import psnr
-from tests.regional_gpu.origin_stand_in import OriginStandIn, manifest_of, origin_stand_in
+from tests.regional_gpu.origin_stand_in import OriginStandIn, origin_stand_in
 from tests.regional_gpu.region_world import reason
 
 ROOT = Path(__file__).parents[2]
@@ -54,11 +55,12 @@ def family(tmp_path_factory: pytest.TempPathFactory) -> Path:
     mean = ramp(200, 60, 60)
     change = (ramp(60, 60, 200).astype(int) - mean.astype(int)) // 2 + 128
     streams = [pack(mean), pack(change.astype(np.uint8))]
+    lengths: list[Sequence[int]] = [[len(stream) for stream in streams]]
     vocabulary = Vocabulary({"colour": ("red", "blue")}, frozenset(), (), ((),))
     text, coefficients = TextNetwork(2, 1), CoefficientNetwork(1, 1, 1)
     text.embedding[vocabulary.encode("blue")[0], 0] = 1.0
     coefficients.weight[0, 0, 0] = 1.0
-    basis = BasisNetwork(SIDE, SIDE, 1, [[len(stream) for stream in streams]])
+    basis = BasisNetwork(SIDE, SIDE, 1, lengths)
     basis.planes[:] = torch.from_numpy(np.concatenate(streams))
     basis.tiles[:] = True
     basis.scale[:] = 2.0
@@ -141,7 +143,7 @@ async def machine(tmp_path: Path, family: Path) -> AsyncIterator[Machine]:
 
 def approved(family: Path, prompt: str, *, looks_like: str | None = None) -> RecordBody:
     """A record of ``prompt`` whose fingerprint is of what the model makes of ``looks_like``."""
-    digest = manifest_of(family).digest
+    digest = describe(family).digest
     recipe = PromptRecipe(digest, prompt, 7, SIDE, SIDE)
     generator = load(family, expect=digest)
     job = Job(prompt, 7, SIDE, SIDE, recipe.steps, recipe.sampler, recipe.guidance)
@@ -167,7 +169,7 @@ async def test_a_real_model_is_fetched_generates_is_checked_and_delivered(
         again = await region.ask(red, Still("avif", 768, 85))
         assert again.headers["rendition-cache"] == "hit" and again.content == response.content
         text = (await region.client.get("/metrics")).text
-        label = manifest_of(family).digest.hex()[:8]
+        label = describe(family).digest.hex()[:8]
         assert f'region_generations_total{{model="{label}"}} 3.0' in text
 
 
