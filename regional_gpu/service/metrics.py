@@ -1,5 +1,7 @@
 """What a region counts: the ledger, the dashboard and the alerts read these."""
 
+from functools import partial
+
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
@@ -11,72 +13,41 @@ class RegionMetrics:
 
     def __init__(self) -> None:
         self.registry = registry = CollectorRegistry()
-        self.generations = Counter(
-            "region_generations_total", "Images generated", ["model"], registry=registry
+        counter = partial(Counter, registry=registry)
+        histogram = partial(Histogram, registry=registry)
+        gauge = partial(Gauge, registry=registry)
+        model, reason, cache, stage = ["model"], ["reason"], ["cache"], ["stage"]
+        self.generations = counter("region_generations_total", "Images generated", model)
+        self.generated_images = counter(
+            "region_generated_images_total", "Generated and found to be approved", ["property"]
         )
-        self.generated_images = Counter(
-            "region_generated_images_total",
-            "Images generated and found to be the approved ones",
-            ["property"],
-            registry=registry,
+        self.generator_seconds = counter(
+            "region_generator_seconds_total", "Seconds that the accelerator was busy", model
         )
-        self.generator_seconds = Counter(
-            "region_generator_seconds_total",
-            "Seconds that the accelerator was busy",
-            ["model"],
-            registry=registry,
+        self.mismatches = counter(
+            "region_fingerprint_mismatches_total", "Not the approved image, never served", model
         )
-        self.mismatches = Counter(
-            "region_fingerprint_mismatches_total",
-            "Generations that were not the approved image, never served",
-            ["model"],
-            registry=registry,
+        self.refused = counter("region_refused_total", "Requests answered with an error", reason)
+        self.renditions = counter(
+            "region_renditions_total", "Renditions served, by whether the region had them", cache
         )
-        self.refused = Counter(
-            "region_refused_total", "Requests answered with an error", ["reason"], registry=registry
+        self.rendition_bytes = counter("region_rendition_bytes_total", "Bytes of renditions served")
+        self.provenance_bytes = counter(
+            "region_provenance_bytes_total", "Of these, bytes of provenance (XMP)"
         )
-        self.renditions = Counter(
-            "region_renditions_total",
-            "Renditions served, by whether the region had them",
-            ["cache"],
-            registry=registry,
+        self.model_downloads = counter(
+            "region_model_downloads_total", "Models fetched from the origin"
         )
-        self.rendition_bytes = Counter(
-            "region_rendition_bytes_total", "Bytes of renditions served", registry=registry
+        self.model_bytes = counter("region_model_download_bytes_total", "Bytes of those models")
+        self.batch_images = histogram(
+            "region_batch_images", "Images per batch", buckets=(1, 2, 4, 8, 16, 32, 64)
         )
-        self.provenance_bytes = Counter(
-            "region_provenance_bytes_total",
-            "Of these, bytes of provenance (XMP)",
-            registry=registry,
+        self.stage_seconds = histogram(
+            "region_stage_seconds", "Seconds per image in each stage", stage, buckets=_SECONDS
         )
-        self.model_downloads = Counter(
-            "region_model_downloads_total", "Models fetched from the origin", registry=registry
-        )
-        self.model_bytes = Counter(
-            "region_model_download_bytes_total", "Bytes of those models", registry=registry
-        )
-        self.batch_images = Histogram(
-            "region_batch_images",
-            "Images per batch",
-            buckets=(1, 2, 4, 8, 16, 32, 64),
-            registry=registry,
-        )
-        self.stage_seconds = Histogram(
-            "region_stage_seconds",
-            "Seconds per image in each stage",
-            ["stage"],
-            buckets=_SECONDS,
-            registry=registry,
-        )
-        self.queue = Gauge(
-            "region_queue_pictures", "Pictures waiting or being made", registry=registry
-        )
-        self.cache_bytes = Gauge(
-            "region_rendition_cache_bytes", "Bytes of renditions kept", registry=registry
-        )
-        self.models_held = Gauge(
-            "region_models_held_bytes", "Bytes of models in memory", registry=registry
-        )
+        self.queue = gauge("region_queue_pictures", "Pictures waiting or being made")
+        self.cache_bytes = gauge("region_rendition_cache_bytes", "Bytes of renditions kept")
+        self.models_held = gauge("region_models_held_bytes", "Bytes of models in memory")
 
     def stage(self, stage: str, seconds: float) -> None:
         self.stage_seconds.labels(stage).observe(seconds)

@@ -31,7 +31,7 @@ from kvsync.store import ValkeyStore
 from kvsync.wire import MSGPACK, REHYDRATE_PATH, ErrorBody, RehydrateRequest
 
 HOST = "127.0.0.1"
-PROPERTY_FILE = Path("deploy/properties/rumba.toml")
+PROPERTY_FILE = Path(__file__).parents[1] / "properties" / "rumba.toml"
 APPROVED_AT = 1_760_000_000
 SPLIT = "queue;dur=1.0, generate;dur=20.5, check;dur=0.4, encode;dur=1.5"
 JPEG, WEBP, AVIF = "image/jpeg", "image/webp,*/*;q=0.5", "image/avif,image/webp,*/*;q=0.5"

@@ -31,7 +31,7 @@ from regional_gpu.settings import RegionSettings
 from tests.regional_gpu.origin_stand_in import OriginStandIn, origin_stand_in
 
 Pixels = NDArray[np.uint8]
-PROPERTIES = Path(__file__).parents[2] / "deploy" / "properties"
+PROPERTIES = Path(__file__).parents[1] / "properties"
 JPEG = Still("jpeg", 256, 85)
 
 

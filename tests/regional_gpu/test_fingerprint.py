@@ -48,11 +48,16 @@ def squares(count: int) -> Masks:
     return np.where((y // 8 + x // 8) % 7 == mask, (y * 3 + x) % 256, 0).astype(np.uint8)
 
 
-def plainly(pixels: Pixels, masks: Masks) -> bytes:
-    """The specification read aloud, in loops over Python's integers."""
+Cells = dict[tuple[int, int], int]
+
+
+def reduced(pixels: Pixels) -> tuple[Cells, Cells, Cells, Cells]:
+    """Luma, warmth, green and roughness of the 96x96 cells."""
     height, width, _ = pixels.shape
-    image, weights = pixels.tolist(), masks.tolist()
-    luma, warmth, green = {}, {}, {}
+    image = pixels.tolist()
+    luma: Cells = {}
+    warmth: Cells = {}
+    green: Cells = {}
     for v in range(96):
         top = v * height // 96
         rows = range(top, max((v + 1) * height // 96, top + 1))
@@ -71,40 +76,51 @@ def plainly(pixels: Pixels, masks: Masks) -> bytes:
         else 0
         for v, u in luma
     }
+    return luma, warmth, green, rough
 
-    def grid(cells: dict[tuple[int, int], int], side: int) -> list[int]:
-        size = 96 // side
-        return [
-            (
-                sum(
-                    cells[v, u]
-                    for v in range(i * size, i * size + size)
-                    for u in range(j * size, j * size + size)
-                )
-                + size * size // 2
+
+def grid(cells: Cells, side: int) -> list[int]:
+    """Rounded means over side x side blocks of cells."""
+    size = 96 // side
+    return [
+        (
+            sum(
+                cells[v, u]
+                for v in range(i * size, i * size + size)
+                for u in range(j * size, j * size + size)
             )
-            // (size * size)
-            for i in range(side)
-            for j in range(side)
-        ]
+            + size * size // 2
+        )
+        // (size * size)
+        for i in range(side)
+        for j in range(side)
+    ]
 
-    def inside(mask: list[list[int]], cells: dict[tuple[int, int], int]) -> int:
-        total = max(1, sum(map(sum, mask)))
-        return (sum(mask[v][u] * cells[v, u] for v, u in cells) + total // 2) // total
 
-    def patterns(count: int) -> list[int]:
-        found, state = [], 1
-        for _ in range(count):
-            signed = {}
-            for at, value in luma.items():
-                state ^= (state << 13) % 2**32
-                state ^= state >> 17
-                state ^= (state << 5) % 2**32
-                signed[at] = -value if state >= 2**31 else value
-            found += grid(signed, 4)
-        return found
+def inside(mask: list[list[int]], cells: Cells) -> int:
+    """The rounded mean of cells, weighted by a mask."""
+    total = max(1, sum(map(sum, mask)))
+    return (sum(mask[v][u] * cells[v, u] for v, u in cells) + total // 2) // total
 
-    kept = weights[:8]
+
+def patterns(luma: Cells, count: int) -> list[int]:
+    """Signed sums over the 4x4 grid, the signs from xorshift32."""
+    found, state = [], 1
+    for _ in range(count):
+        signed = {}
+        for at, value in luma.items():
+            state ^= (state << 13) % 2**32
+            state ^= state >> 17
+            state ^= (state << 5) % 2**32
+            signed[at] = -value if state >= 2**31 else value
+        found += grid(signed, 4)
+    return found
+
+
+def plainly(pixels: Pixels, masks: Masks) -> bytes:
+    """The specification read aloud, in loops over Python's integers."""
+    luma, warmth, green, rough = reduced(pixels)
+    kept = masks.tolist()[:8]
     bright = [inside(mask, luma) for mask in kept]
     contrast = [
         inside(mask, {at: abs(value - mean) for at, value in luma.items()})
@@ -112,7 +128,7 @@ def plainly(pixels: Pixels, masks: Masks) -> bytes:
     ]
     parts = [
         (grid(luma, 6), 64, False),
-        (patterns((64 - 4 * len(kept)) // 16), 4, True),
+        (patterns(luma, (64 - 4 * len(kept)) // 16), 4, True),
         (grid(rough, 2), 8, False),
         (grid(warmth, 2), 16, True),
         (grid(green, 2), 32, True),

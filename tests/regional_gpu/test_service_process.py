@@ -27,7 +27,7 @@ from regional_gpu.generator.load import Job, load
 from regional_gpu.generator.model_folder import describe
 from regional_gpu.generator.score import psnr
 from tests.regional_gpu.origin_stand_in import OriginStandIn, origin_stand_in
-from tests.regional_gpu.region_world import reason
+from tests.regional_gpu.region_world import PROPERTIES, reason
 
 ROOT = Path(__file__).parents[2]
 SIDE = 192
@@ -55,7 +55,7 @@ def family(tmp_path_factory: pytest.TempPathFactory) -> Path:
     mean = ramp(200, 60, 60)
     change = (ramp(60, 60, 200).astype(int) - mean.astype(int)) // 2 + 128
     streams = [pack(mean), pack(change.astype(np.uint8))]
-    lengths: list[Sequence[int]] = [[len(stream) for stream in streams]]
+    lengths: list[Sequence[Sequence[int]]] = [[[len(stream)] for stream in streams]]
     vocabulary = Vocabulary({"colour": ("red", "blue")}, frozenset(), (), ((),))
     text, coefficients = TextNetwork(2, 1), CoefficientNetwork(1, 1, 1)
     text.embedding[vocabulary.encode("blue")[0], 0] = 1.0
@@ -63,7 +63,7 @@ def family(tmp_path_factory: pytest.TempPathFactory) -> Path:
     basis = BasisNetwork(SIDE, SIDE, 1, lengths)
     basis.planes[:] = torch.from_numpy(np.concatenate(streams))
     basis.tiles[:] = True
-    basis.scale[:] = 2.0
+    basis.scale[1] = 2.0
     folder = tmp_path_factory.mktemp("family")
     save(folder, vocabulary, text, coefficients, basis)
     masks = torch.zeros(1, 1, 96, 96, dtype=torch.uint8)
@@ -117,6 +117,7 @@ class Machine:
             "REGION_MODELS_DIR": str(self.folder / "models"),
             "REGION_RENDITIONS_DIR": str(self.folder / "renditions"),
             "REGION_THREADS": "1",
+            "REGION_PROPERTIES_DIR": str(PROPERTIES),
         }
         process = await asyncio.create_subprocess_exec(
             *(sys.executable, "-m", "regional_gpu"), env=environment, cwd=ROOT
