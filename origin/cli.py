@@ -47,9 +47,9 @@ def train(
     seed: Annotated[int, typer.Option(help="Same seed, same model.")] = 0,
 ) -> None:
     """Train a family's generator on its gallery."""
-    from origin.train_command import train_with_progress
+    from origin.training.command import train_command
 
-    train_with_progress(console, gallery, out, minutes=minutes, seed=seed)
+    train_command(gallery, out, minutes=minutes, seed=seed, console=console)
 
 
 @app.command(cls=OneLineErrors)
