@@ -1,5 +1,6 @@
 """Where the parts of one machine live: ports, folders and keys."""
 
+import errno
 import shutil
 import socket
 from dataclasses import dataclass, field
@@ -15,6 +16,7 @@ PROPERTIES = ROOT / "deploy" / "properties"
 SAMPLE = ROOT / "origin" / "samples" / "rumba"
 HOST = "127.0.0.1"
 _MARK = ".rehydrate"
+_LAST_PORT = 65_535
 
 
 @dataclass(frozen=True)
@@ -33,6 +35,9 @@ class Ports:
 
     @classmethod
     def starting_at(cls, first: int) -> "Ports":
+        """Nine neighbours; :class:`InputError` where there are not that many."""
+        if not 1 <= first <= _LAST_PORT - 8:
+            raise InputError(f"--port {first}: choose one between 1 and {_LAST_PORT - 8}")
         return cls(*(first + offset for offset in range(9)))
 
     @classmethod
@@ -48,15 +53,16 @@ class Ports:
                 one.close()
 
     def check_free(self) -> None:
-        """:class:`InputError` for the first port that somebody listens on."""
+        """:class:`InputError` for the first port that cannot be listened on."""
         for name, port in vars(self).items():
             with socket.socket() as probe:
                 probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
                 try:
                     probe.bind((HOST, port))
                 except OSError as error:
+                    why = "is in use" if error.errno == errno.EADDRINUSE else error.strerror
                     raise InputError(
-                        f"port {port} ({name.replace('_', ' ')}) is in use; "
+                        f"port {port} ({name.replace('_', ' ')}) {why}; "
                         "stop what holds it or choose others with --port"
                     ) from error
 

@@ -66,8 +66,7 @@ class Running:
         deadline = time.monotonic() + seconds
         while not await asyncio.to_thread(self.part.ready):
             if self.process.poll() is not None:
-                code, words = self.process.returncode, self._last_words()
-                raise StartError(f"{self.part.name} ended with code {code}: {words}")
+                raise StartError(f"{self.part.name} {self.end}: {self._last_words()}")
             if time.monotonic() > deadline:
                 raise StartError(
                     f"{self.part.name} was not ready in {seconds:.0f} s: see {self.log}"
@@ -77,6 +76,12 @@ class Running:
     @property
     def alive(self) -> bool:
         return self.process.poll() is None
+
+    @property
+    def end(self) -> str:
+        """How a part that is no longer alive ended, in words."""
+        code = self.process.returncode
+        return f"ended with code {code}" if code >= 0 else f"was killed by signal {-code}"
 
     def kill(self) -> None:
         """SIGKILL to the whole group, and wait for its end."""

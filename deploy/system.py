@@ -65,15 +65,21 @@ class System:
                 one.stop()
 
     async def wait_ready(self, told: Callable[[str], None] = lambda name: None) -> None:
-        """Wait for all parts at once; ``told`` hears the name of each as it becomes ready."""
+        """Wait for all parts at once; ``told`` hears the name of each as it becomes ready.
+
+        :class:`StartError` of the first part that does not.
+        """
 
         async def one(running: Running) -> None:
             await running.wait_ready()
             told(running.part.name)
 
-        async with asyncio.TaskGroup() as group:
-            for running in self.running.values():
-                group.create_task(one(running))
+        try:
+            async with asyncio.TaskGroup() as group:
+                for running in self.running.values():
+                    group.create_task(one(running))
+        except ExceptionGroup as failed:
+            raise failed.exceptions[0] from None
 
     async def publish_sample(self, told: Callable[[str], None] = lambda line: None) -> Published:
         """Generate each approved sample image here, sign what matches, write it to the region.

@@ -2,11 +2,13 @@
 
 import asyncio
 import signal
+from collections.abc import Callable, Iterable
 
 from rich.console import Console
 from rich.table import Table
 
 from deploy.layout import Ports, State
+from deploy.processes import Running
 from deploy.system import LinkShape, Published, System
 
 WHAT = {
@@ -17,6 +19,8 @@ WHAT = {
     "valkey": "signed records of the region",
     "link": "counts what crosses the middle mile",
 }
+
+_LOOK_SECONDS = 0.5
 
 
 def up(state: State, ports: Ports, link: LinkShape, console: Console) -> None:
@@ -35,7 +39,9 @@ async def _run(system: System, console: Console) -> None:
         await asyncio.wait({show, stopped}, return_when=asyncio.FIRST_COMPLETED)
         if show.done():
             show.result()
+            ends = asyncio.create_task(tell_ends(system.running.values(), console.out))
             await stopped
+            ends.cancel()
         show.cancel()
         console.print("Stopping…")
     console.print("Stopped. Run it again: the second start is quick.")
@@ -57,6 +63,19 @@ async def _show(system: System, console: Console) -> None:
     console.print(
         f"\nOpen [bold]http://localhost:{system.ports.edge}/[/bold]; Ctrl-C stops it all."
     )
+
+
+async def tell_ends(parts: Iterable[Running], tell: Callable[[str], object]) -> None:
+    """Say of each part, once, that it ended. None is restarted: a person should see it gone."""
+    alive = list(parts)
+    while True:
+        for one in [one for one in alive if not one.alive]:
+            alive.remove(one)
+            tell(
+                f"{one.part.name} {one.end}; the others go on without it. Its log: {one.log}. "
+                "To have it back, press Ctrl-C and start again."
+            )
+        await asyncio.sleep(_LOOK_SECONDS)
 
 
 def _table(system: System) -> Table:

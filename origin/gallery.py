@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 
+from kvsync.encoding import UNREADABLE
 from kvsync.errors import InputError
 
 MAX_SIDE = 2048
@@ -95,8 +96,8 @@ def read_gallery(folder: Path) -> Gallery:
         manifest = msgspec.json.decode(path.read_bytes(), type=_Manifest)
     except OSError as error:
         raise InputError(f"{path}: {error.strerror}; a gallery is a folder with one") from None
-    except msgspec.DecodeError as error:
-        raise InputError(f"{path}: {error}") from None
+    except UNREADABLE as error:
+        raise InputError(f"{path}: not a gallery's manifest: {error}") from None
     if not manifest.assets:
         raise InputError(f"{path}: lists no assets")
     names = manifest.assets[0].attributes.keys()

@@ -1,5 +1,6 @@
 """Parts as processes: ready, dead, hung, stopped."""
 
+import asyncio
 import os
 import signal
 import subprocess
@@ -10,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from deploy.processes import Part, Running, StartError
+from deploy.up import tell_ends
 from kvsync.errors import InputError
 
 SLEEPER = "import time; time.sleep(60)"
@@ -83,6 +85,22 @@ time.sleep(60)
     while _group_exists(child):
         assert time.monotonic() < deadline
         time.sleep(0.05)
+
+
+async def test_a_part_that_was_killed_is_told_once_with_its_log(tmp_path: Path) -> None:
+    alive, killed = (Running(part(SLEEPER), tmp_path / name) for name in ("alive.log", "it.log"))
+    told: list[str] = []
+    for running in (alive, killed):
+        running.start()
+    watch = asyncio.create_task(tell_ends([alive, killed], told.append))
+    await asyncio.sleep(0.1)
+    assert told == []
+    killed.kill()
+    await asyncio.sleep(1.2)
+    watch.cancel()
+    alive.kill()
+    assert len(told) == 1
+    assert "sleeper was killed by signal 9" in told[0] and str(tmp_path / "it.log") in told[0]
 
 
 def _group_exists(group: int) -> bool:
