@@ -3,8 +3,8 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from edge.conditional import Conditions
 from edge.negotiate import Choice, choose
+from kvsync.conditional import Conditions
 from kvsync.errors import BadRequest, MethodNotAllowed
 from kvsync.key import AssetRequest, read_request
 from kvsync.property import Property, property_of_host

@@ -1,6 +1,7 @@
 """Request to response: cache, record, region, origin. :mod:`edge.decide` says what follows what;
 here it is waited for."""
 
+import asyncio
 import time
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
@@ -22,13 +23,13 @@ from edge.decide import (
     after_store,
     may_be_shared,
 )
-from edge.flights import Flights
 from edge.origin_client import Origin
 from edge.records import Records
 from edge.regions import Regions
 from edge.reply import Generated, tags_of
 from edge.respond import Answer, Travel, respond
-from kvsync.errors import RehydrationError
+from kvsync.errors import OriginUnavailable, RehydrationError
+from kvsync.flights import Flights
 from kvsync.wire import Purge
 
 T = TypeVar("T")
@@ -71,7 +72,7 @@ class Edge:
     store_timeout_s: float
     stale_if_error_s: float
     clock: Callable[[], float] = time.time
-    flights: Flights[Filled] = field(default_factory=Flights)
+    flights: Flights[tuple[bytes, bool], Filled] = field(default_factory=Flights)
     purges: int = 0
 
     async def answer(self, ask: Ask) -> Answer | tuple[Stream, Travel]:
@@ -85,14 +86,12 @@ class Edge:
         if isinstance(step, Serve):
             travel = Travel(timings=tuple(laps.timings))
             return respond(step, ask, travel, node=self.node, now=self.clock())
-        miss = step
-        filled, joined = await self.flights.join(
-            (ask.cache_key, ask.credentialed),
-            lambda: self._fill(ask, miss, laps),
-            patience_s=self._patience_s(ask),
-        )
+        name = (ask.cache_key, ask.credentialed)
+        joined = self.flights.get(name)
+        fill = joined or self.flights.begin(name, self._fill(ask, step, laps))
+        filled = await in_time(fill, self._patience_s(ask))
         if joined:
-            filled = await self._share(ask, miss, filled, laps)
+            filled = await self._share(ask, step, filled, laps)
         if isinstance(filled.step, Fail):
             raise filled.step.error
         if isinstance(filled.step, Stream):
@@ -182,3 +181,12 @@ async def settle(work: Awaitable[T]) -> T | RehydrationError:
         return await work
     except RehydrationError as error:
         return error
+
+
+async def in_time(work: asyncio.Task[T], patience_s: float) -> T:
+    """What ``work`` comes to; :class:`OriginUnavailable` past ``patience_s``, while it goes on."""
+    try:
+        async with asyncio.timeout(patience_s):
+            return await asyncio.shield(work)
+    except TimeoutError as error:
+        raise OriginUnavailable(f"no answer within {patience_s:.1f} s; try again") from error

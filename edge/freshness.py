@@ -3,7 +3,8 @@
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from email.utils import formatdate, parsedate_to_datetime
+
+from kvsync.conditional import unix_seconds
 
 _DIRECTIVE = re.compile(r"""\s*([^\s,=;"]+)(?:\s*=\s*(?:"([^"]*)"|([^\s,;"]*)))?[^,]*(?:,|$)""")
 _AGES = re.compile(r"\b(max-age|s-maxage)=([0-9]+)", re.IGNORECASE)
@@ -63,7 +64,7 @@ def freshness(
 
 def initial_age(headers: Mapping[str, str], *, asked_at: float, received_at: float) -> float:
     """The age of an answer on arrival, in seconds (RFC 9111 section 4.2.3)."""
-    sent = http_date(headers.get("date"))
+    sent = unix_seconds(headers.get("date"))
     apparent = 0.0 if sent is None else max(0.0, received_at - sent)
     corrected = (seconds(headers.get("age")) or 0) + received_at - asked_at
     # Dates have whole seconds: less than one of difference says nothing.
@@ -86,23 +87,9 @@ def seconds(value: str | None) -> int | None:
     return int(value) if value is not None and _SECONDS.fullmatch(value) else None
 
 
-def http_date(value: str | None) -> float | None:
-    """An HTTP date as Unix seconds, None where it is not one."""
-    if value is None:
-        return None
-    try:
-        return parsedate_to_datetime(value).timestamp()
-    except (ValueError, OverflowError):
-        return None
-
-
-def as_http_date(unix_s: float) -> str:
-    return formatdate(unix_s, usegmt=True)
-
-
 def _lifetime(rules: Mapping[str, str], headers: Mapping[str, str]) -> float:
     for name in ("s-maxage", "max-age"):
         if name in rules:
             return seconds(rules[name]) or 0
-    expires, sent = http_date(headers.get("expires")), http_date(headers.get("date"))
+    expires, sent = unix_seconds(headers.get("expires")), unix_seconds(headers.get("date"))
     return expires - sent if expires is not None and sent is not None else 0

@@ -6,16 +6,15 @@ from typing import Literal
 
 import msgspec
 
-from edge.conditional import entity_tag
 from edge.freshness import (
     NOT_KEPT,
     Freshness,
-    as_http_date,
     freshness,
     initial_age,
     limit_ages,
     vary_names,
 )
+from kvsync.conditional import entity_tag, http_date
 from kvsync.property import Property
 from kvsync.record import Record
 from kvsync.rendition import Still
@@ -99,8 +98,8 @@ def rehydrated_reply(
         headers[name] = limit_ages(headers[name], body.not_after - generated_at)
     headers |= {
         "content-type": rendition.media_type,
-        "date": as_http_date(generated_at),
-        "last-modified": as_http_date(body.approval.approved_at),
+        "date": http_date(generated_at),
+        "last-modified": http_date(body.approval.approved_at),
         "etag": entity_tag(generated.body),
     }
     return Reply(
@@ -122,7 +121,7 @@ def origin_reply(
     """The origin's answer, its end-to-end headers as they are."""
     headers = end_to_end(fetched.headers)
     names = dict(headers)
-    added = {"date": as_http_date(fetched.received_at)}
+    added = {"date": http_date(fetched.received_at)}
     if fetched.status == 200:
         added["etag"] = entity_tag(body)
     headers += tuple((name, value) for name, value in added.items() if name not in names)

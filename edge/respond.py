@@ -10,10 +10,10 @@ from dataclasses import dataclass
 import msgspec
 
 from edge.ask import ALLOWED_METHODS, Ask
-from edge.conditional import not_modified
 from edge.decide import Forward, Outcome, Serve
-from edge.freshness import as_http_date, vary_names
+from edge.freshness import vary_names
 from edge.reply import Headers
+from kvsync.conditional import http_date, not_modified
 from kvsync.errors import Busy, MethodNotAllowed, RehydrationError
 from kvsync.wire import ErrorBody
 
@@ -110,7 +110,7 @@ def respond_error(error: RehydrationError, *, head: bool, node: str, now: float)
         "content-type": "application/json",
         "content-length": str(len(body)),
         "cache-control": "no-store",
-        "date": as_http_date(now),
+        "date": http_date(now),
         "cache-status": f'{node}; detail="error:{error.reason}"',
     }
     if isinstance(error, MethodNotAllowed):

@@ -107,7 +107,7 @@ async def built(
         try:
             yield edge
         finally:
-            await edge.flights.drain()
+            await edge.flights.close()
             await edge.records.close()
             cache.close()
 

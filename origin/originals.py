@@ -3,8 +3,9 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from kvsync.conditional import Conditions, http_date, not_modified
 from kvsync.key import read_request
-from origin.conditional import Answer, http_date, is_unmodified
+from origin.answer import Answer
 from origin.dam import AssetInfo
 from origin.site import Site
 
@@ -26,10 +27,10 @@ class Originals:
         """
         request = read_request(self.site.rules, raw_path, raw_query)
         name = self.site.name_of(request)
-        none_match, since = asked.get("if-none-match"), asked.get("if-modified-since")
-        if head or none_match is not None or since is not None:
+        conditions = Conditions(asked.get("if-none-match"), asked.get("if-modified-since"))
+        if head or conditions != Conditions():
             info = self.site.dam.stat(name)
-            unmodified = is_unmodified(info.etag, info.last_modified, none_match, since)
+            unmodified = not_modified(conditions, info.etag, _date(info))
             if head or unmodified:
                 status = 304 if unmodified else 200
                 return Answer(status, self.headers(info, request.key, status), b"")
@@ -42,9 +43,13 @@ class Originals:
             **self.site.rules.image_headers(family, key.hex()),
             "vary": "Accept",
             "etag": info.etag,
-            "last-modified": http_date(info.last_modified),
+            "last-modified": _date(info),
         }
         if status == 200:
             headers["content-type"] = info.media_type
             headers["content-length"] = str(info.size)
         return headers
+
+
+def _date(info: AssetInfo) -> str:
+    return http_date(info.last_modified.timestamp())

@@ -1,6 +1,5 @@
 """The shop's page and the two files it needs, rendered once and then kept."""
 
-import hashlib
 import threading
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -12,8 +11,9 @@ from urllib.parse import quote
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup, escape
 
+from kvsync.conditional import Conditions, entity_tag, not_modified
+from origin.answer import Answer
 from origin.catalogue import Catalogue
-from origin.conditional import Answer, is_unmodified
 from origin.dam import AssetNotFound
 from origin.shop.swatches import sample_swatches
 from origin.site import Site
@@ -47,9 +47,9 @@ class Shop:
         if name and name not in _FILES:
             raise AssetNotFound(f"the shop has no {name[:80]!r}")
         body = (_FOLDER / name).read_bytes() if name else self._rendered()
-        etag = f'"{hashlib.blake2b(body, digest_size=16).hexdigest()}"'
+        etag = entity_tag(body)
         headers = {"cache-control": "no-cache", "etag": etag, "content-security-policy": _POLICY}
-        if is_unmodified(etag, None, if_none_match, None):
+        if not_modified(Conditions(if_none_match), etag, None):
             return Answer(304, headers, b"")
         headers["content-type"] = _FILES.get(name, _HTML)
         headers["content-length"] = str(len(body))

@@ -14,6 +14,7 @@ import msgspec
 from httpx2 import AsyncClient
 
 from kvsync.errors import ModelError, RehydrationError
+from kvsync.flights import Flights
 from kvsync.model import ModelAnnouncement
 from kvsync.signing import Envelope, Keyring
 from regional_gpu.generator.load import Generator
@@ -23,7 +24,6 @@ from regional_gpu.service.download import (
     download,
     model_folder,
 )
-from regional_gpu.service.flights import Flights
 from regional_gpu.service.generation import is_whole
 from regional_gpu.service.lru import ByteLru
 from regional_gpu.service.metrics import RegionMetrics

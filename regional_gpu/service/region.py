@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import TypeVar
 
 from kvsync.errors import BadRequest, FingerprintMismatch
+from kvsync.flights import Flights
 from kvsync.property import Property
 from kvsync.record import Record
 from kvsync.rendition import Rendition
@@ -18,7 +19,6 @@ from kvsync.signing import Keyring
 from kvsync.wire import Purge, RehydrateRequest
 from regional_gpu.generator.encode import PROVENANCE_BYTES, Encoded, encode
 from regional_gpu.service.batcher import Batcher
-from regional_gpu.service.flights import Flights
 from regional_gpu.service.generation import Pixels, check
 from regional_gpu.service.metrics import RegionMetrics, model_label
 from regional_gpu.service.models import Models

@@ -8,7 +8,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from edge.breaker import Breaker, Rules, State
-from edge.conditional import Conditions, entity_tag, not_modified
 from edge.decide import (
     AskOrigin,
     AskStore,
@@ -21,6 +20,7 @@ from edge.freshness import NOT_KEPT, directives, freshness, initial_age, limit_a
 from edge.negotiate import choose, clamp_width, nearest_quality, negotiated_format
 from edge.reply import Reply
 from edge.respond import Travel, cache_status, parse_server_timing
+from kvsync.conditional import Conditions, entity_tag, not_modified
 from kvsync.errors import BadRequest, BadSignature, RevokedRecord
 from kvsync.rendition import FormatRule, RenditionRules
 

@@ -4,14 +4,14 @@ from datetime import UTC, datetime
 
 import pytest
 
-from origin.conditional import http_date, is_unmodified
+from kvsync.conditional import Conditions, http_date, not_modified
 
 MODIFIED = datetime(2026, 3, 1, 12, 0, 0, tzinfo=UTC)
 SAME = "Sun, 01 Mar 2026 12:00:00 GMT"
 
 
 def test_dates_are_written_as_http_has_them() -> None:
-    assert http_date(MODIFIED) == SAME
+    assert http_date(MODIFIED.timestamp()) == SAME
 
 
 @pytest.mark.parametrize(
@@ -27,9 +27,10 @@ def test_dates_are_written_as_http_has_them() -> None:
         (None, SAME, True),
         (None, "Sun, 01 Mar 2026 12:00:01 GMT", True),
         (None, "Sun, 01 Mar 2026 11:59:59 GMT", False),
+        (None, "Sun, 01 Mar 2026 12:00:00 -0000", True),
         (None, "yesterday", False),
         (None, "", False),
     ],
 )
 def test_when_304_is_the_answer(if_none_match: str, since: str, unmodified: bool) -> None:
-    assert is_unmodified('"a"', MODIFIED, if_none_match, since) is unmodified
+    assert not_modified(Conditions(if_none_match, since), '"a"', SAME) is unmodified
