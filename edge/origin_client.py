@@ -71,12 +71,13 @@ class Origin:
             "x-forwarded-host": ask.host_name,
             # The client library would otherwise add an Accept of its own.
             "accept": ask.accept or "*/*",
+            "accept-language": ask.accept_language,
         }
-        if ask.accept_language:
-            headers["accept-language"] = ask.accept_language
+        # Field values may have bytes beyond ASCII (RFC 9110 section 5.5); they pass as they came.
+        sent = {name.encode(): value.encode("latin-1") for name, value in headers.items() if value}
         url = self._base.copy_with(raw_path=ask.origin_target.encode("ascii"))
         timeout = httpx2.Timeout(ask.site.origin_deadline_ms / 1000)
-        request = self._client.build_request("GET", url, headers=headers, timeout=timeout)
+        request = self._client.build_request("GET", url, headers=sent, timeout=timeout)
         try:
             return await self._client.send(request, stream=True)
         except (httpx2.ReadError, httpx2.WriteError, httpx2.RemoteProtocolError):

@@ -27,6 +27,7 @@ WRONG = (
     (b"GET /" + b"a" * 10_240 + b" HTTP/1.1\r\n" + HOST, 414),
     (b"GET /" + b"a" * 200_000, 414),
     (b"GET / HTTP/1.1\r\nX: " + b"a" * 900_000, 431),
+    (b"GET /a.jpg HTTP/1.1\r\nX: " + b"a" * 70_000 + b"\r\n" + HOST, 431),
     (b"\x16\x03\x01\x02\x00\x01\x00", 400),
     (b"POST /a.jpg HTTP/1.1\r\nContent-Length: 1\r\nHost: localhost\r\n"
      b"Connection: close\r\n\r\nx", 405),
@@ -42,6 +43,25 @@ async def test_a_wrong_request_is_told_so(world: World) -> None:
         assert head.startswith(b"HTTP/1.1 %d " % status), (sent[:80], answer[:200])
         assert b'"detail":"' in body
         assert (b"allow: GET, HEAD" in head) == (status == 405)
+
+
+async def test_a_head_that_never_ends_is_given_up(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("edge.protocol.HEAD_SECONDS", 0.2)
+    answer = await raw_exchange(world.port, b"GET /a.jpg HTTP/1.1\r\nHost: loc")
+    assert answer.startswith(b"HTTP/1.1 408 ")
+    # One that ends in time may take as long as it likes to be answered.
+    world.origin.bodies["/a.jpg"] = b"original"
+    assert (await world.get("/a.jpg")).status_code == 200
+
+
+async def test_field_values_beyond_ascii_reach_the_origin_as_they_came(world: World) -> None:
+    world.origin.bodies["/a.jpg"] = b"original"
+    odd = b"GET /a.jpg HTTP/1.1\r\nAccept: image/\xe9\r\nAccept-Language: \xff\r\n" + HOST
+    assert (await raw_exchange(world.port, odd)).startswith(b"HTTP/1.1 200 ")
+    assert world.origin.requests[-1].headers["accept"] == "image/\xe9"
+    assert world.origin.requests[-1].headers["accept-language"] == "\xff"
 
 
 async def test_pipelined_requests_are_answered_in_order(world: World) -> None:
