@@ -2,7 +2,7 @@
 
 Harmless drift and every default encoding must be accepted; every other picture of the gallery
 and every kind of damage must be refused. Approved pictures are those that `model` generates, under
-its masks; without one, the sample's gallery under masks found from it: the pixels that vary with
+its masks; or the sample's gallery under masks found from it: the pixels that vary with
 an attribute.
 """
 
@@ -31,16 +31,18 @@ from bench._damage import (
     shifted,
     truncated,
 )
-from kvsync.rendition import ImageFormat, Still
+from kvsync.property import read_property
+from kvsync.rendition import Still
 from origin.gallery import Asset, Gallery, read_gallery
 from regional_gpu.generator.colour import lab
 from regional_gpu.generator.encode import decode, encode
 from regional_gpu.generator.fingerprint import SIDE, compare, fingerprint, judge, measure, reduce
 from regional_gpu.generator.load import Generator, Job, load
 
-SAMPLE = Path(__file__).resolve().parent.parent / "origin/samples/rumba"
+ROOT = Path(__file__).resolve().parent.parent
+SAMPLE = ROOT / "origin/samples/rumba"
 MODEL = SAMPLE / "model"
-QUALITIES: dict[ImageFormat, int] = {"jpeg": 91, "webp": 96, "avif": 83}
+PROPERTY = ROOT / "deploy/properties/rumba.toml"
 DIRECTIONS = [(-1, -1), (-1, 0), (-1, 1), (0, -1), (0, 1), (1, -1), (1, 0), (1, 1)]
 BLOCKS = (16, 24, 32, 40, 48, 56, 64)
 NOISE_DB = (28, 30, 32, 34)
@@ -86,16 +88,22 @@ Cases = dict[str, Case]
 Change = tuple[str, bool | None, Callable[[], Pixels | None]]
 
 
-def run(full: bool, model: Path | None = MODEL) -> dict[str, object]:
+def run(
+    full: bool = False,
+    model: Annotated[Path, typer.Option(help="The model folder that generates.")] = MODEL,
+    generated: Annotated[
+        bool, typer.Option(help="--no-generated: the gallery, under masks found from it.")
+    ] = True,
+) -> dict[str, object]:
     """Measure on every ninth asset, or with `full` on all; prints tables, returns the figures."""
-    gallery = approved_gallery(model)
+    gallery = approved_gallery(model if generated else None)
     cases: Cases = {}
     noise = NoiseField((768, 768, 3), seed=7)
     _every_other_asset(gallery, noise, cases)
     for approved in track(gallery[:: 1 if full else 9], "damaging pictures", transient=True):
         _damage(approved, noise, cases)
     figures = _figures(cases)
-    figures["generated"] = model is not None
+    figures["generated"] = generated
     figures["compare_ms"] = _compare_ms(gallery[0])
     figures["bytes"] = len(fingerprint(gallery[0].picture(), gallery[0].masks))
     _print(cases, figures)
@@ -209,10 +217,10 @@ def _harmless(original: Pixels, noise: NoiseField) -> Iterator[Change]:
     for levels in (1, 2):
         for _ in range(5):
             yield f"drift of {levels}", True, partial(drift, original, noise, levels)
-    for form, quality in QUALITIES.items():
+    for rule in read_property(PROPERTY).renditions.formats:
         for width in (768, 384):
-            still = Still(form, width, quality)
-            name = f"{form} q{quality}" + (" at half width" if width == 384 else "")
+            still = Still(rule.format, width, rule.quality)
+            name = f"{rule.format} q{rule.quality}" + (" at half width" if width == 384 else "")
             # At half width halved chroma thins fine attributes: reported only.
             accept = True if width == 768 else None
             yield name, accept, partial(_through, original, still)
@@ -348,12 +356,5 @@ def _print(cases: Cases, figures: dict[str, object]) -> None:
         console.print(f"{name}: {value}")
 
 
-def main(
-    full: bool = False, model: Annotated[Path | None, typer.Option(help="model folder")] = None
-) -> None:
-    """Print the measured distributions."""
-    run(full, model)
-
-
 if __name__ == "__main__":
-    typer.run(main)
+    typer.run(run)

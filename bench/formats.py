@@ -2,12 +2,12 @@
 
 For every encoder setting, the smallest quality whose delivered SSIMULACRA2 (the decoded file
 against the lossless master, median over the sample) reaches the format's goal; of those within
-the encode budget, the smallest file wins. With `model` the encoded pixels are generated ones,
-as in life; without, they are the masters themselves.
+the encode budget, the smallest file wins. What is encoded are the pixels that a model generates,
+as in life, or the masters themselves: the ceiling.
 """
 
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict, dataclass
 from functools import cache
 from itertools import product
@@ -21,15 +21,20 @@ import typer
 from numpy.typing import NDArray
 from PIL import Image
 from rich.console import Console
+from rich.progress import track
 from rich.table import Table
 
+from kvsync.property import read_property
 from origin.gallery import read_gallery
 from regional_gpu.generator.encode import EncoderSettings, decode, encode_as
 from regional_gpu.generator.load import Job, load
 from regional_gpu.generator.score import ssimulacra2
 
-SAMPLE = Path(__file__).resolve().parent.parent / "origin/samples/rumba"
+ROOT = Path(__file__).resolve().parent.parent
+SAMPLE = ROOT / "origin/samples/rumba"
 MODEL = SAMPLE / "model"
+PROPERTY = ROOT / "deploy/properties/rumba.toml"
+TIMED_ENCODINGS = 3
 
 
 @dataclass(frozen=True)
@@ -78,47 +83,71 @@ class Row:
     within_budget: bool
 
 
-def run(full: bool, model: Path | None = MODEL) -> dict[str, object]:
+def run(
+    full: bool = False,
+    model: Annotated[
+        Path, typer.Option(help="The model folder whose pictures are encoded.")
+    ] = MODEL,
+    generated: Annotated[
+        bool, typer.Option(help="--no-generated: encode the masters themselves.")
+    ] = True,
+) -> dict[str, object]:
     """Sweep four pictures, or with `full` all twelve; prints a table, returns the figures."""
     torch.set_num_threads(2)
-    pictures = list(_pictures(model))[:: 1 if full else 3]
+    pictures = list(_pictures(model if generated else None))[:: 1 if full else 3]
+    rules = {rule.format: rule for rule in read_property(PROPERTY).renditions.formats}
     rows = [
-        smallest(form, settings, pictures)
-        for form, candidates in CANDIDATES.items()
-        for settings in candidates
+        smallest(rule.format, settings, pictures, rule.quality)
+        for rule in rules.values()
+        for settings in track(CANDIDATES[rule.format], rule.format, transient=True)
     ]
-    chosen = {form: choose(row for row in rows if row.format == form) for form in CANDIDATES}
+    chosen = {form: choose(row for row in rows if row.format == form) for form in rules}
     _print(rows, list(chosen.values()))
     return {
         "pictures": len(pictures),
-        "generated": model is not None,
+        "generated": generated,
         "rows": [asdict(row) for row in rows],
         "chosen": {form: asdict(row) if row else None for form, row in chosen.items()},
     }
 
 
-def smallest(form: str, settings: EncoderSettings, pictures: list[Picture]) -> Row:
-    """Bisect for the smallest quality that reaches the goal of `form`."""
-    goal = GOALS[form]
+def smallest(form: str, settings: EncoderSettings, pictures: list[Picture], start: int) -> Row:
+    """The setting at the smallest quality that reaches the goal of `form`, sought from `start`."""
 
     @cache
     def at(quality: int) -> Row:
         return measure(form, quality, settings, pictures)
 
-    low, high = 70, 100
-    while low < high:
+    return at(boundary(lambda quality: at(quality).reaches_goal, start))
+
+
+def boundary(reaches: Callable[[int], bool], start: int) -> int:
+    """The smallest quality, 1 to 100, that `reaches` a goal though the next lower does not.
+
+    Steps away from `start` double, then the gap is halved: a good start costs two measurements.
+    100 when none reaches it.
+    """
+    step, low, high = 1, start - 1, start
+    if reaches(start):
+        while low > 0 and reaches(low):
+            step *= 2
+            low, high = max(low - step, 0), low
+    else:
+        low, high = start, min(start + 1, 100)
+        while high < 100 and not reaches(high):
+            step *= 2
+            low, high = high, min(high + step, 100)
+    while high - low > 1:
         middle = (low + high) // 2
-        low, high = (low, middle) if at(middle).score >= goal.score else (middle + 1, high)
-    while low < 100 and at(low).score < goal.score:  # near a gallery's own quality it is no slope
-        low += 1
-    return at(low)
+        low, high = (low, middle) if reaches(middle) else (middle, high)
+    return high
 
 
 def measure(form: str, quality: int, settings: EncoderSettings, pictures: list[Picture]) -> Row:
     scores, sizes, times = [], [], []
     for picture in pictures:
         image, best = Image.fromarray(picture.pixels), float("inf")
-        for _ in range(2):
+        for _ in range(TIMED_ENCODINGS):
             # The thread's own processor time, so that other work on the machine does not count.
             start = time.thread_time()
             data = encode_as(image, form, quality, settings).data
@@ -179,12 +208,5 @@ def _print(rows: list[Row], chosen: list[Row | None]) -> None:
     Console().print(table)
 
 
-def main(
-    full: bool = False, model: Annotated[Path | None, typer.Option(help="model folder")] = None
-) -> None:
-    """Print the sweep."""
-    run(full, model)
-
-
 if __name__ == "__main__":
-    typer.run(main)
+    typer.run(run)

@@ -19,7 +19,7 @@ MASTERS = Path(__file__).resolve().parent.parent / "origin/samples/rumba/masters
 DAMAGES = [("jpeg", 95), ("jpeg", 75), ("webp", 90), ("avif", 60)]
 
 
-def run(full: bool) -> dict[str, object]:
+def run(full: bool = False) -> dict[str, object]:
     """Three masters, or with `full` all twelve, each encoded in four ways, on one core."""
     torch.set_num_threads(1)
     table = Table(title="SSIMULACRA2 of 768x768 pairs, one core")
@@ -54,10 +54,5 @@ def run(full: bool) -> dict[str, object]:
     return figures
 
 
-def main(full: bool = False) -> None:
-    """Print the comparison."""
-    run(full)
-
-
 if __name__ == "__main__":
-    typer.run(main)
+    typer.run(run)

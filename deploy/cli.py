@@ -60,19 +60,25 @@ def test(context: typer.Context) -> None:
     raise typer.Exit(subprocess.call(command, cwd=ROOT))
 
 
-@app.command()
+@app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
 def bench(
+    context: typer.Context,
     name: Annotated[str, typer.Argument(help="Which one; without it, their names.")] = "",
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object as last line.")] = False,
-    full: Annotated[bool, typer.Option(help="The full sizes, up to 25 minutes.")] = False,
 ) -> None:
-    """Measure: prints ratios against a named baseline of the same run."""
+    """Measure: prints ratios against a named baseline of the same run.
+
+    Other options are the bench's own: --full for the full sizes, up to 25 minutes.
+    """
     modules = pkgutil.iter_modules([str(ROOT / "bench")])
     names = [module.name for module in modules if not module.name.startswith("_")]
     if name not in names:
         typer.echo(f"benches: {', '.join(names)}", err=bool(name))
         raise typer.Exit(1 if name else 0)
-    result = importlib.import_module(f"bench.{name}").run(full)
+    own = typer.Typer(add_completion=False)
+    own.command()(importlib.import_module(f"bench.{name}").run)
+    command = typer.main.get_command(own)
+    result = command.main(context.args, f"rehydrate bench {name}", standalone_mode=False)
     if as_json:
         typer.echo(json.dumps(result))
 
