@@ -42,7 +42,7 @@ def serve() -> None:
 @app.command(cls=OneLineErrors)
 def train(
     gallery: GalleryOption,
-    out: Annotated[Path, typer.Option(help="Folder of the new model; must not exist.")],
+    out: Annotated[Path, typer.Option(help="The model's folder; an old one is replaced.")],
     minutes: Annotated[float, typer.Option(min=0.1, help="At most this long.")] = 5.0,
     seed: Annotated[int, typer.Option(help="Same seed, same model.")] = 0,
 ) -> None:

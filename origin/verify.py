@@ -32,7 +32,7 @@ def take_over(
     if other := {entry.recipe.model for entry in entries} - {digest}:
         raise InputError(
             f"{model}: is model {digest[:8]}, the approvals are of {min(other)[:8]}; "
-            "name the right folder with --model"
+            "name the right folder with --model, or one that is whole"
         )
     refused: dict[str, str] = {}
     fresh = []

@@ -69,11 +69,24 @@ def train(
     """Train a family generator on a gallery and write its model folder.
 
     ``progress`` hears what is being done and the share of the whole that is done, 0 to 1. The
-    same gallery and seed give the same model on the same machine. Raises InputError naming an
-    image that cannot be read, or when ``minutes`` are not enough.
+    same gallery and seed give the same model on the same machine. An old model at ``out`` is
+    replaced. Raises InputError naming an image that cannot be read, when ``minutes`` are not
+    enough, or when ``out`` cannot be written or is something else than a model.
     """
     started = time.monotonic()
-    out.parent.mkdir(parents=True, exist_ok=True)
+    scratch = _scratch(out)
+    try:
+        report = _train(gallery, scratch, progress, minutes, seed, started)
+        _replace(scratch, out)
+    finally:
+        shutil.rmtree(scratch, ignore_errors=True)
+    progress("done", 1.0)
+    return report
+
+
+def _train(
+    gallery: Gallery, scratch: Path, progress: Progress, minutes: float, seed: int, started: float
+) -> TrainingReport:
     thumbnails = _thumbnails(gallery, progress)
     attributes = [asset.attributes for asset in gallery.assets]
     layouts = find_layouts(thumbnails, attributes, seed)
@@ -87,15 +100,8 @@ def train(
         )
         fitted.append(_fit(gallery, members, layouts.by))
     progress("writing the model", 0.9)
-    scratch = Path(tempfile.mkdtemp(prefix=f".{out.name}-", dir=out.parent))
-    try:
-        _write(scratch, gallery, layouts, fitted)
-        report = _report(scratch, layouts, fitted, started)
-        _replace(scratch, out)
-    finally:
-        shutil.rmtree(scratch, ignore_errors=True)
-    progress("done", 1.0)
-    return report
+    _write(scratch, gallery, layouts, fitted)
+    return _report(scratch, layouts, fitted, started)
 
 
 def _thumbnails(gallery: Gallery, progress: Progress) -> NDArray[np.float32]:
@@ -229,6 +235,17 @@ def _report(
         seeded=max(int((one.factors.spread > 0).sum()) for one in fitted),
         explained=min(one.factors.explained for one in fitted),
     )
+
+
+def _scratch(out: Path) -> Path:
+    """A folder beside ``out``, made before minutes are spent on what could not be written."""
+    try:
+        if out.exists() and not (out / "model_index.json").is_file() and any(out.iterdir()):
+            raise InputError(f"{out}: has something else than a model in it; name a new folder")
+        out.parent.mkdir(parents=True, exist_ok=True)
+        return Path(tempfile.mkdtemp(prefix=f".{out.name}-", dir=out.parent))
+    except OSError as error:
+        raise InputError(f"{out}: cannot write a model there: {error.strerror}") from error
 
 
 def _replace(scratch: Path, out: Path) -> None:

@@ -116,10 +116,10 @@ def test_a_broken_image_leaves_the_old_model_and_no_scraps(
     broken.write_bytes(broken.read_bytes()[:120])
     out = tmp_path / "models" / "cars"
     out.mkdir(parents=True)
-    (out / "kept.json").write_text("{}")
+    (out / "model_index.json").write_text("{}")
     with pytest.raises(InputError, match=broken.name):
         _train(read_gallery(tmp_path), out)
-    assert os.listdir(out.parent) == ["cars"] and os.listdir(out) == ["kept.json"]
+    assert os.listdir(out.parent) == ["cars"] and os.listdir(out) == ["model_index.json"]
 
 
 def test_masters_are_never_read(gallery: Gallery, trained: Path, tmp_path: Path) -> None:
@@ -130,6 +130,21 @@ def test_masters_are_never_read(gallery: Gallery, trained: Path, tmp_path: Path)
     manifest = (gallery.folder / "manifest.json").read_text()
     (tmp_path / "manifest.json").write_text(manifest)
     assert _train(read_gallery(tmp_path), tmp_path / "model").digest == load(trained).digest
+
+
+def test_a_folder_that_is_no_model_is_never_replaced(gallery: Gallery, tmp_path: Path) -> None:
+    (tmp_path / "home").mkdir()
+    (tmp_path / "home" / "letter.txt").write_text("dear")
+    with pytest.raises(InputError, match="home: has something else than a model in it"):
+        train(gallery, tmp_path / "home", progress=lambda doing, done: None)
+    assert [path.name for path in tmp_path.rglob("*")] == ["home", "letter.txt"]
+
+
+def test_a_place_that_cannot_be_written_is_told_before_training(gallery: Gallery) -> None:
+    heard: list[str] = []
+    with pytest.raises(InputError, match="/proc/model: cannot write a model there"):
+        train(gallery, Path("/proc/model"), progress=lambda doing, done: heard.append(doing))
+    assert heard == []
 
 
 def test_too_few_minutes_are_said_to_be_too_few(gallery: Gallery, tmp_path: Path) -> None:
