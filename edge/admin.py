@@ -4,9 +4,8 @@ import msgspec
 from fastapi import FastAPI, Request, Response
 
 from edge.flow import Edge
-from kvsync.encoding import UNREADABLE
-from kvsync.errors import BadRequest, RehydrationError
-from kvsync.wire import PURGE_PATH, ErrorBody, Purge
+from kvsync.errors import RehydrationError
+from kvsync.wire import MAX_PURGE_BYTES, PURGE_PATH, ErrorBody, Purge, read_body
 
 
 def admin_app(edge: Edge, properties: tuple[str, ...]) -> FastAPI:
@@ -32,11 +31,8 @@ def admin_app(edge: Edge, properties: tuple[str, ...]) -> FastAPI:
 
     @app.post(PURGE_PATH)
     async def purge(request: Request) -> Response:
-        try:
-            wanted = msgspec.json.decode(await request.body(), type=Purge)
-        except UNREADABLE as error:
-            raise BadRequest(f"not a purge: {error}") from error
-        return _json({"purged": edge.purge(wanted)})
+        body = await read_body(request.stream(), MAX_PURGE_BYTES)
+        return _json({"purged": edge.purge(Purge.decode(body))})
 
     return app
 

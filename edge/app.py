@@ -8,7 +8,7 @@ from typing import Any
 import httpx2
 from uvicorn._types import ASGIReceiveCallable, ASGISendCallable, Scope
 
-from edge.ask import Ask, read_ask
+from edge.ask import Ask, announces_content, read_ask
 from edge.decide import Stream
 from edge.flow import Edge
 from edge.respond import Answer, Travel, respond_error, streamed_headers
@@ -43,7 +43,12 @@ class PublicApp:
                 return
         except Exception as raised:
             answer = respond_error(
-                _told(raised), head=head, node=self._edge.node, now=self._edge.clock()
+                _told(raised),
+                head=head,
+                # What follows is not read, so nothing after it can be told from it.
+                closing=announces_content(list(scope["headers"])),
+                node=self._edge.node,
+                now=self._edge.clock(),
             )
         await _start(send, answer.status, answer.headers)
         await send({"type": "http.response.body", "body": answer.body, "more_body": False})

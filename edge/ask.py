@@ -57,6 +57,8 @@ def read_ask(
     if method not in ALLOWED_METHODS:
         raise MethodNotAllowed(f"{method[:20]} is not allowed here; use GET or HEAD")
     fields = _fields(headers)
+    if announces_content(headers):
+        raise BadRequest(f"a {method} with content is refused; send none")
     host = _host(headers)
     site = property_of_host(host, by_host)
     if not target.startswith(b"/"):
@@ -74,6 +76,15 @@ def read_ask(
         credentialed="authorization" in fields or "cookie" in fields,
         conditions=Conditions(fields.get("if-none-match"), fields.get("if-modified-since")),
         head=method == "HEAD",
+    )
+
+
+def announces_content(headers: RawHeaders) -> bool:
+    """Whether a body follows (RFC 9112 section 6.3). To a GET or HEAD it means nothing, and
+    parties that disagree on where it ends take it for a request (RFC 9110 section 9.3.1)."""
+    return any(
+        name == b"transfer-encoding" or (name == b"content-length" and value.strip(b"0") != b"")
+        for name, value in headers
     )
 
 

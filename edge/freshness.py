@@ -8,6 +8,7 @@ from kvsync.conditional import unix_seconds
 
 _DIRECTIVE = re.compile(r"""\s*([^\s,=;"]+)(?:\s*=\s*(?:"([^"]*)"|([^\s,;"]*)))?[^,]*(?:,|$)""")
 _AGES = re.compile(r"\b(max-age|s-maxage)=([0-9]+)", re.IGNORECASE)
+_GRACES = re.compile(r"\b(stale-while-revalidate|stale-if-error)=([0-9]+)", re.IGNORECASE)
 _SECONDS = re.compile(r"[0-9]{1,10}")
 
 # The edge always asks upstream for the identity coding, so Accept-Encoding cannot differ.
@@ -77,14 +78,20 @@ def vary_names(headers: Mapping[str, str]) -> frozenset[str]:
 
 
 def limit_ages(value: str, limit_s: float) -> str:
-    """A Cache-Control value whose max-age and s-maxage are at most ``limit_s``."""
+    """A Cache-Control value that lets nobody keep an answer, stale or not, past ``limit_s``."""
     limit = max(0, int(limit_s))
-    return _AGES.sub(lambda match: f"{match[1]}={min(int(match[2]), limit)}", value)
+    value = _at_most(_AGES, limit, value)
+    lifetime = max((int(match[2]) for match in _AGES.finditer(value)), default=0)
+    return _at_most(_GRACES, limit - lifetime, value)
 
 
 def seconds(value: str | None) -> int | None:
     """A delta-seconds value (RFC 9111 section 1.2.2), None where it is not one."""
     return int(value) if value is not None and _SECONDS.fullmatch(value) else None
+
+
+def _at_most(directive: re.Pattern[str], limit: int, value: str) -> str:
+    return directive.sub(lambda match: f"{match[1]}={min(int(match[2]), limit)}", value)
 
 
 def _lifetime(rules: Mapping[str, str], headers: Mapping[str, str]) -> float:

@@ -94,7 +94,8 @@ def rehydrated_reply(
     body = record.body
     generated_at = now - generated.age_s
     headers = site.image_headers(body.family, body.key.hex())
-    for name in headers.keys() & {"cache-control", "cdn-cache-control"}:
+    # Targeted fields end alike (RFC 9213 section 2.1); Surrogate-Control came before them.
+    for name in [name for name in headers if name.endswith(("cache-control", "surrogate-control"))]:
         headers[name] = limit_ages(headers[name], body.not_after - generated_at)
     headers |= {
         "content-type": rendition.media_type,

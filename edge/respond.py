@@ -103,7 +103,9 @@ def parse_server_timing(value: str) -> Timings:
     return tuple((match[1], float(match[2])) for match in _TIMING.finditer(value))
 
 
-def respond_error(error: RehydrationError, *, head: bool, node: str, now: float) -> Answer:
+def respond_error(
+    error: RehydrationError, *, head: bool, closing: bool, node: str, now: float
+) -> Answer:
     """The one form of every error: its status, and a body that says what to do."""
     body = msgspec.json.encode(ErrorBody.of(error))
     headers = {
@@ -113,6 +115,8 @@ def respond_error(error: RehydrationError, *, head: bool, node: str, now: float)
         "date": http_date(now),
         "cache-status": f'{node}; detail="error:{error.reason}"',
     }
+    if closing:
+        headers["connection"] = "close"
     if isinstance(error, MethodNotAllowed):
         headers["allow"] = ", ".join(ALLOWED_METHODS)
     if isinstance(error, Busy):

@@ -24,6 +24,12 @@ _HOST_HEADER = re.compile(_HOST + r"\.?(?::[0-9]*)?", re.ASCII | re.IGNORECASE)
 _PARAMETER = re.compile(r"[A-Za-z0-9._~-]+")
 _HEADER_NAME = re.compile(r"[A-Za-z0-9-]+")
 _HEADER_VALUE = re.compile(r"[\x20-\x7e]*")
+# Framing, and what each answer says of its own bytes and age: no template may.
+_NOT_IN_TEMPLATES = frozenset(
+    "age cache-status connection content-encoding content-length content-type date etag "
+    "keep-alive last-modified server-timing set-cookie te trailer transfer-encoding upgrade "
+    "vary".split()
+)
 _RENDITION_FIELDS = {"format", "width", "quality"}
 
 
@@ -153,3 +159,5 @@ def _check_headers(found: Property, path: Path) -> None:
     for name, value in filled.items():
         if not _HEADER_NAME.fullmatch(name) or not _HEADER_VALUE.fullmatch(value):
             raise InputError(f"{path}: header {name!r} has characters that a header may not")
+        if name in _NOT_IN_TEMPLATES:
+            raise InputError(f"{path}: header {name!r} is not a template's to set; remove it")

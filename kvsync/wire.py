@@ -1,5 +1,6 @@
 """What an edge and a region say to one another over HTTP."""
 
+from collections.abc import AsyncIterable
 from typing import Annotated, Self
 
 import msgspec
@@ -13,6 +14,7 @@ REHYDRATE_PATH = "/v1/rehydrate"
 PURGE_PATH = "/v1/purge"
 MODELS_PATH = "/v1/models"
 MSGPACK = "application/msgpack"
+MAX_PURGE_BYTES = 1 << 20
 
 
 class RehydrateRequest(msgspec.Struct, frozen=True, array_like=True):
@@ -57,6 +59,23 @@ class Purge(msgspec.Struct, frozen=True):
 
     tags: tuple[str, ...] = ()
     everything: bool = False
+
+    @classmethod
+    def decode(cls, data: bytes) -> Self:
+        try:
+            return msgspec.json.decode(data, type=cls)
+        except UNREADABLE as error:
+            raise BadRequest(f"not a purge: {error}") from error
+
+
+async def read_body(pieces: AsyncIterable[bytes], max_bytes: int) -> bytes:
+    """A request's whole body; :class:`BadRequest` as soon as it is longer than ``max_bytes``."""
+    body = bytearray()
+    async for piece in pieces:
+        body += piece
+        if len(body) > max_bytes:
+            raise BadRequest(f"the body is longer than {max_bytes} bytes")
+    return bytes(body)
 
 
 class ErrorBody(msgspec.Struct, frozen=True):

@@ -10,21 +10,22 @@ import msgspec
 from fastapi import FastAPI, Request, Response
 from starlette.exceptions import HTTPException
 
-from kvsync.errors import BadRequest, Busy, RehydrationError
+from kvsync.errors import Busy, RehydrationError
 from kvsync.record import MAX_SIGNED_BYTES
 from kvsync.wire import (
+    MAX_PURGE_BYTES,
     MODELS_PATH,
     PURGE_PATH,
     REHYDRATE_PATH,
     ErrorBody,
     Purge,
     RehydrateRequest,
+    read_body,
 )
 from regional_gpu.service.metrics import CONTENT_TYPE
 from regional_gpu.service.region import Answer, Region
 
 MAX_REHYDRATE_BYTES = MAX_SIGNED_BYTES + 1_024
-MAX_PURGE_BYTES = 1 << 20
 JSON = "application/json"
 
 log = logging.getLogger("region")
@@ -58,17 +59,13 @@ def _report(starting: asyncio.Task[None]) -> None:
 def _add_work(app: FastAPI, region: Region) -> None:
     @app.post(REHYDRATE_PATH)
     async def rehydrate(request: Request) -> Response:
-        body = await _body(request, MAX_REHYDRATE_BYTES)
+        body = await read_body(request.stream(), MAX_REHYDRATE_BYTES)
         return _image(await region.rehydrate(RehydrateRequest.decode(body)))
 
     @app.post(PURGE_PATH)
     async def purge(request: Request) -> Response:
-        body = await _body(request, MAX_PURGE_BYTES)
-        try:
-            wanted = msgspec.json.decode(body, type=Purge)
-        except msgspec.MsgspecError as error:
-            raise BadRequest(f"not a purge: {error}") from error
-        return _json({"purged": region.purge(wanted)})
+        body = await read_body(request.stream(), MAX_PURGE_BYTES)
+        return _json({"purged": region.purge(Purge.decode(body))})
 
     @app.post(MODELS_PATH + "/{property}/{digest}")
     async def hold(property: str, digest: str) -> Response:
@@ -108,15 +105,6 @@ def _add_errors(app: FastAPI, region: Region) -> None:
     async def no_route(request: Request, error: HTTPException) -> Response:
         body = ErrorBody("bad-request", f"{request.method} {request.url.path}: {error.detail}")
         return _json(body, status=error.status_code, headers=dict(error.headers or {}))
-
-
-async def _body(request: Request, max_bytes: int) -> bytes:
-    body = bytearray()
-    async for chunk in request.stream():
-        body += chunk
-        if len(body) > max_bytes:
-            raise BadRequest(f"the body is longer than {max_bytes} bytes")
-    return bytes(body)
 
 
 def _image(answer: Answer) -> Response:

@@ -47,6 +47,9 @@ class RegionMetrics:
         )
         self.queue = gauge("region_queue_pictures", "Pictures waiting or being made")
         self.cache_bytes = gauge("region_rendition_cache_bytes", "Bytes of renditions kept")
+        self.cache_faults = gauge(
+            "region_rendition_cache_faults", "Disk errors of the rendition cache"
+        )
         self.models_held = gauge("region_models_held_bytes", "Bytes of models in memory")
 
     def stage(self, stage: str, seconds: float) -> None:

@@ -63,7 +63,7 @@ class Models:
         self._place, self._load, self._pace, self._metrics = place, load, pace, metrics
         self.held: ByteLru[Generator] = ByteLru(place.memory_bytes)
         self._bringing: Flights[tuple[bytes, str], Generator] = Flights()
-        self._refused: dict[tuple[bytes, str], tuple[float, ModelError]] = {}
+        self._refused: dict[tuple[bytes, str], tuple[float, str]] = {}
         self._thread = ThreadPoolExecutor(1, "model-loader")
         metrics.models_held.set_function(lambda: self.held.bytes_held)
         clear_incoming(place.folder)
@@ -77,9 +77,9 @@ class Models:
         if held is not None:
             return held
         name = (digest, property)
-        until, refusal = self._refused.get(name, (0.0, None))
-        if refusal is not None and time.monotonic() < until:
-            raise refusal
+        until, refusal = self._refused.get(name, (0.0, ""))
+        if time.monotonic() < until:
+            raise ModelError(refusal)
         task = self._bringing.get(name) or self._bringing.begin(name, self._bring(*name))
         return await asyncio.shield(task)
 
@@ -113,12 +113,18 @@ class Models:
             generator = await self._from_disk(digest) or await self._fetched(digest, property)
             self._hold(digest, generator)
         except ModelError as error:
-            self._refused[digest, property] = (time.monotonic() + REFUSAL_SECONDS, error)
+            self._refuse((digest, property), str(error))
             log.error("%s", error)
             raise
         self._refused.pop((digest, property), None)
         self._pace.measured(("model", digest), time.monotonic() - began)
         return generator
+
+    def _refuse(self, name: tuple[bytes, str], why: str) -> None:
+        now = time.monotonic()
+        # Whoever asks for ever new digests must not fill the memory with refusals.
+        self._refused = {one: said for one, said in self._refused.items() if said[0] > now}
+        self._refused[name] = (now + REFUSAL_SECONDS, why)
 
     async def _from_disk(self, digest: bytes) -> Generator | None:
         """What the disk has, if a key that is still trusted vouches for it and it is undamaged.

@@ -1,8 +1,10 @@
 """The renditions that a region made and keeps: by record and rendition, purged by tag."""
 
+import lmdb
 import msgspec
 
 from kvsync.blobs import BlobStore
+from kvsync.encoding import UNREADABLE
 from kvsync.errors import BadRequest
 from kvsync.property import Property
 from kvsync.record import Record
@@ -18,15 +20,22 @@ class KeptImage(msgspec.Struct, frozen=True, array_like=True):
 
 
 class Renditions:
-    """What edges of one region share: a blob store that speaks of records and renditions."""
+    """What edges of one region share: a blob store that speaks of records and renditions.
+
+    A disk that fails makes misses, not errors: the image at hand is served all the same.
+    """
 
     def __init__(self, blobs: BlobStore) -> None:
         self._blobs = blobs
-        self.purges = 0
+        self.purges = self.faults = 0
 
     def get(self, name: bytes) -> KeptImage | None:
-        blob = self._blobs.get(name)
-        return None if blob is None else msgspec.msgpack.decode(blob, type=KeptImage)
+        try:
+            blob = self._blobs.get(name)
+            return None if blob is None else msgspec.msgpack.decode(blob, type=KeptImage)
+        except (lmdb.Error, *UNREADABLE):
+            self.faults += 1
+            return None
 
     def put(self, name: bytes, record: Record, image: KeptImage, *, seen_purges: int) -> None:
         """Keep ``image`` unless something was purged since ``seen_purges`` was read: what was
@@ -35,7 +44,10 @@ class Renditions:
             return
         body = record.body
         tags = (body.key.hex(), body.family, body.property, record.digest.hex())
-        self._blobs.put(name, msgspec.msgpack.encode(image), tags)
+        try:
+            self._blobs.put(name, msgspec.msgpack.encode(image), tags)
+        except lmdb.Error:
+            self.faults += 1
 
     def purge(self, tags: tuple[str, ...], *, everything: bool) -> int:
         """Drop what carries one of ``tags``, or all; how many there were."""

@@ -40,6 +40,7 @@ def build_region(
     _demand_writable(settings.models_dir)
     renditions = Renditions(BlobStore(settings.renditions_dir, settings.renditions_bytes))
     metrics.cache_bytes.set_function(lambda: renditions.bytes_used)
+    metrics.cache_faults.set_function(lambda: renditions.faults)
     place = ModelPlace(
         AsyncClient(base_url=settings.origin_url, timeout=ORIGIN_TIMEOUT),
         keys,

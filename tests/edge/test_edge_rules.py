@@ -141,6 +141,8 @@ def test_downstream_ages_are_limited() -> None:
         limit_ages("public, max-age=3600, s-maxage=10", 60.9) == "public, max-age=60, s-maxage=10"
     )
     assert limit_ages("max-age=3600", -1) == "max-age=0"
+    graceful = "max-age=60, stale-while-revalidate=90, stale-if-error=10"
+    assert limit_ages(graceful, 100) == "max-age=60, stale-while-revalidate=40, stale-if-error=10"
 
 
 @pytest.mark.parametrize(

@@ -93,6 +93,8 @@ def test_a_format_over_the_encode_budget_is_not_offered(tmp_path: Path) -> None:
         ("{asset}", "{", "header template names unknown"),
         ("{asset}", "{}", "header template names unknown"),
         ("{asset}", "\\r\\nSet-Cookie: a", "header 'surrogate-key' has characters"),
+        ("Surrogate-Key", "Transfer-Encoding", "header 'transfer-encoding' is not a template's"),
+        ("Surrogate-Key", "ETag", "header 'etag' is not a template's to set"),
         ("Surrogate-Key", '"Surrogate Key"', "header 'surrogate key' has characters"),
     ],
 )

@@ -198,3 +198,14 @@ async def test_how_long_a_model_takes_is_remembered(shelf: Shelf) -> None:
         assert models.ready_s(a) == 0.0
         await models.get(b, "rumba")
         assert models.ready_s(a) >= 0.04
+
+
+async def test_refusals_are_forgotten_so_that_they_do_not_pile_up(
+    shelf: Shelf, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("regional_gpu.service.models.REFUSAL_SECONDS", 0.0)
+    async with shelf.models() as models:
+        for number in range(20):
+            with pytest.raises(ModelError):
+                await models.get(bytes([number]) * 32, "rumba")
+        assert len(models._refused) == 1
