@@ -114,6 +114,18 @@ def test_ctrl_c_leaves_no_process_and_a_second_start_works_at_once(tmp_path: Pat
         assert not _listening(port)
 
 
+def test_a_part_that_dies_is_told_in_the_terminal(tmp_path: Path) -> None:
+    with up(tmp_path / "var", nine_free_ports()) as process:
+        parts = f"/proc/{process.pid}/task/{process.pid}/children"
+        for part in map(int, Path(parts).read_text().split()):
+            if b"regional_gpu" in Path(f"/proc/{part}/cmdline").read_bytes():
+                os.kill(part, signal.SIGKILL)
+        assert process.stdout is not None
+        told = process.stdout.readline()
+    assert told.startswith("region was killed by signal 9")
+    assert str(tmp_path / "var" / "log" / "region.log") in told
+
+
 def test_a_busy_port_is_one_clear_line(tmp_path: Path) -> None:
     port = nine_free_ports()
     with socket.socket() as holder:
