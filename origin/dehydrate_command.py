@@ -3,12 +3,14 @@
 from pathlib import Path
 from statistics import median
 
+import httpx2
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from origin.dehydrate import Effort, Fitted, dehydrate, plan
 from origin.gallery import read_gallery
 from origin.publish import Publisher
+from origin.settings import OriginSettings
 from origin.workplace import Workplace
 from regional_gpu.generator.load import load
 
@@ -25,6 +27,7 @@ def dehydrate_with_progress(
     origin_url: str | None,
 ) -> None:
     gallery = read_gallery(folder)
+    origin_url = origin_url or running_origin(place.settings, console)
     total = len(plan(place.site, gallery, only))
     generator = load(model)
     publisher = Publisher(place.site, place.database, place.models, place.key)
@@ -58,6 +61,20 @@ def dehydrate_with_progress(
                     f"{one.verdict(effort.min_score)} of {effort.min_score:g}"
                 )
     console.print(summary(fitted, total))
+
+
+def running_origin(settings: OriginSettings, console: Console) -> str | None:
+    """Where this origin answers; None, and a line that says so, when it does not run."""
+    url = f"http://{settings.host}:{settings.port}"
+    try:
+        httpx2.get(f"{url}/healthz", timeout=2).raise_for_status()
+    except httpx2.HTTPError:
+        console.print(
+            f"headers not checked: no origin answers at {url}; start it, or name one with "
+            "--origin-url"
+        )
+        return None
+    return url
 
 
 def summary(fitted: list[Fitted], total: int) -> str:

@@ -100,11 +100,16 @@ def gallery(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def environment(
-    tmp_path: Path, gallery: Path, store_url: str, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path,
+    gallery: Path,
+    store_url: str,
+    free_port: int,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """An operator's settings: property ``rumba`` on the gallery, all state in a fresh folder."""
     settings = {
         "PROPERTIES_DIR": str(ROOT / "deploy" / "properties"),
+        "PORT": str(free_port),
         "DAM": f"rumba=folder:{gallery}/pictures",
         "GALLERIES": f"rumba={gallery}",
         "DATABASE_URL": f"sqlite:///{tmp_path}/var/origin.db",
