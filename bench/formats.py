@@ -3,11 +3,11 @@
 For every encoder setting, the smallest quality whose delivered SSIMULACRA2 (the decoded file
 against the lossless master, median over the sample) reaches the format's goal; of those within
 the encode budget, the smallest file wins. What is encoded are the pixels that a model generates,
-as in life, or the masters themselves: the ceiling.
+as in life, or the masters themselves: the ceiling. Beside the sweep stands what is shipped.
 """
 
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from functools import cache
 from itertools import product
@@ -24,9 +24,12 @@ from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 
+from bench._regions import Region, Regions
 from kvsync.property import read_property
+from kvsync.rendition import FormatRule
 from origin.gallery import read_gallery
-from regional_gpu.generator.encode import EncoderSettings, decode, encode_as
+from regional_gpu.generator.colour import delta_e2000
+from regional_gpu.generator.encode import ENCODERS, EncoderSettings, decode, encode_as
 from regional_gpu.generator.load import Job, load
 from regional_gpu.generator.score import ssimulacra2
 
@@ -34,7 +37,7 @@ ROOT = Path(__file__).resolve().parent.parent
 SAMPLE = ROOT / "origin/samples/rumba"
 MODEL = SAMPLE / "model"
 PROPERTY = ROOT / "deploy/properties/rumba.toml"
-TIMED_ENCODINGS = 3
+TIMED_ENCODINGS = 2
 
 
 @dataclass(frozen=True)
@@ -62,21 +65,25 @@ CANDIDATES: dict[str, list[EncoderSettings]] = {
 
 @dataclass(frozen=True)
 class Picture:
-    """What is encoded, and the lossless master that it is scored against, (h, w, 3) each."""
+    """What is encoded, the lossless master that it is scored against, (height, width, 3) each,
+    and where each attribute shows, (height, width)."""
 
     master: NDArray[np.uint8]
     pixels: NDArray[np.uint8]
+    regions: dict[str, Region]
 
 
 @dataclass(frozen=True)
 class Row:
-    """One encoder setting at the smallest quality that reaches the goal, or at its best."""
+    """One encoder setting at one quality; ``delta_e`` is the median over image and attribute of
+    the mean ΔE2000 inside the attribute's region."""
 
     format: str
     settings: EncoderSettings
     quality: int
     score: float
     score_min: float
+    delta_e: float
     bytes: int
     encode_ms: float
     reaches_goal: bool
@@ -95,18 +102,26 @@ def run(
     """Sweep four pictures, or with `full` all twelve; prints a table, returns the figures."""
     torch.set_num_threads(2)
     pictures = list(_pictures(model if generated else None))[:: 1 if full else 3]
-    rules = {rule.format: rule for rule in read_property(PROPERTY).renditions.formats}
+    rules: dict[str, FormatRule] = {
+        rule.format: rule for rule in read_property(PROPERTY).renditions.formats
+    }
     rows = [
         smallest(rule.format, settings, pictures, rule.quality)
         for rule in rules.values()
         for settings in track(CANDIDATES[rule.format], rule.format, transient=True)
     ]
     chosen = {form: choose(row for row in rows if row.format == form) for form in rules}
-    _print(rows, list(chosen.values()))
+    shipped = [
+        measure(rule.format, rule.quality, ENCODERS[rule.format], pictures)
+        for rule in rules.values()
+    ]
+    _print("Smallest quality that reaches each format's goal (* chosen)", rows, chosen)
+    _print("As shipped", shipped)
     return {
         "pictures": len(pictures),
         "generated": generated,
         "rows": [asdict(row) for row in rows],
+        "shipped": [asdict(row) for row in shipped],
         "chosen": {form: asdict(row) if row else None for form, row in chosen.items()},
     }
 
@@ -144,7 +159,7 @@ def boundary(reaches: Callable[[int], bool], start: int) -> int:
 
 
 def measure(form: str, quality: int, settings: EncoderSettings, pictures: list[Picture]) -> Row:
-    scores, sizes, times = [], [], []
+    scores, colours, sizes, times = [], [], [], []
     for picture in pictures:
         image, best = Image.fromarray(picture.pixels), float("inf")
         for _ in range(TIMED_ENCODINGS):
@@ -154,7 +169,11 @@ def measure(form: str, quality: int, settings: EncoderSettings, pictures: list[P
             best = min(best, time.thread_time() - start)
         times.append(best * 1000)
         sizes.append(len(data))
-        scores.append(ssimulacra2(picture.master, decode(data)))
+        decoded = decode(data)
+        scores.append(ssimulacra2(picture.master, decoded))
+        colours += [
+            delta_e2000(picture.master, decoded, region) for region in picture.regions.values()
+        ]
     score, goal = median(scores), GOALS[form]
     return Row(
         form,
@@ -162,6 +181,7 @@ def measure(form: str, quality: int, settings: EncoderSettings, pictures: list[P
         quality,
         round(score, 2),
         round(min(scores), 2),
+        round(median(colours), 2),
         round(median(sizes)),
         round(median(times), 1),
         reaches_goal=score >= goal.score,
@@ -178,6 +198,7 @@ def choose(rows: Iterable[Row]) -> Row | None:
 def _pictures(model: Path | None) -> Iterator[Picture]:
     gallery = read_gallery(SAMPLE)
     generator = load(model) if model else None
+    regions = Regions(gallery)
     for asset in gallery.assets:
         path = (SAMPLE / "masters" / Path(asset.file).name).with_suffix(".png")
         if path.is_file():
@@ -187,25 +208,27 @@ def _pictures(model: Path | None) -> Iterator[Picture]:
                 height, width = master.shape[:2]
                 prompt = gallery.prompt(asset.attributes)
                 (pixels,) = generator.generate([Job(prompt, 0, width, height, 1, "Euler", 1.0)])
-            yield Picture(master, pixels)
+            yield Picture(master, pixels, regions.of(asset.attributes))
 
 
-def _print(rows: list[Row], chosen: list[Row | None]) -> None:
-    table = Table(title="Smallest quality that reaches each format's goal (* chosen)")
-    for heading in ("format", "settings", "quality", "score", "worst", "bytes", "ms"):
+def _print(title: str, rows: list[Row], chosen: Mapping[str, Row | None] | None = None) -> None:
+    table = Table(title=title)
+    for heading in ("format", "settings", "quality", "score", "worst", "ΔE", "bytes", "ms"):
         table.add_column(heading, justify="left" if heading in ("format", "settings") else "right")
     for row in rows:
-        settings = " ".join(f"{key}={value}" for key, value in row.settings.items())
         table.add_row(
-            row.format + ("*" if row in chosen else ""),
-            settings,
+            row.format + ("*" if chosen and chosen[row.format] == row else ""),
+            " ".join(f"{key}={value}" for key, value in row.settings.items()),
             str(row.quality),
             f"{row.score:.1f}" + ("" if row.reaches_goal else " below goal"),
             f"{row.score_min:.1f}",
+            f"{row.delta_e:.2f}",
             f"{row.bytes:,}",
             f"{row.encode_ms:.1f}" + ("" if row.within_budget else " over"),
         )
-    Console().print(table)
+    console = Console()
+    console.width = max(console.width, 120)  # one line a setting, also in a log
+    console.print(table)
 
 
 if __name__ == "__main__":

@@ -35,7 +35,7 @@ def test_a_goal_out_of_reach_ends_at_the_best_quality() -> None:
 
 def test_the_smallest_file_within_goal_and_budget_is_chosen() -> None:
     def row(size: int, reaches_goal: bool, within_budget: bool) -> Row:
-        return Row("webp", {}, 90, 85.0, 84.0, size, 20.0, reaches_goal, within_budget)
+        return Row("webp", {}, 90, 85.0, 84.0, 1.4, size, 20.0, reaches_goal, within_budget)
 
     large, good = row(9, True, True), row(7, True, True)
     assert choose([large, good, row(5, False, True), row(6, True, False)]) == good
