@@ -23,7 +23,7 @@ class RegionSettings(BaseSettings):
 
     trusted_keys: Path = Path("var/keys/trusted.json")
     properties_dir: Path = Path("deploy/properties")
-    origin_url: str = "http://127.0.0.1:8081"
+    origin_url: Annotated[str, Field(pattern=r"^https?://[^/?#\s]+/?$")] = "http://127.0.0.1:8082"
 
     models_dir: Path = Path("var/region/models")
     models_disk_bytes: PositiveInt = 8 << 30
@@ -38,7 +38,7 @@ class RegionSettings(BaseSettings):
     batch_window_ms: NonNegativeFloat = 1.0
     # Cores for generation; 0 leaves the choice to torch.
     threads: NonNegativeInt = 0
-    device: str = "cpu"
+    device: Annotated[str, Field(pattern=r"^(cpu|cuda(:[0-9]+)?)$")] = "cpu"
 
 
 def read_settings() -> RegionSettings:

@@ -70,8 +70,9 @@ def test_missing_trusted_keys_are_named(environment: dict[str, str]) -> None:
 
 
 def test_every_wrong_setting_is_named(environment: dict[str, str]) -> None:
-    line = refusal({**environment, "REGION_PORT": "http", "REGION_MAX_BATCH": "0"})
-    assert "REGION_PORT" in line and "REGION_MAX_BATCH" in line
+    wrong = {"PORT": "http", "MAX_BATCH": "0", "ORIGIN_URL": "nonsense", "DEVICE": "toaster"}
+    line = refusal({**environment, **{f"REGION_{name}": text for name, text in wrong.items()}})
+    assert all(f"REGION_{name}" in line for name in wrong)
 
 
 @contextmanager
