@@ -1,8 +1,11 @@
 """Where the parts of one machine live: ports, folders and keys."""
 
 import errno
+import fcntl
 import shutil
 import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -16,6 +19,7 @@ PROPERTIES = ROOT / "deploy" / "properties"
 SAMPLE = ROOT / "origin" / "samples" / "rumba"
 HOST = "127.0.0.1"
 _MARK = ".rehydrate"
+_MARKED = b"State of ./rehydrate up; ./rehydrate reset removes it.\n"
 _LAST_PORT = 65_535
 
 
@@ -99,9 +103,23 @@ class State:
                 (self.folder / name).mkdir(parents=True, exist_ok=True, mode=0o700)
         except OSError as error:
             raise InputError(f"{self.folder}: cannot keep state there: {error.strerror}") from error
-        write_file(self.folder / _MARK, b"State of ./rehydrate up; ./rehydrate reset removes it.\n")
+        # Replaced, the file would no longer be the one that another process holds.
+        write_file(self.folder / _MARK, _MARKED, replace=False)
         key = SigningKey.load_or_create(self.signing_key)
         Keyring((key.trusted_for(read_properties(PROPERTIES)),)).write(self.trusted_keys)
+
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """Keep a prepared folder to oneself; :class:`InputError` while another process has it."""
+        with (self.folder / _MARK).open("rb") as mark:
+            try:
+                fcntl.flock(mark, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError as error:
+                raise InputError(
+                    f"{self.folder}: in use by another ./rehydrate up; "
+                    "stop that one or choose another --state"
+                ) from error
+            yield
 
     def remove(self) -> bool:
         """Remove the folder, if it is one that :meth:`prepare` made; False if there is none."""
@@ -109,5 +127,6 @@ class State:
             return False
         if not (self.folder / _MARK).exists():
             raise InputError(f"{self.folder}: was not made by ./rehydrate up; remove it yourself")
-        shutil.rmtree(self.folder)
+        with self.held():
+            shutil.rmtree(self.folder)
         return True

@@ -60,14 +60,15 @@ class System:
         self.ports.check_free()
         self.state.prepare()
         begun: list[Running] = []
-        try:
-            for one in self.running.values():
-                one.start()
-                begun.append(one)
-            yield self
-        finally:
-            for one in reversed(begun):
-                one.stop()
+        with self.state.held():
+            try:
+                for one in self.running.values():
+                    one.start()
+                    begun.append(one)
+                yield self
+            finally:
+                for one in reversed(begun):
+                    one.stop()
 
     async def wait_ready(self, told: Callable[[str], None] = lambda name: None) -> None:
         """Wait for all parts at once; ``told`` hears the name of each as it becomes ready.
