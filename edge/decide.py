@@ -95,11 +95,23 @@ def after_store(found: Record | RehydrationError | None) -> AskRegion | AskOrigi
 
 
 def after_region(
-    outcome: Generated | RehydrationError, ask: Ask, record: Record, now: float
+    outcome: Generated | RehydrationError,
+    ask: Ask,
+    record: Record,
+    *,
+    now: float,
+    stale_if_error_s: float,
 ) -> Serve | AskOrigin:
     if isinstance(outcome, RehydrationError):
         return _to_origin(outcome.reason)
-    reply = rehydrated_reply(ask.site, record, ask.choice.rendition, outcome, now)
+    reply = rehydrated_reply(
+        ask.site,
+        record,
+        ask.choice.rendition,
+        outcome,
+        now=now,
+        stale_if_error_s=stale_if_error_s,
+    )
     return Serve(reply, "rehydrated", "", keep=True)
 
 

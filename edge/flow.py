@@ -109,7 +109,9 @@ class Edge:
             return await self._from_origin(ask, miss, step, laps, purges)
         with laps.lap("region"):
             made = await settle(self.regions.rehydrate(ask.site, step.record, ask.choice.rendition))
-        decided = after_region(made, ask, step.record, self.clock())
+        decided = after_region(
+            made, ask, step.record, now=self.clock(), stale_if_error_s=self.stale_if_error_s
+        )
         if isinstance(decided, AskOrigin):
             return await self._from_origin(ask, miss, decided, laps, purges)
         if isinstance(made, Generated):

@@ -85,14 +85,22 @@ class Reply(msgspec.Struct, frozen=True, array_like=True):
 
 
 def rehydrated_reply(
-    site: Property, record: Record, rendition: Still, generated: Generated, now: float
+    site: Property,
+    record: Record,
+    rendition: Still,
+    generated: Generated,
+    *,
+    now: float,
+    stale_if_error_s: float,
 ) -> Reply:
     """An approved image in the clothes that its property gives its images.
 
-    Nothing downstream may keep it past the record's not-after.
+    Nothing downstream may keep it past the record's not-after. An edge that can ask neither store
+    nor origin whether it was revoked stands in with it for ``stale_if_error_s`` at most.
     """
     body = record.body
     generated_at = now - generated.age_s
+    fresh_until = min(now + site.freshness_s, body.not_after)
     headers = site.image_headers(body.family, body.key.hex())
     # Targeted fields end alike (RFC 9213 section 2.1); Surrogate-Control came before them.
     for name in [name for name in headers if name.endswith(("cache-control", "surrogate-control"))]:
@@ -109,8 +117,8 @@ def rehydrated_reply(
         source="rehydrated",
         reason="",
         generated_at=generated_at,
-        fresh_until=min(now + site.freshness_s, body.not_after),
-        usable_until=body.not_after,
+        fresh_until=fresh_until,
+        usable_until=min(fresh_until + stale_if_error_s, body.not_after),
         accept=None,
         body=generated.body,
     )

@@ -38,7 +38,7 @@ class EdgeSettings(BaseSettings):
     cache_bytes: int = Field(512 << 20, ge=1 << 20)
     # Larger bodies stream through and are not kept.
     body_limit_bytes: int = Field(32 << 20, gt=0)
-    # How long past its freshness an origin's answer may stand in for it when it does not say.
+    # How long past its freshness an answer that does not say may stand in for peers that are gone.
     stale_if_error_s: int = Field(86_400, ge=0)
     shutdown_grace_s: int = Field(5, gt=0)
 
