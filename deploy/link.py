@@ -5,7 +5,9 @@ share one wire, so that a model pull slows images down as it does in life. Model
 (also for connecting), the serialisation delay of the bandwidth, the queue before it. Not modelled:
 loss and TCP's slow start, both of which would only make hauling slower.
 
-``/metrics`` on ``--metrics-port`` counts bytes and connections by route and direction.
+``/metrics`` on ``--metrics-port`` counts bytes and connections by route and direction: ``out``
+from the one who connects (the region for images and models, the origin for records), ``back``
+to it.
 """
 
 import argparse
@@ -92,8 +94,8 @@ class Relay:
         CONNECTIONS.labels(self.route.name).inc()
         try:
             await asyncio.gather(
-                self._carry(reader, far_writer, self._up, "to_origin", connected),
-                self._carry(far_reader, writer, self._down, "to_region", connected),
+                self._carry(reader, far_writer, self._up, "out", connected),
+                self._carry(far_reader, writer, self._down, "back", connected),
             )
         finally:
             for one in (writer, far_writer):

@@ -240,7 +240,7 @@ async def no_image_bytes_on_the_link(world: World) -> str:
     crossed = await world.link_bytes("images") - before
     models, records = [await world.link_bytes(route) for route in ("models", "records")]
     expect(crossed == 0, f"{crossed} image bytes")
-    return f"0 image bytes for {_SAMPLES} images; model {models}, store replies {records} in all"
+    return f"0 image bytes for {_SAMPLES} images; model {models}, records {records} in all"
 
 
 async def same_headers(world: World) -> str:

@@ -116,7 +116,8 @@ class World:
     async def link_bytes(self, route: str) -> int:
         """Bytes that the middle mile carried towards the region on one route."""
         port = self.system.ports.link_metrics
-        labels = {"route": route, "direction": "to_region"}
+        # The region fetches images and models; records are sent to it.
+        labels = {"route": route, "direction": "out" if route == "records" else "back"}
         return int(await self.count(port, "link_bytes_total", **labels))
 
     async def generations(self) -> float:

@@ -94,7 +94,7 @@ async def test_bytes_cross_whole_late_and_counted() -> None:
         assert time.monotonic() - begun >= 0.2
         async with httpx2.AsyncClient() as client:
             counted = (await client.get(f"http://{HOST}:{metrics}/metrics")).text
-    for direction in ("to_origin", "to_region"):
+    for direction in ("out", "back"):
         assert f'link_bytes_total{{direction="{direction}",route="images"}} {256_000.0}' in counted
 
 
