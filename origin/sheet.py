@@ -31,18 +31,8 @@ def write_sheet(
     tall = CELL + CAPTION
     sheet = Image.new("RGB", (3 * CELL + 4 * GAP, len(candidates) * (tall + GAP) + GAP), "white")
     for at, candidate in enumerate(candidates):
-        recipe = recipe_of(candidate)
         original = decode(site.dam.open(site.name_of(site.request(candidate.asset.path)))[1])
-        job = Job(
-            recipe.prompt,
-            recipe.seed,
-            recipe.width,
-            recipe.height,
-            recipe.steps,
-            recipe.sampler,
-            recipe.guidance,
-        )
-        generated = list(generator.generate([job]))[0]
+        (generated,) = generator.generate([Job.of(recipe_of(candidate))])
         top = GAP + at * (tall + GAP)
         for column, pixels in enumerate((original, generated, amplified(original, generated))):
             picture = Image.fromarray(pixels).resize((CELL, CELL), Image.Resampling.LANCZOS)

@@ -72,10 +72,7 @@ def _generate_and_compare(
     mismatches: dict[str, str] = {}
     for start in range(0, len(entries), _BATCH):
         batch = entries[start : start + _BATCH]
-        jobs = [
-            Job(r.prompt, r.seed, *r.size, r.steps, r.sampler, r.guidance)
-            for r in (entry.recipe for entry in batch)
-        ]
+        jobs = [Job.of(entry.recipe.recipe()) for entry in batch]
         for entry, picture in zip(batch, generator.generate(jobs), strict=True):
             if entry.check.algorithm != ALGORITHM:
                 mismatches[entry.path] = f"its check {entry.check.algorithm!r} is not known here"

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kvsync.errors import ModelError
+from kvsync.record import PromptRecipe
 from regional_gpu.generator.model_folder import (
     FAMILY_PIPELINE,
     check,
@@ -30,6 +31,18 @@ class Job:
     steps: int
     sampler: str
     guidance: float
+
+    @classmethod
+    def of(cls, recipe: PromptRecipe) -> "Job":
+        return cls(
+            recipe.prompt,
+            recipe.seed,
+            recipe.width,
+            recipe.height,
+            recipe.steps,
+            recipe.sampler,
+            recipe.guidance,
+        )
 
 
 class Generator(Protocol):

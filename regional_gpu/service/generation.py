@@ -66,7 +66,7 @@ def generate(
     A recipe that the model refuses does not take the others of its batch down with it.
     """
     try:
-        return list(generator.generate([_job(recipe) for recipe in recipes]))
+        return list(generator.generate([Job.of(recipe) for recipe in recipes]))
     except RehydrationError as error:
         if len(recipes) == 1:
             return [_fault(error)]
@@ -82,18 +82,6 @@ def check(pixels: Pixels, generator: Generator, record: Record) -> None:
             f"model {recipe.model.hex()[:8]} did not make the approved image of "
             f"{record.body.key.hex()}: {found.worst} is off by {found.distance:.2f} tolerances"
         )
-
-
-def _job(recipe: PromptRecipe) -> Job:
-    return Job(
-        recipe.prompt,
-        recipe.seed,
-        recipe.width,
-        recipe.height,
-        recipe.steps,
-        recipe.sampler,
-        recipe.guidance,
-    )
 
 
 def _fault(error: RehydrationError) -> RehydrationError:
