@@ -10,7 +10,7 @@ Canonical form, version 1, four lines: key version, property id, path, significa
   A significant or rendition parameter given twice is refused: caches that disagree on which of
   the two counts can be poisoned.
 
-Golden values in tests/kvsync/test_key.py pin every one of these rules.
+Golden values in tests/kvsync/test_asset_key.py pin every one of these rules.
 """
 
 import hashlib
