@@ -99,9 +99,9 @@ def run(
         bool, typer.Option(help="--no-generated: encode the masters themselves.")
     ] = True,
 ) -> dict[str, object]:
-    """Sweep four pictures, or with `full` all twelve; prints a table, returns the figures."""
+    """Sweep three pictures, or with `full` all twelve; prints a table, returns the figures."""
     torch.set_num_threads(2)
-    pictures = list(_pictures(model if generated else None))[:: 1 if full else 3]
+    pictures = list(_pictures(model if generated else None))[:: 1 if full else 4]
     rules: dict[str, FormatRule] = {
         rule.format: rule for rule in read_property(PROPERTY).renditions.formats
     }
