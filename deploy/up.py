@@ -94,9 +94,7 @@ def _summary(published: Published) -> str:
     line = f"{good} approved images are live in the region"
     if published.published:
         line += f"; {published.published} were generated, checked and signed here just now"
+    line += f"; {published.refused} did not match their fingerprint on this machine"
     if published.refused:
-        line += (
-            f". {published.refused} did not match their fingerprint on this machine "
-            "and will come from the origin"
-        )
+        line += " and will come from the origin"
     return line + "."

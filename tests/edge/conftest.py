@@ -58,6 +58,8 @@ async def still_world(valkey: ValkeyServer, tmp_path: Path) -> AsyncIterator[Wor
         "properties_dir": properties_dir,
         "trusted_keys": tmp_path / "keys.json",
         "store_url": store_url,
+        # Long enough for a busy test machine: only a store that hangs is to look as if it did.
+        "store_timeout_ms": 1_500,
         "store_rest_ms": 300,
         "region_urls": (region.url,),
         "region_rest_ms": 300,

@@ -155,7 +155,7 @@ async def test_a_hung_store_is_waited_for_once(own_valkey: ValkeyServer, world: 
     await expect_original(world, "/a.jpg", "store")
     second = await world.get("/b.jpg")
     record_ms = float(second.headers["server-timing"].split("record;dur=")[1].split(",")[0])
-    assert record_ms < 100
+    assert record_ms < 1_500  # not waited for again
 
 
 async def test_with_the_origin_gone_approved_images_are_served(world: World) -> None:
