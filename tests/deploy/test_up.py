@@ -2,6 +2,7 @@
 
 import json
 import os
+import random
 import shutil
 import signal
 import socket
@@ -27,8 +28,8 @@ QUIET = ("--no-sandbox", "--disable-gpu", "--disable-background-networking", "--
 
 
 def nine_free_ports() -> int:
-    """The first of nine neighbouring ports that nobody listens on."""
-    for first in range(20_000, 30_000, 9):
+    """The first of nine neighbouring ports that nobody listens on; another one in every run."""
+    for first in random.sample(range(20_000, 30_000, 9), 100):
         with socket.socket() as probe:
             if all(probe.connect_ex((HOST, first + offset)) for offset in range(9)):
                 return first

@@ -1,5 +1,6 @@
 import contextlib
 import signal
+import socket
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
@@ -13,16 +14,24 @@ from kvsync.store import ValkeyStore
 from tests.edge.world import HOST, OriginPeer, RegionPeer, World, read_site
 
 
+def _free_port() -> int:
+    """From the system: test runs beside this one must not be given the same."""
+    with socket.socket() as probe:
+        probe.bind((HOST, 0))
+        port: int = probe.getsockname()[1]
+    return port
+
+
 @pytest.fixture(scope="session")
 def shared_valkey() -> Iterator[ValkeyServer]:
-    with ValkeyServer() as server:
+    with ValkeyServer(port=_free_port()) as server:
         yield server
 
 
 @pytest.fixture
 def own_valkey() -> Iterator[ValkeyServer]:
     """A server that the test may kill or hang."""
-    server = ValkeyServer()
+    server = ValkeyServer(port=_free_port())
     server.start()
     yield server
     with contextlib.suppress(ProcessLookupError):

@@ -39,7 +39,7 @@ def free_port() -> int:
 @pytest.fixture(scope="session")
 def valkey_url() -> Iterator[str]:
     """A real Valkey server; tests that need it empty take ``store_url``."""
-    with ValkeyServer(config={"loglevel": "warning"}) as server:
+    with ValkeyServer(port=_free_port(), config={"loglevel": "warning"}) as server:
         yield server.connection_url
 
 
