@@ -96,5 +96,5 @@ def _summary(published: Published) -> str:
         line += f"; {published.published} were generated, checked and signed here just now"
     line += f"; {published.refused} did not match their fingerprint on this machine"
     if published.refused:
-        line += " and will come from the origin"
+        line += ", were revoked or have another original, and come from the origin"
     return line + "."
