@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 
 from kvsync.errors import InputError, ModelError
-from regional_gpu.generator.text import Vocabulary, read_vocabulary, vocabulary_json
+from regional_gpu.generator.continuous import Continuum
+from regional_gpu.generator.text import Spoken, Vocabulary, read_vocabulary, vocabulary_json
 
 WORDS = Vocabulary(
     {
@@ -15,6 +16,26 @@ WORDS = Vocabulary(
     },
     layout_by=("view",),
     layouts=(("front",), ("three-quarter",)),
+)
+
+TURNED = Vocabulary(
+    {
+        "paint": ("#202020", "#c02020", "#2020c0", "#20c020", "#e0e0e0"),
+        "doors": ("2", "4"),
+        "angle": ("0", "90", "180", "270"),
+        "trim": ("chrome", "matt"),
+    },
+    continuous={
+        "paint": Continuum(
+            "colour", "srgb", ("#202020", "#c02020", "#2020c0", "#20c020", "#e0e0e0")
+        ),
+        "doors": Continuum("number", "values", ("2", "4")),
+        "angle": Continuum("angle", "linear", ("0", "90", "180", "270")),
+    },
+    synonyms={
+        "paint": Spoken(("coat",), {"#c02020": ("fire red", "cherry")}),
+        "trim": Spoken((), {"chrome": ("shiny",)}),
+    },
 )
 
 
@@ -75,10 +96,61 @@ def test_a_layout_that_the_gallery_never_had_is_refused() -> None:
         only_front.layout("red lace, gum sole, three-quarter view")
 
 
-def test_a_vocabulary_survives_its_file(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "prompt",
+    [
+        "#c02020 paint, 4 doors, 90 angle, chrome trim",
+        "a cherry coat with shiny trim and 4 doors at an angle of 90 degrees",
+        "shiny, fire red, doors: 4, angle: 90°.",
+        "chrome trim; #C02020 paint; 4.0 doors; 450 degrees angle",
+    ],
+)
+def test_synonyms_and_other_spellings_say_the_same(prompt: str) -> None:
+    said = {"paint": "#c02020", "doors": "4", "angle": "90", "trim": "chrome"}
+    assert TURNED.read(prompt) == said
+
+
+def test_a_value_between_the_gallerys_is_a_mix_of_its_tokens() -> None:
+    weights = TURNED.weights("#c02020 paint, 2 doors, 30 degrees, matt")
+    by_token = {pair: float(weights[at]) for pair, at in TURNED.tokens.items() if weights[at]}
+    assert by_token == pytest.approx(
+        {
+            ("paint", "#c02020"): 1,
+            ("doors", "2"): 1,
+            ("angle", "0"): 2 / 3,
+            ("angle", "90"): 1 / 3,
+            ("trim", "matt"): 1,
+        }
+    )
+    assert TURNED.encode("#c02020 paint, 2 doors, 30 degrees, matt") == [1, 5, 7, 12]
+
+
+@pytest.mark.parametrize(
+    ("prompt", "message"),
+    [
+        ("#00ff00 paint, 4 doors, 90 degrees, matt", "paint #00ff00 lies outside the colours"),
+        ("#c02020 paint, 3 doors, 90 angle, matt", "doors 3: this model draws nothing between"),
+        ("#c02020 paint, 4 doors, 90 angle, glossy trim", "never saw the word 'glossy'"),
+        ("#c02020, 4, matt", "4 could be doors or angle; write it as '4 doors'"),
+    ],
+)
+def test_continuous_values_that_cannot_be_drawn_are_refused(prompt: str, message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        TURNED.read(prompt)
+
+
+@pytest.mark.parametrize("vocabulary", [WORDS, TURNED])
+def test_a_vocabulary_survives_its_file(tmp_path: Path, vocabulary: Vocabulary) -> None:
     path = tmp_path / "vocabulary.json"
-    path.write_text(vocabulary_json(WORDS))
-    assert read_vocabulary(path) == WORDS
+    path.write_text(vocabulary_json(vocabulary))
+    assert read_vocabulary(path) == vocabulary
+
+
+def test_a_vocabulary_whose_mixing_is_unknown_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "vocabulary.json"
+    path.write_text(vocabulary_json(TURNED).replace('"srgb"', '"linear"'))
+    with pytest.raises(ModelError, match="paint is no colour that is mixed by 'linear'"):
+        read_vocabulary(path)
 
 
 def test_a_damaged_vocabulary_is_one_clear_line(tmp_path: Path) -> None:
