@@ -38,6 +38,8 @@ class Stored(msgspec.Struct, frozen=True, array_like=True, tag="response"):
     last_modified: str | None = None
     # What the request had in the fields that Vary names; () where there is no Vary.
     vary: Fields = ()
+    # An image in a rendition that Accept may have chosen: then "Vary: Accept" is added.
+    negotiable: bool = False
 
     @property
     def fields(self) -> Fields:
@@ -74,7 +76,7 @@ def encode(entry: Entry) -> bytes:
     return msgspec.msgpack.encode(entry)
 
 
-_decoder = msgspec.msgpack.Decoder(Entry)
+_decoder: msgspec.msgpack.Decoder[Entry] = msgspec.msgpack.Decoder(Entry)
 
 
 def decode(raw: Body) -> Entry:
