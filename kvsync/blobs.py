@@ -5,32 +5,52 @@ transaction, so a reader sees all of it or none, also after ``kill -9``. Syncing
 system: after a power cut the newest blobs, or the whole cache, may be gone.
 
 Eviction is CLOCK: blobs leave in the order they came, but one read since its last turn gets
-another. Reads are noted in memory only, so that a hit writes nothing.
+another. A hit sets one byte of memory that all processes share, and writes nothing.
+
+Purges are numbered, and so are entries. A purge drops what was there when it began, a few entries
+per transaction, so that writers wait for milliseconds while one of a million blobs goes on; what
+was being made meanwhile is refused by ``put(..., since=mark())``.
 """
 
-import fcntl
 import hashlib
 import struct
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from functools import partial
+from itertools import islice
 from pathlib import Path
 from typing import TypeVar
 
 import lmdb
 
-from kvsync.errors import InputError, StoreUnavailable
+from kvsync.blob_file import open_files
+from kvsync.blob_purges import EVERYTHING, PurgeLog
+from kvsync.errors import StoreUnavailable
 
 T = TypeVar("T")
 
-_STAMP = struct.Struct(">Q")
+_NUMBER = struct.Struct(">Q")
+# Turn of eviction, number of the entry, bytes that it counts for, when it was purged softly (Unix
+# seconds, 0: it was not).
+_STAMP = struct.Struct(">QQQd")
+# Entries up to the first number are gone, those up to the second were purged softly, and when.
+_FLOORS = struct.Struct(">QQd")
 _MAX_BLOB_SHARE = 8
 # The smallest blob still needs this much book-keeping.
 _MIN_COST = 512
-# Whole pages, free pages between blobs and pages that a reader still holds need room as well:
-# random sizes come to 1.2 to 2.4 times the bytes kept.
-_MAP_SHARE = 4
-_MAP_SLACK = 16 << 20
-_TURN = b"turn"
-_BYTES = b"bytes"
+_BATCH = 128
+_TURN, _BYTES, _FLOOR = b"turn", b"bytes", b"floor"
+_FIRST = b"\0"
+
+
+@dataclass(frozen=True, slots=True)
+class Blob:
+    """What lies under a key. ``number`` is another one whenever it is put again; ``soft_at`` is
+    when it was purged softly, in Unix seconds, 0.0 if it was not."""
+
+    data: bytes
+    number: int
+    soft_at: float
 
 
 class BlobStore:
@@ -44,79 +64,119 @@ class BlobStore:
     def __init__(self, folder: Path, max_bytes: int) -> None:
         self.max_bytes = max_bytes
         self._folder = folder
-        self._read: set[bytes] = set()
-        self._env = _open(folder, max_bytes)
+        self._env, self._marks = open_files(folder, max_bytes)
         self._blobs = self._env.open_db(b"blobs")
         self._stamps = self._env.open_db(b"stamps")
         self._turns = self._env.open_db(b"turns")
         self._tags = self._env.open_db(b"tags", dupsort=True)
         self._tags_of = self._env.open_db(b"tags_of", dupsort=True)
         self._state = self._env.open_db(b"state")
+        self._purges = PurgeLog(self._env.open_db(b"purges"), self._state)
 
     def get(self, key: bytes) -> bytes | None:
-        name = _short(key)
-        with self._env.begin(db=self._blobs) as txn:
-            blob: bytes | None = txn.get(name)
-        if blob is not None:
-            self._read.add(name)
-        return blob
+        found = self.read(short(key))
+        return None if found is None else found.data
 
-    def put(self, key: bytes, blob: bytes, tags: Iterable[str] = ()) -> bool:
-        """Keep ``blob``; False when it is too large or the disk space is used up."""
-        cost = _cost(blob)
+    def read(self, name: bytes) -> Blob | None:
+        """What lies under the key whose :func:`short` form is ``name``."""
+        with self._env.begin() as txn:
+            stamp = self._stamp(txn, name)
+            if stamp is None:
+                return None
+            data = bytes(txn.get(name, b"", db=self._blobs))
+        self._marks.set(name)
+        return Blob(data, *stamp)
+
+    def same(self, name: bytes, blob: Blob) -> bool:
+        """Whether what was read before is what lies there now."""
+        with self._env.begin() as txn:
+            return self._stamp(txn, name) == (blob.number, blob.soft_at)
+
+    def version(self) -> int:
+        """Grows with every change by any process: while it stays, so does all that was read."""
+        return self._env.info()["last_txnid"]
+
+    def note_read(self, name: bytes) -> None:
+        """A hit that was answered from a process's own memory."""
+        self._marks.set(name)
+
+    def mark(self) -> int:
+        """The number of the last purge, for ``put(..., since=...)``."""
+        with self._env.begin() as txn:
+            return self._purges.last(txn)
+
+    def put(
+        self, key: bytes, blob: bytes, tags: Iterable[str] = (), since: int | None = None
+    ) -> bool:
+        """Keep ``blob``; False when it is too large, the disk space is used up, or a purge later
+        than ``since`` would have dropped it. One that would have marked it marks it."""
+        cost = _cost(len(blob))
         if cost > self.max_bytes or len(blob) > self.max_bytes // _MAX_BLOB_SHARE:
             return False
-        name, labels = _short(key), {_short(tag.encode()) for tag in tags}
+        name, labels = short(key), {short(tag.encode()) for tag in tags}
 
-        def change(txn: lmdb.Transaction) -> None:
+        def change(txn: lmdb.Transaction) -> bool:
+            soft_at = 0.0 if since is None else self._purges.since(txn, since, labels)
+            if soft_at is None:
+                return False
             self._drop(txn, name)
             self._make_room(txn, cost)
-            turn = self._next_turn(txn)
+            number = self._next_turn(txn)
             txn.put(name, blob, db=self._blobs)
-            txn.put(name, turn, db=self._stamps)
-            txn.put(turn, name, db=self._turns)
+            self._give_turn(txn, name, number, (number, cost, soft_at))
             for label in labels:
                 txn.put(label, name, db=self._tags)
                 txn.put(name, label, db=self._tags_of)
             self._add_bytes(txn, cost)
+            return True
 
         try:
-            self._write(change)
+            return self._write(change)
         except StoreUnavailable:
             return False
-        return True
 
     def delete(self, key: bytes) -> bool:
         """Drop one blob; whether it was there."""
-        return self._write(lambda txn: self._drop(txn, _short(key)))
+        return self._write(lambda txn: self._drop(txn, short(key)))
 
-    def purge(self, tags: Iterable[str]) -> int:
-        """Drop every blob that carries one of ``tags``; how many there were."""
-        labels = {_short(tag.encode()) for tag in tags}
+    def purge(self, tags: Iterable[str], soft_at: float | None = None) -> int:
+        """Drop every blob that carries one of ``tags``, or mark it as purged softly at ``soft_at``
+        (Unix seconds); how many there were."""
+        labels = sorted({short(tag.encode()) for tag in tags})
+        last = self._write(lambda txn: self._note_purge(txn, labels, soft_at))
 
-        def change(txn: lmdb.Transaction) -> int:
-            count = 0
-            for label in labels:
-                with txn.cursor(db=self._tags) as cursor:
-                    names = list(cursor.iternext_dup()) if cursor.set_key(label) else []
-                for name in names:
-                    count += self._drop(txn, bytes(name))
+        def some(label: bytes, start: bytes, txn: lmdb.Transaction) -> tuple[int, bytes | None]:
+            with txn.cursor(db=self._tags) as cursor:
+                there = cursor.set_range_dup(label, start)
+                names = _some(cursor.iternext_dup()) if there else []
+            met = sum(self._meet(txn, name, last, soft_at) for name in names)
+            return met, names[-1] + _FIRST if len(names) == _BATCH else None
+
+        return sum(self._by_batch(partial(some, label)) for label in labels)
+
+    def clear(self, soft_at: float | None = None) -> int:
+        """Drop everything, or mark it, at once for whoever asks; how many blobs there were."""
+
+        def change(txn: lmdb.Transaction) -> tuple[int, int]:
+            last = self._note_purge(txn, [EVERYTHING], soft_at)
+            dead, soft, at = self._floors(txn)
+            floors = (last, soft, at) if soft_at is None else (dead, last, soft_at)
+            txn.put(_FLOOR, _FLOORS.pack(*floors), db=self._state)
+            return last, int(txn.stat(db=self._blobs)["entries"])
+
+        last, count = self._write(change)
+        if soft_at is not None:
             return count
 
-        return self._write(change)
+        def some(start: bytes, txn: lmdb.Transaction) -> tuple[int, bytes | None]:
+            with txn.cursor(db=self._turns) as cursor:
+                there = cursor.set_range(start)
+                turns = _some(cursor.iternext(values=False)) if there else []
+            names = [bytes(txn.get(turn, b"", db=self._turns)) for turn in turns]
+            met = sum(self._meet(txn, name, last, None) for name in names)
+            return met, turns[-1] + _FIRST if len(turns) == _BATCH else None
 
-    def clear(self) -> int:
-        """Drop everything; how many blobs there were."""
-
-        def change(txn: lmdb.Transaction) -> int:
-            count = int(txn.stat(db=self._blobs)["entries"])
-            for db in (self._blobs, self._stamps, self._turns, self._tags, self._tags_of):
-                txn.drop(db, delete=False)
-            txn.put(_BYTES, _STAMP.pack(0), db=self._state)
-            return count
-
-        self._read.clear()
-        return self._write(change)
+        return self._by_batch(some)
 
     @property
     def bytes_used(self) -> int:
@@ -129,6 +189,7 @@ class BlobStore:
 
     def close(self) -> None:
         self._env.close()
+        self._marks.close()
 
     def _write(self, change: Callable[[lmdb.Transaction], T]) -> T:
         """Run ``change`` in one transaction, again if a killed reader was holding on to space.
@@ -149,86 +210,103 @@ class BlobStore:
                 "it; end that process"
             ) from error
 
+    def _by_batch(self, some: Callable[[bytes, lmdb.Transaction], tuple[int, bytes | None]]) -> int:
+        """Sum of what ``some`` did, each time in a transaction of its own, on from where it was."""
+        count, start = 0, _FIRST
+        while True:
+            done, rest = self._write(partial(some, start))
+            count += done
+            if rest is None:
+                return count
+            start = rest
+
+    def _note_purge(
+        self, txn: lmdb.Transaction, labels: Iterable[bytes], soft_at: float | None
+    ) -> int:
+        """Have a purge known before it begins; the number of the last entry that it may touch."""
+        self._purges.note(txn, labels, soft_at)
+        return _number(txn.get(_TURN, db=self._state))
+
+    def _meet(self, txn: lmdb.Transaction, name: bytes, last: int, soft_at: float | None) -> bool:
+        """Purge one entry, unless it is newer than entry ``last``."""
+        turn, number, cost, _ = _STAMP.unpack(txn.get(name, b"", db=self._stamps))
+        if number > last:
+            return False
+        if soft_at is None:
+            return self._drop(txn, name)
+        return txn.put(name, _STAMP.pack(turn, number, cost, soft_at), db=self._stamps)
+
+    def _stamp(self, txn: lmdb.Transaction, name: bytes) -> tuple[int, float] | None:
+        """Number and soft purge of an entry; None where there is none, or none any more."""
+        raw = txn.get(name, db=self._stamps)
+        if raw is None:
+            return None
+        _, number, _, soft_at = _STAMP.unpack(raw)
+        dead, soft, at = self._floors(txn)
+        if number <= dead:
+            return None
+        return number, soft_at or (at if number <= soft else 0.0)
+
+    def _floors(self, txn: lmdb.Transaction) -> tuple[int, int, float]:
+        raw = txn.get(_FLOOR, db=self._state)
+        return _FLOORS.unpack(raw) if raw else (0, 0, 0.0)
+
     def _make_room(self, txn: lmdb.Transaction, cost: int) -> None:
-        if len(self._read) > 2 * int(txn.stat(db=self._blobs)["entries"]):
-            self._read.clear()  # names that other processes dropped would pile up
         while _number(txn.get(_BYTES, db=self._state)) + cost > self.max_bytes:
             with txn.cursor(db=self._turns) as cursor:
                 if not cursor.first():
                     return
-                turn, name = (bytes(part) for part in cursor.item())
-            txn.delete(turn, db=self._turns)
-            if name in self._read:
-                self._read.discard(name)
-                fresh = self._next_turn(txn)
-                txn.put(fresh, name, db=self._turns)
-                txn.put(name, fresh, db=self._stamps)
+                name = bytes(cursor.value())
+            if self._marks.take(name) and self._stamp(txn, name) is not None:
+                turn, *rest = _STAMP.unpack(txn.get(name, b"", db=self._stamps))
+                txn.delete(_NUMBER.pack(turn), db=self._turns)
+                self._give_turn(txn, name, self._next_turn(txn), rest)
             else:
                 self._drop(txn, name)
 
+    def _give_turn(
+        self, txn: lmdb.Transaction, name: bytes, turn: int, rest: Iterable[float]
+    ) -> None:
+        txn.put(_NUMBER.pack(turn), name, db=self._turns)
+        txn.put(name, _STAMP.pack(turn, *rest), db=self._stamps)
+
     def _drop(self, txn: lmdb.Transaction, name: bytes) -> bool:
-        blob = txn.pop(name, db=self._blobs)
-        if blob is None:
+        stamp = txn.pop(name, db=self._stamps)
+        if stamp is None:
             return False
-        self._read.discard(name)
-        turn = txn.pop(name, db=self._stamps)
-        if turn is not None:
-            txn.delete(turn, db=self._turns)
+        turn, _, cost, _ = _STAMP.unpack(stamp)
+        txn.delete(_NUMBER.pack(turn), db=self._turns)
         with txn.cursor(db=self._tags_of) as cursor:
-            tags = list(cursor.iternext_dup()) if cursor.set_key(name) else []
-        for tag in tags:
-            txn.delete(tag, name, db=self._tags)
+            labels = list(cursor.iternext_dup()) if cursor.set_key(name) else []
+        for label in labels:
+            txn.delete(bytes(label), name, db=self._tags)
         txn.delete(name, db=self._tags_of)
-        self._add_bytes(txn, -_cost(bytes(blob)))
+        txn.delete(name, db=self._blobs)
+        self._add_bytes(txn, -cost)
         return True
 
     def _add_bytes(self, txn: lmdb.Transaction, change: int) -> None:
         total = _number(txn.get(_BYTES, db=self._state)) + change
-        txn.put(_BYTES, _STAMP.pack(total), db=self._state)
+        txn.put(_BYTES, _NUMBER.pack(total), db=self._state)
 
-    def _next_turn(self, txn: lmdb.Transaction) -> bytes:
-        turn = _STAMP.pack(_number(txn.get(_TURN, db=self._state)) + 1)
-        txn.put(_TURN, turn, db=self._state)
+    def _next_turn(self, txn: lmdb.Transaction) -> int:
+        turn = _number(txn.get(_TURN, db=self._state)) + 1
+        txn.put(_TURN, _NUMBER.pack(turn), db=self._state)
         return turn
 
 
-def _open(folder: Path, max_bytes: int) -> lmdb.Environment:
-    size = max_bytes * _MAP_SHARE + _MAP_SLACK
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        # Of processes that start together, one finds the damage and the others its new files.
-        with (folder / "open.lock").open("wb") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)
-            try:
-                return _open_whole(folder, size)
-            except (lmdb.CorruptedError, lmdb.InvalidError, lmdb.VersionMismatchError):
-                # A cache may start again from empty; a damaged one must not stop the service.
-                (folder / "data.mdb").unlink(missing_ok=True)
-                (folder / "lock.mdb").unlink(missing_ok=True)
-                return _open_whole(folder, size)
-    except (OSError, lmdb.Error) as error:
-        raise InputError(f"{folder}: cannot keep a cache there: {error}") from error
-
-
-def _open_whole(folder: Path, size: int) -> lmdb.Environment:
-    env = lmdb.open(str(folder), map_size=size, max_dbs=6, sync=False, max_readers=512)
-    pages = env.info()["last_pgno"] + 1
-    if (folder / "data.mdb").stat().st_size < pages * env.stat()["psize"]:
-        env.close()
-        # Touching a page past the end would kill the process.
-        raise lmdb.CorruptedError("the file was cut short")
-    env.reader_check()
-    return env
-
-
-def _cost(blob: bytes) -> int:
-    return max(len(blob), _MIN_COST)
-
-
-def _short(key: bytes) -> bytes:
-    """LMDB keys end at 511 bytes."""
+def short(key: bytes) -> bytes:
+    """The name that a key is kept under: LMDB's own end at 511 bytes."""
     return hashlib.blake2b(key, digest_size=16).digest()
 
 
+def _cost(length: int) -> int:
+    return max(length, _MIN_COST)
+
+
+def _some(found: Iterable[bytes | memoryview]) -> list[bytes]:
+    return [bytes(one) for one in islice(found, _BATCH)]
+
+
 def _number(raw: bytes | memoryview | None) -> int:
-    return int(_STAMP.unpack(raw)[0]) if raw else 0
+    return int(_NUMBER.unpack(raw)[0]) if raw else 0

@@ -3,15 +3,16 @@
 import random
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import lmdb
 import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_state_machine_as_test
 
-from kvsync.blobs import BlobStore
+from kvsync.blobs import BlobStore, short
 from kvsync.errors import InputError
 
 KB = 1 << 10
@@ -376,3 +377,99 @@ def test_a_folder_that_cannot_be_used_is_named(tmp_path: Path) -> None:
 def test_a_folder_opened_twice_in_one_process_is_refused(blobs: BlobStore, folder: Path) -> None:
     with pytest.raises(InputError, match="already open in this process"):
         BlobStore(folder, 8 * KB)
+
+
+def soft_at(blobs: BlobStore, key: bytes) -> float:
+    found = blobs.read(short(key))
+    assert found is not None
+    return found.soft_at
+
+
+def test_a_soft_purge_marks_what_carries_the_tag_and_drops_nothing(blobs: BlobStore) -> None:
+    blobs.put(b"a", b"1", ["shop"])
+    blobs.put(b"b", b"2")
+    assert blobs.purge(["shop"], soft_at=123.5) == 1
+    assert blobs.get(b"a") == b"1" and soft_at(blobs, b"a") == 123.5 and soft_at(blobs, b"b") == 0
+    blobs.put(b"a", b"3", ["shop"])
+    assert soft_at(blobs, b"a") == 0
+
+
+def test_everything_is_marked_at_once_and_what_comes_later_is_not(blobs: BlobStore) -> None:
+    blobs.put(b"a", b"1")
+    assert blobs.clear(soft_at=9.0) == 1
+    blobs.put(b"b", b"2")
+    assert soft_at(blobs, b"a") == 9.0 and soft_at(blobs, b"b") == 0
+
+
+def test_a_marked_blob_stays_marked_in_its_next_turn(blobs: BlobStore) -> None:
+    for number in range(8):
+        blobs.put(b"%d" % number, kilobyte(number), ["shop"])
+    blobs.purge(["shop"], soft_at=5.0)
+    blobs.get(b"0")
+    blobs.put(b"8", kilobyte(8))
+    assert soft_at(blobs, b"0") == 5.0
+
+
+@pytest.mark.parametrize(
+    ("purge", "kept", "marked"),
+    [
+        (lambda blobs: blobs.purge(["tango"]), True, 0.0),
+        (lambda blobs: blobs.purge(["shop"]), False, 0.0),
+        (lambda blobs: blobs.clear(), False, 0.0),
+        (lambda blobs: blobs.purge(["shop", "tango"], soft_at=7.0), True, 7.0),
+        (lambda blobs: blobs.clear(soft_at=7.0), True, 7.0),
+    ],
+)
+def test_what_was_begun_before_a_purge_meets_it_on_arrival(
+    blobs: BlobStore, purge: Callable[[BlobStore], int], kept: bool, marked: float
+) -> None:
+    begun = blobs.mark()
+    purge(blobs)
+    assert blobs.put(b"a", b"made before", ["shop"], since=begun) == kept
+    assert not kept or soft_at(blobs, b"a") == marked
+    assert blobs.put(b"b", b"made after", ["shop"], since=blobs.mark())
+    assert soft_at(blobs, b"b") == 0
+
+
+def test_what_was_begun_before_more_purges_than_are_remembered_is_refused(
+    blobs: BlobStore,
+) -> None:
+    begun = blobs.mark()
+    blobs.purge([f"tag-{number}" for number in range(1025)])
+    assert not blobs.put(b"a", b"1", since=begun) and blobs.put(b"a", b"1", since=begun + 1)
+
+
+def test_a_purge_of_many_takes_all_of_them(folder: Path) -> None:
+    store = BlobStore(folder, 1 << 20)
+    for number in range(1_000):
+        store.put(b"%d" % number, b"x", ["shop", "odd" if number % 2 else "even"])
+    assert store.purge(["even"]) == 500 and len(store) == 500
+    assert store.purge(["shop"], soft_at=1.0) == 500 and store.clear() == 500
+    assert len(store) == 0 and store.bytes_used == 0
+    store.close()
+
+
+def test_a_version_stands_for_all_that_was_read(blobs: BlobStore) -> None:
+    blobs.put(b"a", b"1", ["shop"])
+    read, version = blobs.read(short(b"a")), blobs.version()
+    assert read is not None and blobs.get(b"a") and blobs.version() == version
+    blobs.put(b"b", b"2")
+    assert blobs.version() > version and blobs.same(short(b"a"), read)
+    blobs.purge(["shop"], soft_at=3.0)
+    assert not blobs.same(short(b"a"), read)
+    blobs.put(b"a", b"1", ["shop"])
+    assert not blobs.same(short(b"a"), read)
+    blobs.clear()
+    assert not blobs.same(short(b"a"), read)
+
+
+def test_a_cache_of_another_layout_is_replaced(folder: Path) -> None:
+    with lmdb.open(str(folder), max_dbs=6) as old:
+        with old.begin(db=old.open_db(b"blobs"), write=True) as txn:
+            txn.put(b"name", b"blob")
+    store = BlobStore(folder, 1 << 20)
+    assert len(store) == 0 and store.put(b"a", b"1")
+    store.close()
+    again = BlobStore(folder, 1 << 20)
+    assert again.get(b"a") == b"1"
+    again.close()
