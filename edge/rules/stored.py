@@ -11,6 +11,7 @@ import msgspec
 
 Source = Literal["rehydrated", "origin"]
 Fields = tuple[tuple[str, str], ...]
+Selected = tuple[tuple[str, str | None], ...]
 Body = bytes | memoryview
 
 
@@ -36,10 +37,12 @@ class Stored(msgspec.Struct, frozen=True, array_like=True, tag="response"):
     length: int
     etag: str | None = None
     last_modified: str | None = None
-    # What the request had in the fields that Vary names; () where there is no Vary.
-    vary: Fields = ()
+    # What the request had in the fields that Vary names, in normal form; None for an absent one.
+    vary: Selected = ()
     # An image in a rendition that Accept may have chosen: then "Vary: Accept" is added.
     negotiable: bool = False
+    # The entity tag is the edge's own: the origin does not know it.
+    own_tag: bool = False
 
     @property
     def fields(self) -> Fields:

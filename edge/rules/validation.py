@@ -17,7 +17,8 @@ CONDITIONS = ORIGIN_CONDITIONS | {"if-none-match", "if-modified-since", "if-rang
 
 def validators(stored: Stored) -> Fields:
     """The conditions that ask whether a stored response is still right (section 4.3.1)."""
-    pairs = (("if-none-match", stored.etag), ("if-modified-since", stored.last_modified))
+    tag = None if stored.own_tag else stored.etag
+    pairs = (("if-none-match", tag), ("if-modified-since", stored.last_modified))
     return tuple((name, value) for name, value in pairs if value is not None)
 
 

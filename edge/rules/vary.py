@@ -8,13 +8,15 @@ import hashlib
 import re
 from collections.abc import Callable, Iterable
 
+import msgspec
+
 from edge.rules.fields import elements, joined, names
-from edge.rules.stored import Fields, Variants
+from edge.rules.stored import Fields, Selected, Stored, Variants
 
 # Lists of names that a URL may have at once: an origin that keeps changing its Vary gets no more.
 MAX_SELECTING = 4
 _WEIGHT = re.compile(r";\s*q=(0(?:\.\d{0,3})?|1(?:\.0{0,3})?)\s*$", re.IGNORECASE)
-# Ranges with weights whose order says nothing and whose case does not count (RFC 9110 section 12.5).
+# Weighted ranges: neither order nor case says anything (RFC 9110 section 12.5).
 _PREFERENCES = frozenset({"accept-encoding", "accept-language", "accept-charset"})
 
 Read = Callable[[str], str | None]
@@ -26,11 +28,14 @@ def selecting_names(fields: Fields) -> tuple[str, ...]:
     return tuple(sorted(set(names(joined(fields, "vary")))))
 
 
-def selected(selecting: Iterable[str], read: Read) -> Fields:
+def selected(selecting: Iterable[str], read: Read) -> Selected:
     """What a request has in these fields, in normal form; an absent field differs from any."""
-    return tuple(
-        (name, normal) for name in selecting if (normal := normalised(name, read(name))) is not None
-    )
+    return tuple((name, normalised(name, read(name))) for name in selecting)
+
+
+def fits(stored: Stored, read: Read) -> bool:
+    """Whether a request selects this stored response."""
+    return all(normalised(name, read(name)) == value for name, value in stored.vary)
 
 
 def normalised(name: str, value: str | None) -> str | None:
@@ -43,14 +48,10 @@ def normalised(name: str, value: str | None) -> str | None:
     return ",".join(members)
 
 
-def variant_key(
-    url_key: bytes, generation: bytes, selecting: tuple[str, ...], values: Fields
-) -> bytes:
+def variant_key(url_key: bytes, generation: bytes, values: Selected) -> bytes:
     """Where the response lies that these values select."""
     digest = hashlib.blake2b(url_key, digest_size=16, key=generation)
-    for text in (*selecting, "", *(part for pair in values for part in pair)):
-        raw = text.encode("latin-1")
-        digest.update(len(raw).to_bytes(4, "big") + raw)
+    digest.update(msgspec.msgpack.encode(values))
     return url_key + digest.digest()
 
 
