@@ -9,7 +9,8 @@
     │   ├── BadRequest                400
     │   ├── UnknownHost               421
     │   ├── MethodNotAllowed          405
-    │   └── PathTooLong               414
+    │   ├── PathTooLong               414
+    │   └── NotCached                 504 only-if-cached, and it is not
     ├── RecordError                   502 the record is wrong: retrying cannot help, ask the origin
     │   ├── MalformedRecord, BadSignature, KeyNotAllowed, WrongAsset, ExpiredRecord, RevokedRecord
     │   └── Unsupported               a valid record of a kind this version does not know
@@ -62,6 +63,11 @@ class MethodNotAllowed(RequestError):
 class PathTooLong(RequestError):
     status = 414
     reason = "path-too-long"
+
+
+class NotCached(RequestError):
+    status = 504
+    reason = "only-if-cached"
 
 
 class RecordError(RehydrationError):

@@ -33,6 +33,9 @@ _NOT_IN_TEMPLATES = frozenset(
 _RENDITION_FIELDS = {"format", "width", "quality"}
 
 
+NO_RENDITIONS = RenditionRules(widths=(), qualities=(), encode_budget_ms=0, formats=())
+
+
 class QueryRules(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The class of each query parameter; one that is not named here is ignored.
 
@@ -44,8 +47,24 @@ class QueryRules(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     rendition: dict[str, str] = {}
 
 
+class Caching(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What edges may keep of the origin's answers beyond what these say: docs/edge.md.
+
+    ``heuristic_share`` is of the time since Last-Modified, 0 for no guessing (RFC 9111 section
+    4.2.2). ``negative_s`` is how long "there is nothing" is kept where it does not say. With
+    ``keeps_cookies`` Set-Cookie and Cookie are no reason not to keep.
+    """
+
+    heuristic_share: Annotated[float, Meta(ge=0, le=1)] = 0.0
+    negative_s: Duration = 5
+    keeps_cookies: bool = False
+
+
 class Property(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """One customer site.
+
+    With ``pass_through`` the edge is a plain cache for it: any method, nothing rehydrated, the
+    query as it is; ``renditions``, ``query`` and ``headers`` are then left out.
 
     ``headers`` is the response-header template of its images: values may name ``{property}``,
     ``{family}`` and ``{asset}`` (the asset key in hex). Times in seconds or milliseconds, as named.
@@ -53,9 +72,11 @@ class Property(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     id: str
     hosts: tuple[str, ...]
-    renditions: RenditionRules
+    renditions: RenditionRules = NO_RENDITIONS
     query: QueryRules = QueryRules()
     headers: dict[str, str] = {}
+    pass_through: bool = False
+    caching: Caching = Caching()
     freshness_s: Duration = 86_400
     # A fall-back answer is kept only this long: the region may be back soon.
     fallback_freshness_s: Duration = 10
@@ -128,6 +149,10 @@ def _check(found: Property, path: Path) -> None:
     for host in found.hosts:
         if not _HOST_NAME.fullmatch(host):
             raise InputError(f"{path}: host {host!r} must be a bare name, without scheme or port")
+    if found.pass_through:
+        if found.renditions != NO_RENDITIONS or found.query != QueryRules() or found.headers:
+            raise InputError(f"{path}: with pass_through leave out renditions, query and headers")
+        return
     _check_renditions(found.renditions, path)
     _check_query(found.query, path)
     _check_headers(found, path)
