@@ -68,17 +68,20 @@ def encode_as(image: Image.Image, form: str, quality: int, settings: EncoderSett
     return Encoded(buffer.getvalue(), f"image/{form}")
 
 
-def decode(data: bytes, name: str = "image") -> NDArray[np.uint8]:
+def decode(
+    data: bytes, name: str = "image", background: tuple[int, int, int] = (255, 255, 255)
+) -> NDArray[np.uint8]:
     """The (height, width, 3) sRGB pixels of a JPEG, PNG, WebP or AVIF file.
 
-    Turned upright as its EXIF says, colours brought to sRGB by its ICC profile, alpha over white.
+    Turned upright as its EXIF says, colours brought to sRGB by its ICC profile, alpha over
+    ``background``.
     Raises InputError, naming `name`, for a broken file or one above 100 megapixels.
     """
     try:
         with Image.open(BytesIO(data), formats=READABLE) as image:
             if image.width * image.height > MAX_MEGAPIXELS * 1_000_000:
                 raise InputError(_too_large(name, f"{image.width}x{image.height} pixels"))
-            return np.asarray(_over_white(_in_srgb(ImageOps.exif_transpose(image))))
+            return np.asarray(_over(background, _in_srgb(ImageOps.exif_transpose(image))))
     except Image.DecompressionBombError as error:
         raise InputError(_too_large(name, str(error))) from error
     except UnidentifiedImageError as error:
@@ -106,9 +109,9 @@ def _in_srgb(image: Image.Image) -> Image.Image:
     return converted or image
 
 
-def _over_white(image: Image.Image) -> Image.Image:
+def _over(background: tuple[int, int, int], image: Image.Image) -> Image.Image:
     if not image.has_transparency_data:
         return image.convert("RGB")
-    white = Image.new("RGBA", image.size, "white")
-    white.alpha_composite(image.convert("RGBA"))
-    return white.convert("RGB")
+    plain = Image.new("RGBA", image.size, background)
+    plain.alpha_composite(image.convert("RGBA"))
+    return plain.convert("RGB")
