@@ -87,10 +87,10 @@ class BlobStore:
         self._marks.set(name)
         return Blob(data, *stamp)
 
-    def same(self, name: bytes, blob: Blob) -> bool:
-        """Whether what was read before is what lies there now."""
+    def same(self, name: bytes, number: int, soft_at: float) -> bool:
+        """Whether the blob that was read with these is what lies there now."""
         with self._env.begin() as txn:
-            return self._stamp(txn, name) == (blob.number, blob.soft_at)
+            return self._stamp(txn, name) == (number, soft_at)
 
     def version(self) -> int:
         """Grows with every change by any process: while it stays, so does all that was read."""
