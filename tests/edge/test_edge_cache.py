@@ -5,6 +5,7 @@ import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from edge.cache import ResponseCache, softened
@@ -15,18 +16,19 @@ NOW = 1_760_000_000.0
 
 
 def stored(**changed: float) -> Stored:
-    times = {"revalidating_until": NOW + 90, "on_error_until": NOW + 660, **changed}
-    return Stored(
+    one = Stored(
         status=200,
         head=b"content-type: image/webp\r\n",
         source="rehydrated",
         reason="",
         born_at=NOW,
         fresh_until=NOW + 60,
+        revalidating_until=NOW + 90,
+        on_error_until=NOW + 660,
         length=len(BODY),
         etag='"v1"',
-        **times,
     )
+    return msgspec.structs.replace(one, **changed)
 
 
 @pytest.fixture
