@@ -1,0 +1,108 @@
+"""What an asset may look like: its original, and the renditions that its region makes of it."""
+
+import hashlib
+import json
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from itertools import product
+from pathlib import PurePosixPath
+from typing import Literal, Self
+
+import httpx2
+from msgspec.structs import replace
+
+from bench._faulty_system import PROPERTY, FaultySystem
+from bench._shoppers import Shot
+from deploy.layout import HOST, SAMPLE
+from kvsync.key import read_request
+from kvsync.record import Record, Tombstone
+from kvsync.rendition import Still
+from kvsync.signing import Keyring, SigningKey
+from kvsync.store import ValkeyStore
+from kvsync.wire import MSGPACK, REHYDRATE_PATH, RehydrateRequest
+
+_FORMATS: tuple[Literal["jpeg", "webp"], ...] = ("jpeg", "webp")
+Verdict = Literal["original", "rehydrated", "unapproved", "unknown"]
+
+
+@dataclass
+class ApprovedImages:
+    """The assets of a system, their records, and the digests of what may be shown for them."""
+
+    system: FaultySystem
+    records: dict[str, Record]
+    special: set[str] = field(default_factory=set)
+    _known: dict[tuple[str, Still], bytes] = field(default_factory=dict)
+
+    @classmethod
+    async def of(cls, system: FaultySystem) -> Self:
+        keys = Keyring.read(system.state.trusted_keys)
+        store = ValkeyStore(system.store_url, timeout_s=5.0)
+        records = {}
+        for line in system.approved:
+            path = json.loads(line)["path"]
+            key = read_request(system.site, path.encode()).key
+            entry = await store.get(PROPERTY, key)
+            if entry.record is not None:
+                records[path] = Record.from_signed(
+                    entry.record, keys, key=key, property=PROPERTY, now=time.time()
+                )
+        await store.close()
+        return cls(system, records)
+
+    @property
+    def paths(self) -> list[str]:
+        return list(self.records)
+
+    async def spoil(self, paths: Sequence[str]) -> None:
+        """Revoke half of ``paths`` and sign another picture's fingerprint into the rest: of none
+        of them may a region's picture be shown any more."""
+        signer = SigningKey.load_or_create(self.system.state.signing_key)
+        store = ValkeyStore(self.system.store_url, timeout_s=5.0)
+        for number, path in enumerate(paths):
+            body = self.records[path].body
+            if number % 2:
+                buried = Tombstone("tombstone", body.key, PROPERTY, body.seq + 1_000)
+                await store.bury(PROPERTY, {body.key: buried.sign(signer)})
+            else:
+                check = body.checks[0]
+                other = replace(check, digest=bytes(byte ^ 0xFF for byte in check.digest))
+                spoiled = replace(body, checks=(other,), seq=body.seq + 1)
+                await store.put(PROPERTY, {body.key: spoiled.sign(signer)})
+        await store.close()
+        self.special |= set(paths)
+
+    def shots(self) -> Iterator[Shot]:
+        """Every rendition of every asset, cheap formats only."""
+        rules = self.system.site.renditions
+        for path, width, quality, form in product(
+            self.records, rules.widths, rules.qualities, _FORMATS
+        ):
+            query = f"w={width}&q={quality}&fm={form}"
+            yield Shot(path, query, Still(form, width, quality), path in self.special)
+
+    async def verdict(self, shot: Shot, digest: bytes) -> Verdict:
+        """What a body with this SHA-256 is to the asset asked for."""
+        original = (SAMPLE / "gallery" / PurePosixPath(shot.path).name).read_bytes()
+        if digest == hashlib.sha256(original).digest():
+            return "original"
+        if digest == await self._rehydrated(shot):
+            return "unapproved" if shot.special else "rehydrated"
+        return "unknown"
+
+    async def _rehydrated(self, shot: Shot) -> bytes:
+        """SHA-256 of what the region itself says this rendition is."""
+        record, still = self.records[shot.path], shot.still
+        if (shot.path, still) not in self._known:
+            wanted = RehydrateRequest.make(
+                PROPERTY, record.body.key, record.signed, still, deadline_ms=60_000
+            )
+            url = f"http://{HOST}:{self.system.ports.region}{REHYDRATE_PATH}"
+            async with httpx2.AsyncClient(timeout=60, trust_env=False) as client:
+                answer = await client.post(
+                    url, content=wanted.encode(), headers={"content-type": MSGPACK}
+                )
+            answer.raise_for_status()
+            self._known[shot.path, still] = hashlib.sha256(answer.content).digest()
+        return self._known[shot.path, still]
