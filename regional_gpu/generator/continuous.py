@@ -88,55 +88,73 @@ class Continuum:
         if self.method == "values":
             known = ", ".join(self.values)
             raise InputError(f"{value}: this model draws nothing between its gallery's {known}")
+        weights = self.mix(value)
         if self.kind == "colour":
-            return self._colour(value)
-        if self.kind == "angle":
-            return self._angle(float(value))
-        return self._number(float(value))
+            self._check_colour(value, weights)
+        elif self.kind == "angle":
+            self._check_angle(float(value))
+        else:
+            self._check_number(float(value))
+        return weights
 
-    def _number(self, value: float) -> Floats:
-        points = np.array([float(known) for known in self.values])
-        if not points[0] <= value <= points[-1]:
+    def mix(self, value: str) -> Floats:
+        """The same without asking how far ``value`` lies from the gallery's, nor whether it is
+        one: what a measurement of the method needs."""
+        if self.kind == "colour":
+            points = np.stack([self._place(known) for known in self.values])
+            return _spline(points, self._place(value), lambda r: -r)
+        points, at = np.array([float(known) for known in self.values]), float(value)
+        if self.kind == "angle" and self.method == "smooth":
+            return _spline(_circle(points), _circle(np.array([at]))[0], lambda r: r**3)
+        if self.kind == "angle":
+            return _round(points, at)
+        if self.method == "smooth":
+            scaled = (np.append(points, at) - points[0]) / np.ptp(points)
+            return _spline(scaled[:-1, None], scaled[-1:], lambda r: r**3)
+        return _between(points, at)
+
+    def _place(self, colour: str) -> Floats:
+        return _light(colour) if self.method == "light" else _srgb(colour)
+
+    def _check_number(self, value: float) -> None:
+        if not float(self.values[0]) <= value <= float(self.values[-1]):
             span = f"{self.values[0]} to {self.values[-1]}"
             raise InputError(f"{value:g} lies outside what the gallery shows, {span}")
-        if self.method == "linear":
-            return _between(points, value)
-        scaled, at = _unit_range(points), (value - points[0]) / np.ptp(points)
-        return _spline(scaled[:, None], np.array([at]), lambda r: r**3)
 
-    def _angle(self, value: float) -> Floats:
+    def _check_angle(self, value: float) -> None:
         points = np.array([float(known) for known in self.values])
         after = int(np.searchsorted(points, value)) % len(points)
-        before = after - 1
-        step = (points[after] - points[before]) % 360 or 360
-        if step > WIDEST_STEP_DEGREES:
-            gap = f"{self.values[before]} and {self.values[after]}"
+        if ((points[after] - points[after - 1]) % 360 or 360) > WIDEST_STEP_DEGREES:
+            gap = f"{self.values[after - 1]} and {self.values[after]}"
             raise InputError(f"{value:g} degrees: the gallery shows nothing between {gap} degrees")
-        if self.method == "linear":
-            weights = np.zeros(len(points))
-            share = (value - points[before]) % 360 / step
-            weights[before], weights[after] = 1 - share, share
-            return weights
-        return _spline(_circle(points), _circle(np.array([value]))[0], lambda r: r**3)
 
-    def _colour(self, value: str) -> Floats:
-        place = _light if self.method == "light" else _srgb
-        points = np.stack([place(known) for known in self.values])
-        weights = _spline(points, place(value), lambda r: -r)
-        missed = np.linalg.norm(weights @ points - place(value))
+    def _check_colour(self, value: str, weights: Floats) -> None:
+        points, at = np.stack([self._place(known) for known in self.values]), self._place(value)
+        missed = np.linalg.norm(weights @ points - at)
         if float(weights @ weights) > MOST_SQUARED_WEIGHT or missed > MOST_OFF_COLOUR:
-            near = self.values[int(np.linalg.norm(points - place(value), axis=1).argmin())]
+            near = self.values[int(np.linalg.norm(points - at, axis=1).argmin())]
             raise InputError(
                 f"{value} lies outside the colours that the gallery shows; the nearest is {near}"
             )
-        return weights
 
 
 def _between(points: Floats, value: float) -> Floats:
+    """On the straight line through the two neighbours; beyond the ends, through the last two."""
+    after = min(max(int(np.searchsorted(points, value)), 1), len(points) - 1)
     weights = np.zeros(len(points))
-    after = int(np.searchsorted(points, value))
     share = (value - points[after - 1]) / (points[after] - points[after - 1])
     weights[after - 1], weights[after] = 1 - share, share
+    return weights
+
+
+def _round(points: Floats, value: float) -> Floats:
+    """The same on the circle."""
+    after = int(np.searchsorted(points, value)) % len(points)
+    weights = np.zeros(len(points))
+    step = (points[after] - points[after - 1]) % 360 or 360
+    share = (value - points[after - 1]) % 360 / step
+    weights[after - 1] += 1 - share
+    weights[after] += share
     return weights
 
 
@@ -156,10 +174,6 @@ def _spline(points: Floats, at: Floats, kernel: Callable[[Floats], Floats]) -> F
 
 def _distances(first: Floats, second: Floats) -> Floats:
     return np.asarray(np.linalg.norm(first[:, None] - second[None], axis=-1))
-
-
-def _unit_range(points: Floats) -> Floats:
-    return np.asarray((points - points[0]) / np.ptp(points))
 
 
 def _circle(degrees: Floats) -> Floats:
