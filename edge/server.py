@@ -6,7 +6,9 @@ import signal
 import socket
 import ssl
 import time
-from collections.abc import AsyncIterator, Callable, Generator
+from collections.abc import AsyncIterator, Callable, Generator, Iterator
+from dataclasses import dataclass
+from typing import Self
 
 import httpx2
 import uvicorn
@@ -14,7 +16,7 @@ import uvicorn
 from edge.admin import admin_app
 from edge.app import PublicApp
 from edge.breaker import Rules
-from edge.cache import ReplyCache
+from edge.cache import ResponseCache
 from edge.counters import Counters
 from edge.flow import Edge
 from edge.origin_client import Origin
@@ -29,6 +31,7 @@ from kvsync.store import ValkeyStore
 
 _CONNECTIONS = 256
 _BACKLOG = 2048
+_MEMORY_SHARE = 8
 
 
 class Server(uvicorn.Server):
@@ -47,9 +50,46 @@ class Server(uvicorn.Server):
         yield
 
 
+@dataclass(frozen=True, slots=True)
+class Listeners:
+    """The sockets of one edge, which its worker processes share."""
+
+    public: socket.socket
+    admin: socket.socket
+
+    @classmethod
+    def inherited(cls, public: int, admin: int) -> Self:
+        return cls(socket.socket(fileno=public), socket.socket(fileno=admin))
+
+    @property
+    def fds(self) -> tuple[int, int]:
+        return self.public.fileno(), self.admin.fileno()
+
+
+@contextlib.contextmanager
+def listening(settings: EdgeSettings) -> Iterator[Listeners]:
+    """The two listening sockets; :class:`InputError` for a busy port."""
+    with (
+        listen("EDGE_PORT", settings.host, settings.port) as public,
+        listen("EDGE_ADMIN_PORT", settings.admin_host, settings.admin_port) as admin,
+    ):
+        yield Listeners(public, admin)
+
+
+def check(settings: EdgeSettings) -> None:
+    """Raise what :func:`running` would raise before it serves, except for busy ports."""
+    read_properties(settings.properties_dir)
+    Keyring.read(settings.trusted_keys)
+    ResponseCache(
+        settings.cache_dir, settings.cache_bytes, settings.cache_bytes // _MEMORY_SHARE
+    ).close()
+
+
 @contextlib.asynccontextmanager
 async def running(
-    settings: EdgeSettings, clock: Callable[[], float] = time.time
+    settings: EdgeSettings,
+    clock: Callable[[], float] = time.time,
+    inherited: Listeners | None = None,
 ) -> AsyncIterator[tuple[int, int]]:
     """A serving edge; yields its public and its admin port. Leaving stops it gracefully.
 
@@ -59,18 +99,12 @@ async def running(
     properties = read_properties(settings.properties_dir)
     by_host = hosts_to_properties(properties.values())
     keys = Keyring.read(settings.trusted_keys)
-    with contextlib.ExitStack() as sockets:
-        listeners = [
-            sockets.enter_context(listen("EDGE_PORT", settings.host, settings.port)),
-            sockets.enter_context(
-                listen("EDGE_ADMIN_PORT", settings.admin_host, settings.admin_port)
-            ),
-        ]
+    with contextlib.nullcontext(inherited) if inherited else listening(settings) as listeners:
         async with built(settings, keys, clock) as edge:
             public = _server(settings, PublicApp(edge, by_host), EdgeProtocol)
             admin = _server(settings, admin_app(edge, tuple(properties)), "httptools")
-            async with _serving((public, listeners[0]), (admin, listeners[1])):
-                yield listeners[0].getsockname()[1], listeners[1].getsockname()[1]
+            async with _serving((public, listeners.public), (admin, listeners.admin)):
+                yield listeners.public.getsockname()[1], listeners.admin.getsockname()[1]
 
 
 @contextlib.asynccontextmanager
@@ -79,7 +113,9 @@ async def built(
 ) -> AsyncIterator[Edge]:
     """An edge with its cache open and its connections pooled."""
     counters = Counters()
-    cache = ReplyCache(settings.cache_dir, settings.cache_bytes)
+    cache = ResponseCache(
+        settings.cache_dir, settings.cache_bytes, settings.cache_bytes // _MEMORY_SHARE
+    )
     store_timeout_s = settings.store_timeout_ms / 1000
     store = ValkeyStore(settings.store_url, timeout_s=store_timeout_s)
     rules = Rules(settings.region_failures_to_open, settings.region_rest_ms / 1000)
@@ -140,13 +176,17 @@ def listen(setting: str, host: str, port: int) -> socket.socket:
         raise InputError(f"{setting}: cannot listen on {host}:{port}: {error.strerror}") from error
 
 
-async def serve(settings: EdgeSettings) -> None:
-    """Serve until SIGTERM or SIGINT, then let the requests at hand finish."""
-    stop = asyncio.Event()
+async def serve(
+    settings: EdgeSettings,
+    inherited: Listeners | None = None,
+    stop: asyncio.Event | None = None,
+) -> None:
+    """Serve until SIGTERM, SIGINT or ``stop``, then let the requests at hand finish."""
+    stop = stop or asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
-    async with running(settings):
+    async with running(settings, inherited=inherited):
         await stop.wait()
 
 

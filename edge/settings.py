@@ -23,6 +23,8 @@ class EdgeSettings(BaseSettings):
     port: int = Field(8080, ge=0, le=65_535)
     admin_host: str = "127.0.0.1"
     admin_port: int = Field(8081, ge=0, le=65_535)
+    # Processes that share the ports and the cache: one per core to spare.
+    workers: int = Field(1, ge=1, le=256)
     properties_dir: Path = Path("deploy/properties")
     trusted_keys: Path
     store_url: str = "redis://127.0.0.1:6379"
@@ -36,6 +38,8 @@ class EdgeSettings(BaseSettings):
     origin_url: str = Field(pattern=_URL)
     cache_dir: Path
     cache_bytes: int = Field(512 << 20, ge=1 << 20)
+    # Of those in demand, each worker holds this much in memory as well.
+    memory_bytes: int = Field(64 << 20, ge=0)
     # Larger bodies stream through and are not kept.
     body_limit_bytes: int = Field(32 << 20, gt=0)
     # How long past its freshness an answer that does not say may stand in for peers that are gone.
