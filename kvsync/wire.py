@@ -15,6 +15,7 @@ PURGE_PATH = "/v1/purge"
 MODELS_PATH = "/v1/models"
 MSGPACK = "application/msgpack"
 MAX_PURGE_BYTES = 1 << 20
+MAX_HOLD_BYTES = 256 << 10
 
 
 class RehydrateRequest(msgspec.Struct, frozen=True, array_like=True):
@@ -49,6 +50,25 @@ class RehydrateRequest(msgspec.Struct, frozen=True, array_like=True):
 
     def parse_rendition(self) -> Rendition:
         return parse_rendition(self.rendition)
+
+
+class Hold(msgspec.Struct, frozen=True, array_like=True):
+    """Body of ``POST /v1/models/{property}/{digest}``: approved records to calibrate the model by.
+
+    Pairs of asset key (16 bytes) and signed record, all of that model; an empty body is none.
+    """
+
+    sample: tuple[tuple[Annotated[bytes, Meta(min_length=16, max_length=16)], bytes], ...] = ()
+
+    @classmethod
+    def decode(cls, data: bytes) -> Self:
+        try:
+            return msgspec.msgpack.decode(data, type=cls) if data else cls()
+        except UNREADABLE as error:
+            raise BadRequest(f"not a sample of records: {error}") from error
+
+    def encode(self) -> bytes:
+        return msgspec.msgpack.encode(self)
 
 
 class Purge(msgspec.Struct, frozen=True):

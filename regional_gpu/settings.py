@@ -36,6 +36,8 @@ class RegionSettings(BaseSettings):
     max_batch: PositiveInt = 8
     # What an idle region waits for company after a first job. A busy one gathers by itself.
     batch_window_ms: NonNegativeFloat = 1.0
+    # One in so many renditions is decoded again and compared with the approved fingerprint.
+    decoded_check_every: PositiveInt = 100
     # Cores for generation; 0 leaves the choice to torch.
     threads: NonNegativeInt = 0
     device: Annotated[str, Field(pattern=r"^(cpu|cuda(:[0-9]+)?)$")] = "cpu"

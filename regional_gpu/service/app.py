@@ -13,11 +13,13 @@ from starlette.exceptions import HTTPException
 from kvsync.errors import Busy, RehydrationError
 from kvsync.record import MAX_SIGNED_BYTES
 from kvsync.wire import (
+    MAX_HOLD_BYTES,
     MAX_PURGE_BYTES,
     MODELS_PATH,
     PURGE_PATH,
     REHYDRATE_PATH,
     ErrorBody,
+    Hold,
     Purge,
     RehydrateRequest,
     read_body,
@@ -68,9 +70,17 @@ def _add_work(app: FastAPI, region: Region) -> None:
         return _json({"purged": region.purge(Purge.decode(body))})
 
     @app.post(MODELS_PATH + "/{property}/{digest}")
-    async def hold(property: str, digest: str) -> Response:
+    async def hold(property: str, digest: str, request: Request) -> Response:
         """Have a model ready before a record that needs it becomes readable here."""
-        return _json({"model": digest, "held_bytes": await region.hold(property, digest)})
+        sample = Hold.decode(await read_body(request.stream(), MAX_HOLD_BYTES))
+        held = await region.hold(property, digest, sample)
+        said = region.models.calibration.state(bytes.fromhex(digest))
+        return _json({"model": digest, "held_bytes": held, "calibration": said})
+
+    @app.delete(MODELS_PATH + "/{digest}")
+    async def drop(digest: str) -> Response:
+        """Let go of a model that no record points to."""
+        return _json({"model": digest, "dropped": await region.drop(digest)})
 
 
 def _add_state(app: FastAPI, region: Region) -> None:
@@ -80,7 +90,8 @@ def _add_state(app: FastAPI, region: Region) -> None:
 
     @app.get("/readyz")
     async def readyz() -> Response:
-        return _json({"ready": region.ready}, status=200 if region.ready else 503)
+        body = {"ready": region.offers, "models": region.models.states()}
+        return _json(body, status=200 if region.offers else 503)
 
     @app.get("/metrics")
     async def metrics() -> Response:

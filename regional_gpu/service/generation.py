@@ -16,7 +16,8 @@ from kvsync.errors import (
     RehydrationError,
 )
 from kvsync.record import PromptRecipe, Record
-from regional_gpu.generator.fingerprint import compare
+from regional_gpu.generator.delivered import compare_delivered
+from regional_gpu.generator.fingerprint import Comparison, compare
 from regional_gpu.generator.load import Generator, Job, load
 from regional_gpu.generator.model_folder import describe
 
@@ -73,14 +74,32 @@ def generate(
         return [found for recipe in recipes for found in generate(generator, [recipe])]
 
 
+def compared(pixels: Pixels, generator: Generator, record: Record) -> Comparison:
+    """How far ``pixels`` are from what the record's approver saw."""
+    masks = generator.masks(record.body.recipe.prompt)
+    return compare(pixels, masks, record.body.checks[0].digest)
+
+
 def check(pixels: Pixels, generator: Generator, record: Record) -> None:
     """:class:`FingerprintMismatch` unless ``pixels`` are what the record's approver saw."""
-    recipe = record.body.recipe
-    found = compare(pixels, generator.masks(recipe.prompt), record.body.checks[0].digest)
+    found = compared(pixels, generator, record)
     if not found.matches:
+        recipe = record.body.recipe
         raise FingerprintMismatch(
             f"model {recipe.model.hex()[:8]} did not make the approved image of "
             f"{record.body.key.hex()}: {found.worst} is off by {found.distance:.2f} tolerances"
+        )
+
+
+def check_delivered(data: bytes, pixels: Pixels, generator: Generator, record: Record) -> None:
+    """:class:`FingerprintMismatch` unless a file of the checked ``pixels`` decodes to them."""
+    recipe = record.body.recipe
+    masks = generator.masks(recipe.prompt)
+    found = compare_delivered(data, pixels, masks, record.body.checks[0].digest)
+    if not found.matches:
+        raise FingerprintMismatch(
+            f"model {recipe.model.hex()[:8]} made the approved image of {record.body.key.hex()}, "
+            f"its encoded file is not: {found.worst} is off by {found.distance:.2f} tolerances"
         )
 
 

@@ -31,5 +31,9 @@ class ByteLru(Generic[Value]):
             gone.append(left)
         return gone
 
+    def drop(self, key: bytes) -> None:
+        if key in self._held:
+            self.bytes_held -= self._held.pop(key)[1]
+
     def __contains__(self, key: bytes) -> bool:
         return key in self._held

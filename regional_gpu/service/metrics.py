@@ -39,6 +39,21 @@ class RegionMetrics:
             "region_model_downloads_total", "Models fetched from the origin"
         )
         self.model_bytes = counter("region_model_download_bytes_total", "Bytes of those models")
+        self.calibrations = counter(
+            "region_calibrations_total",
+            "Times that a model's sample was made again, by what came of it",
+            ["model", "outcome"],
+        )
+        self.calibration_distance = gauge(
+            "region_calibration_distance",
+            "Largest distance in a model's sample; 1 is the tolerance",
+            model,
+        )
+        self.decoded_checks = counter(
+            "region_decoded_checks_total",
+            "Renditions decoded again and compared, by what came of it",
+            ["outcome"],
+        )
         self.batch_images = histogram(
             "region_batch_images", "Images per batch", buckets=(1, 2, 4, 8, 16, 32, 64)
         )
@@ -49,6 +64,9 @@ class RegionMetrics:
         self.cache_bytes = gauge("region_rendition_cache_bytes", "Bytes of renditions kept")
         self.cache_faults = gauge(
             "region_rendition_cache_faults", "Disk errors of the rendition cache"
+        )
+        self.models_refused = gauge(
+            "region_models_refused", "Models here that do not draw what was approved"
         )
         self.models_held = gauge("region_models_held_bytes", "Bytes of models in memory")
 

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 import msgspec
 from httpx2 import AsyncClient
@@ -16,8 +17,11 @@ from httpx2 import AsyncClient
 from kvsync.errors import ModelError, RehydrationError
 from kvsync.flights import Flights
 from kvsync.model import ModelAnnouncement
+from kvsync.record import Record
 from kvsync.signing import Envelope, Keyring
+from kvsync.wire import Hold
 from regional_gpu.generator.load import Generator
+from regional_gpu.service.calibration import Calibration
 from regional_gpu.service.download import (
     announcement_file,
     clear_incoming,
@@ -30,6 +34,8 @@ from regional_gpu.service.metrics import RegionMetrics
 from regional_gpu.service.schedule import Pace
 
 log = logging.getLogger("region")
+
+Result = TypeVar("Result")
 
 # A model that was refused is not fetched again at once: it would keep the link busy.
 REFUSAL_SECONDS = 5.0
@@ -57,22 +63,28 @@ class Models:
         self,
         place: ModelPlace,
         load: Callable[[Path, bytes], Generator],
+        calibration: Calibration,
+        prepare_thread: Callable[[], None],
         pace: Pace,
         metrics: RegionMetrics,
     ) -> None:
         self._place, self._load, self._pace, self._metrics = place, load, pace, metrics
+        self.calibration = calibration
         self.held: ByteLru[Generator] = ByteLru(place.memory_bytes)
         self._bringing: Flights[tuple[bytes, str], Generator] = Flights()
         self._refused: dict[tuple[bytes, str], tuple[float, str]] = {}
-        self._thread = ThreadPoolExecutor(1, "model-loader")
+        # Calibrates too: with as many threads as generation has, or the sums come out otherwise.
+        self._thread = ThreadPoolExecutor(1, "model-loader", initializer=prepare_thread)
         metrics.models_held.set_function(lambda: self.held.bytes_held)
         clear_incoming(place.folder)
 
     async def get(self, digest: bytes, property: str) -> Generator:
         """The generator, from memory, disk or origin, in that order.
 
-        Raises :class:`ModelError` or :class:`kvsync.errors.OriginUnavailable`.
+        Raises :class:`ModelError`, also when the model failed its calibration here, or
+        :class:`kvsync.errors.OriginUnavailable`.
         """
+        self.calibration.demand(digest)
         held = self.held.get(digest)
         if held is not None:
             return held
@@ -82,6 +94,39 @@ class Models:
             raise ModelError(refusal)
         task = self._bringing.get(name) or self._bringing.begin(name, self._bring(*name))
         return await asyncio.shield(task)
+
+    async def hold(self, digest: bytes, property: str, sample: Hold) -> Generator:
+        """Bring a model in and calibrate it by ``sample``, also after it was refused before.
+
+        Raises what :meth:`get` does, or a :class:`kvsync.errors.RecordError`.
+        """
+        records = self.calibration.verify(sample, digest, property)
+        if not records:
+            return await self.get(digest, property)
+        self._refused.pop((digest, property), None)
+        # Before the model is here: whoever brings it in meanwhile calibrates by this sample.
+        await self._on_thread(self.calibration.keep_sample, digest, records)
+        generator = await self.get(digest, property)
+        await self._on_thread(self.calibration.calibrate, generator)
+        return generator
+
+    def matched(self, record: Record) -> None:
+        """A picture was the approved one: the first of a model without a sample becomes it."""
+        digest = record.body.recipe.model
+        if digest not in self.calibration.verdicts and not self.calibration.has_sample(digest):
+            self.calibration.keep_sample(digest, (record,))
+
+    async def drop(self, digest: bytes) -> bool:
+        """Take a model out of memory and off the disk; False when it was not here."""
+        known = digest in self.held or model_folder(self._place.folder, digest).exists()
+        self.held.drop(digest)
+        await self._on_thread(self._remove, digest)
+        return known
+
+    def states(self) -> dict[str, str]:
+        """Calibration of each model on this region's disk, by digest in hex."""
+        digests = [path.stem for path in _by_last_use(self._place.folder)]
+        return {digest: self.calibration.state(bytes.fromhex(digest)) for digest in digests}
 
     def ready_s(self, digest: bytes) -> float:
         """How long until ``get`` should have it: 0 when it is in memory or was never measured."""
@@ -98,6 +143,7 @@ class Models:
             try:
                 generator = await self._from_disk(digest)
                 if generator is not None:
+                    await self._on_thread(self.calibration.calibrate, generator)
                     self._hold(digest, generator)
             except ModelError as error:
                 # One model that this region cannot serve must not keep it from serving others.
@@ -111,6 +157,7 @@ class Models:
         began = time.monotonic()
         try:
             generator = await self._from_disk(digest) or await self._fetched(digest, property)
+            await self._on_thread(self.calibration.calibrate, generator)
             self._hold(digest, generator)
         except ModelError as error:
             self._refuse((digest, property), str(error))
@@ -167,9 +214,11 @@ class Models:
         return await self._loaded(digest)
 
     async def _loaded(self, digest: bytes) -> Generator:
+        return await self._on_thread(self._load, model_folder(self._place.folder, digest), digest)
+
+    async def _on_thread(self, work: Callable[..., Result], *arguments: object) -> Result:
         loop = asyncio.get_running_loop()
-        folder = model_folder(self._place.folder, digest)
-        return await loop.run_in_executor(self._thread, self._load, folder, digest)
+        return await loop.run_in_executor(self._thread, work, *arguments)
 
     def _hold(self, digest: bytes, generator: Generator) -> None:
         if generator.size_bytes > self._place.memory_bytes:
@@ -186,8 +235,12 @@ class Models:
         for path in sorted(_by_last_use(self._place.folder), key=lambda path: path != kept):
             room -= _folder_bytes(path.with_suffix(""))
             if room < 0:
-                path.unlink()
-                shutil.rmtree(path.with_suffix(""), ignore_errors=True)
+                self._remove(bytes.fromhex(path.stem))
+
+    def _remove(self, digest: bytes) -> None:
+        announcement_file(self._place.folder, digest).unlink(missing_ok=True)
+        shutil.rmtree(model_folder(self._place.folder, digest), ignore_errors=True)
+        self.calibration.forget(digest)
 
 
 def _vouched(signed: bytes, keys: Keyring, digest: bytes) -> None:

@@ -5,9 +5,10 @@ import logging
 import os
 import re
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from itertools import count
 from typing import TypeVar
 
 from kvsync.errors import BadRequest, FingerprintMismatch
@@ -16,10 +17,11 @@ from kvsync.property import Property
 from kvsync.record import Record
 from kvsync.rendition import Rendition
 from kvsync.signing import Keyring
-from kvsync.wire import Purge, RehydrateRequest
+from kvsync.wire import Hold, Purge, RehydrateRequest
 from regional_gpu.generator.encode import PROVENANCE_BYTES, Encoded, encode
+from regional_gpu.generator.load import Generator
 from regional_gpu.service.batcher import Batcher
-from regional_gpu.service.generation import Pixels, check
+from regional_gpu.service.generation import Pixels, check, check_delivered
 from regional_gpu.service.metrics import RegionMetrics, model_label
 from regional_gpu.service.models import Models
 from regional_gpu.service.renditions import (
@@ -44,6 +46,7 @@ class Picture:
     """Checked pixels, (height, width, 3); seconds per stage so far."""
 
     pixels: Pixels
+    generator: Generator
     generated_at: float
     stages: Stages
 
@@ -69,10 +72,13 @@ class Region:
     renditions: Renditions
     pace: Pace
     metrics: RegionMetrics
+    # One in so many renditions is decoded again and compared.
+    decoded_check_every: int
     ready: bool = False
     _pictures: Flights[bytes, Picture] = field(default_factory=Flights)
     _deliveries: Flights[bytes, Answer] = field(default_factory=Flights)
     _tickets: dict[bytes, Ticket] = field(default_factory=dict)
+    _encoded: Iterator[int] = field(default_factory=count)
     _encoders: ThreadPoolExecutor = field(
         default_factory=lambda: ThreadPoolExecutor(os.cpu_count() or 1, "encoder")
     )
@@ -106,11 +112,21 @@ class Region:
         """Drop kept renditions by tag, or all; how many there were."""
         return self.renditions.purge(purge.tags, everything=purge.everything)
 
-    async def hold(self, property: str, digest: str) -> int:
-        """Bring a model (its digest in hex) into memory; its bytes there."""
-        if property not in self.properties or not _DIGEST.fullmatch(digest):
-            raise BadRequest(f"{property}/{digest[:80]} is not a property and a model's digest")
-        return (await self.models.get(bytes.fromhex(digest), property)).size_bytes
+    async def hold(self, property: str, digest: str, sample: Hold) -> int:
+        """Bring a model (its digest in hex) into memory, calibrated; its bytes there."""
+        if property not in self.properties:
+            raise BadRequest(f"property {property[:80]!r} is not served in region {self.name!r}")
+        return (await self.models.hold(_parse_digest(digest), property, sample)).size_bytes
+
+    async def drop(self, digest: str) -> bool:
+        """Let a model go that no record needs any more; False when it was not here."""
+        return await self.models.drop(_parse_digest(digest))
+
+    @property
+    def offers(self) -> bool:
+        """Ready, and not every model that it has was refused by calibration."""
+        refused = [bool(one.refusal) for one in self.models.calibration.verdicts.values()]
+        return self.ready and not (refused and all(refused))
 
     async def start(self) -> None:
         """Take work now; ``ready`` once the models on disk are in memory."""
@@ -173,6 +189,7 @@ class Region:
             self.batcher.leave(ticket)
             generated_at, began = time.time(), time.monotonic()
             await self._off_loop(check, generated.pixels, generator, record)
+            self.models.matched(record)
         except FingerprintMismatch as error:
             self.metrics.mismatches.labels(model_label(body.recipe.model)).inc()
             log.warning("%s", error)
@@ -186,7 +203,7 @@ class Region:
             "generate": generated.generate_s,
             "check": time.monotonic() - began,
         }
-        return Picture(generated.pixels, generated_at, stages)
+        return Picture(generated.pixels, generator, generated_at, stages)
 
     async def _deliver(
         self, record: Record, still: Rendition, picture: "asyncio.Task[Picture]"
@@ -197,13 +214,30 @@ class Region:
         began = time.monotonic()
         encoded: Encoded = await self._off_loop(encode, made.pixels, still)
         encode_s = time.monotonic() - began
+        check_s = await self._check_delivered(record, made, encoded.data)
         image = KeptImage(encoded.media_type, made.generated_at, encoded.data)
         self.renditions.put(rendition_name(record, still), record, image, seen_purges=seen_purges)
         stages = {**made.stages, "encode": encode_s}
+        stages["check"] += check_s
         for stage, seconds in stages.items():
             self.metrics.stage(stage, seconds)
         self.pace.measured(("finish", still.format, still.width), stages["check"] + encode_s)
         return Answer(image, stages, cached=False)
+
+    async def _check_delivered(self, record: Record, made: Picture, data: bytes) -> float:
+        """Decode one in so many files and compare it; the seconds that took."""
+        if next(self._encoded) % self.decoded_check_every:
+            return 0.0
+        began = time.monotonic()
+        try:
+            await self._off_loop(check_delivered, data, made.pixels, made.generator, record)
+        except FingerprintMismatch as error:
+            self.metrics.decoded_checks.labels("refused").inc()
+            self.metrics.mismatches.labels(model_label(record.body.recipe.model)).inc()
+            log.warning("%s", error)
+            raise
+        self.metrics.decoded_checks.labels("passed").inc()
+        return time.monotonic() - began
 
     async def _off_loop(self, work: Callable[..., Result], *arguments: object) -> Result:
         loop = asyncio.get_running_loop()
@@ -219,6 +253,12 @@ def _patience_s(request: RehydrateRequest) -> float:
     if not 0 <= request.deadline_ms <= MAX_DEADLINE_MS:
         raise BadRequest(f"deadline_ms is 0 to {MAX_DEADLINE_MS}, not {request.deadline_ms}")
     return request.deadline_ms / 1_000
+
+
+def _parse_digest(digest: str) -> bytes:
+    if not _DIGEST.fullmatch(digest):
+        raise BadRequest(f"{digest[:80]!r} is not a model's digest")
+    return bytes.fromhex(digest)
 
 
 async def _in_time(task: "asyncio.Task[Answer]", deadline: float) -> Answer:

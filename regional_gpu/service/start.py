@@ -14,9 +14,17 @@ from kvsync.blobs import BlobStore
 from kvsync.errors import InputError
 from kvsync.property import read_properties
 from kvsync.signing import Keyring
+from regional_gpu.generator.runtime import read_runtime
 from regional_gpu.service.app import create_app
 from regional_gpu.service.batcher import Batcher, BatchLimits
-from regional_gpu.service.generation import Generate, Load, generate, load_generator, set_threads
+from regional_gpu.service.calibration import Calibration
+from regional_gpu.service.generation import (
+    Generate,
+    Load,
+    generate,
+    load_generator,
+    set_threads,
+)
 from regional_gpu.service.metrics import RegionMetrics
 from regional_gpu.service.models import ModelPlace, Models
 from regional_gpu.service.region import Region
@@ -48,10 +56,25 @@ def build_region(
         settings.model_memory_bytes,
         settings.models_disk_bytes,
     )
-    models = Models(place, partial(load, device=settings.device), pace, metrics)
+    prepare = partial(set_threads, settings.threads)
+    runtime = partial(read_runtime, settings.device)
+    calibration = Calibration(settings.models_dir, keys, generate, runtime, metrics)
+    models = Models(
+        place, partial(load, device=settings.device), calibration, prepare, pace, metrics
+    )
     limits = BatchLimits(settings.max_batch, settings.batch_window_ms / 1_000, settings.max_queue)
-    batcher = Batcher(generate, partial(set_threads, settings.threads), limits, pace, metrics)
-    return Region(settings.name, keys, properties, models, batcher, renditions, pace, metrics)
+    batcher = Batcher(generate, prepare, limits, pace, metrics)
+    return Region(
+        settings.name,
+        keys,
+        properties,
+        models,
+        batcher,
+        renditions,
+        pace,
+        metrics,
+        settings.decoded_check_every,
+    )
 
 
 def listen(host: str, port: int) -> socket.socket:

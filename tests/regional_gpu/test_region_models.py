@@ -13,6 +13,9 @@ from kvsync.errors import ModelError, OriginUnavailable
 from kvsync.signing import Keyring, SigningKey
 from regional_gpu.generator.load import Generator
 from regional_gpu.generator.model_folder import describe
+from regional_gpu.generator.runtime import Runtime
+from regional_gpu.service.calibration import Calibration
+from regional_gpu.service.generation import generate
 from regional_gpu.service.metrics import RegionMetrics
 from regional_gpu.service.models import ModelPlace, Models
 from regional_gpu.service.schedule import Pace
@@ -61,7 +64,10 @@ class Shelf:
     ) -> AsyncIterator[Models]:
         async with AsyncClient(base_url=self.origin.url) as client:
             place = ModelPlace(client, keys, self.folder, memory, disk)
-            models = Models(place, self.load, Pace(), RegionMetrics())
+            metrics = RegionMetrics()
+            # None comes with these models, so that nothing is generated.
+            calibration = Calibration(self.folder, keys, generate, lambda: Runtime(()), metrics)
+            models = Models(place, self.load, calibration, lambda: None, Pace(), metrics)
             try:
                 yield models
             finally:

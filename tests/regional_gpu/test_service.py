@@ -256,7 +256,8 @@ async def test_a_model_that_cannot_be_had_is_the_origins_fault(world: RegionWorl
 
 async def test_a_model_can_be_brought_in_before_its_records_are_live(world: RegionWorld) -> None:
     response = await world.client.post(f"/v1/models/rumba/{world.model.hex()}")
-    assert response.json() == {"model": world.model.hex(), "held_bytes": 1_000}
+    told = {"model": world.model.hex(), "held_bytes": 1_000, "calibration": "no sample yet"}
+    assert response.json() == told
     assert await world.metric("region_models_held_bytes") == 1_000
     assert await world.metric("region_model_download_bytes_total") == len(b"weights")
 
