@@ -2,7 +2,7 @@
 
 import logging
 import time
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
 from typing import Any
 
 import httpx2
@@ -39,7 +39,8 @@ class PublicApp:
             site = ask.site.id
             answer = await self._edge.answer(ask)
             if not isinstance(answer, Answer):
-                await self._stream(ask, *answer, send, begun)
+                content = _content(receive) if ask.has_content else None
+                await self._stream(ask, *answer, content, send, begun)
                 return
         except Exception as raised:
             answer = respond_error(
@@ -51,19 +52,26 @@ class PublicApp:
                 now=self._edge.clock(),
             )
         await _start(send, answer.status, answer.headers)
-        await send({"type": "http.response.body", "body": answer.body, "more_body": False})
+        body: Any = answer.body
+        await send({"type": "http.response.body", "body": body, "more_body": False})
         self._edge.counters.answered(
             site, answer.outcome, answer.reason, len(answer.body), time.perf_counter() - begun
         )
 
     async def _stream(
-        self, ask: Ask, step: Stream, travel: Travel, send: ASGISendCallable, begun: float
+        self,
+        ask: Ask,
+        step: Stream,
+        travel: Travel,
+        content: AsyncIterator[bytes] | None,
+        send: ASGISendCallable,
+        begun: float,
     ) -> None:
-        """Pass an answer on that is too large to be held; piece by piece, kept nowhere."""
+        """Pass an answer on piece by piece, kept nowhere."""
         sent = 0
-        async with self._edge.origin.passing(ask) as passing:
+        async with self._edge.passing(ask, content) as passing:
             headers = streamed_headers(
-                passing.headers, self._edge.node, travel, passing.status, step.reason
+                passing.fields, self._edge.node, travel, passing.status, step.reason
             )
             await _start(send, passing.status, headers)
             try:
@@ -88,6 +96,18 @@ def _target(scope: Any) -> bytes:
     if sent is None:
         raise BadRequest("the server did not pass the request target on")
     return sent
+
+
+async def _content(receive: ASGIReceiveCallable) -> AsyncIterator[bytes]:
+    """A request's content as it comes; :class:`BadRequest` when the client leaves before its
+    end: what it has sent is not what it meant to send."""
+    more = True
+    while more:
+        event = await receive()
+        if event["type"] != "http.request":
+            raise BadRequest("the client left before its content ended")
+        more = event.get("more_body", False)
+        yield event.get("body", b"")
 
 
 def _told(raised: Exception) -> RehydrationError:

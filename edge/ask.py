@@ -4,33 +4,84 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from edge.negotiate import Choice, choose
+from edge.rules.fields import directives
+from edge.rules.validation import ORIGIN_CONDITIONS
 from kvsync.conditional import Conditions
 from kvsync.errors import BadRequest, MethodNotAllowed
-from kvsync.key import AssetRequest, read_request
+from kvsync.key import AssetRequest, read_request, read_whole
 from kvsync.property import Property, property_of_host
 
 ALLOWED_METHODS = ("GET", "HEAD")
+# A tunnel, and an echo of what may be secret: not for a cache, whatever its origin says.
+_REFUSED_METHODS = frozenset({"CONNECT", "TRACE"})
+# All that the origin is told of a shopper who asks for an image.
+SENT_FOR_IMAGES = frozenset({"accept", "accept-encoding", "accept-language"})
 RawHeaders = list[tuple[bytes, bytes]]
 
 
 @dataclass(frozen=True, slots=True)
 class Ask:
-    """One request: whose site, which asset, in which form, under which conditions."""
+    """One request: whose site, which asset, in which form, under which conditions.
+
+    ``choice`` is None where the property passes everything through. ``fields`` are all of the
+    request's, by lower-case name, repeated ones joined.
+    """
 
     site: Property
     asset: AssetRequest
-    choice: Choice
+    choice: Choice | None
     host: str
-    accept: str
-    accept_language: str
-    credentialed: bool
-    conditions: Conditions
-    head: bool
+    method: str
+    fields: Mapping[str, str]
+    has_content: bool = False
+
+    @property
+    def head(self) -> bool:
+        return self.method == "HEAD"
+
+    @property
+    def accept(self) -> str:
+        return self.fields.get("accept", "")
 
     @property
     def cache_key(self) -> bytes:
+        if self.choice is None:
+            return self.asset.key
         form = self.choice.rendition
         return self.asset.key + f"{form.format}/{form.width}/{form.quality}".encode()
+
+    @property
+    def credentialed(self) -> bool:
+        return "authorization" in self.fields or "cookie" in self.fields
+
+    @property
+    def conditions(self) -> Conditions:
+        return Conditions(self.fields.get("if-none-match"), self.fields.get("if-modified-since"))
+
+    @property
+    def past_the_cache(self) -> bool:
+        """Whether only the origin can answer: another method, content, or conditions that are not
+        for caches (RFC 9111 section 4.3.2). Only where everything is passed through."""
+        return self.choice is None and (
+            self.method not in ALLOWED_METHODS
+            or self.has_content
+            or not self.fields.keys().isdisjoint(ORIGIN_CONDITIONS)
+        )
+
+    def forbids(self, directive: str) -> bool:
+        """Whether the request's Cache-Control has the directive (RFC 9111 section 5.2.1). Only
+        ``no-store`` and ``only-if-cached`` are asked for: the others would let any client make the
+        edge ask upstream."""
+        said = self.fields.get("cache-control")
+        return said is not None and directive in directives(said)
+
+    def sends(self, name: str) -> str | None:
+        """A field as the origin is sent it, None where it is not: what Vary selects by."""
+        if self.choice is None:
+            return self.fields.get(name)
+        if name == "accept-encoding":
+            return "identity"
+        return self.fields.get(name) if name in SENT_FOR_IMAGES else None
 
     @property
     def host_name(self) -> str:
@@ -54,29 +105,26 @@ def read_ask(
     ``target`` is the request target as it was sent: a proxy that resolves an absolute-form one
     and a cache that does not would disagree on the host, so it is refused.
     """
-    if method not in ALLOWED_METHODS:
-        raise MethodNotAllowed(f"{method[:20]} is not allowed here; use GET or HEAD")
-    fields = _fields(headers)
-    if announces_content(headers):
-        raise BadRequest(f"a {method} with content is refused; send none")
+    if method in _REFUSED_METHODS:
+        raise MethodNotAllowed(f"{method} is not allowed here; use GET or HEAD")
     host = _host(headers)
     site = property_of_host(host, by_host)
+    has_content = announces_content(headers)
+    if not site.pass_through:
+        if method not in ALLOWED_METHODS:
+            raise MethodNotAllowed(f"{method[:20]} is not allowed here; use GET or HEAD")
+        if has_content:
+            raise BadRequest(f"a {method} with content is refused; send none")
     if not target.startswith(b"/"):
         raise BadRequest("the request target must be a path on this host, not a whole URL")
+    fields = _fields(headers)
     path, _, query = target.partition(b"?")
+    if site.pass_through:
+        asset = read_whole(site, path, query)
+        return Ask(site, asset, None, host, method, fields, has_content)
     asset = read_request(site, path, query)
-    accept = fields.get("accept", "")
-    return Ask(
-        site=site,
-        asset=asset,
-        choice=choose(site.renditions, dict(asset.rendition), accept),
-        host=host,
-        accept=accept,
-        accept_language=fields.get("accept-language", ""),
-        credentialed="authorization" in fields or "cookie" in fields,
-        conditions=Conditions(fields.get("if-none-match"), fields.get("if-modified-since")),
-        head=method == "HEAD",
-    )
+    choice = choose(site.renditions, dict(asset.rendition), fields.get("accept", ""))
+    return Ask(site, asset, choice, host, method, fields)
 
 
 def announces_content(headers: RawHeaders) -> bool:
@@ -101,5 +149,6 @@ def _fields(headers: RawHeaders) -> dict[str, str]:
     fields: dict[str, str] = {}
     for raw_name, raw_value in headers:
         name, value = raw_name.decode("latin-1"), raw_value.decode("latin-1")
-        fields[name] = f"{fields[name]}, {value}" if name in fields else value
+        joint = "; " if name == "cookie" else ", "
+        fields[name] = f"{fields[name]}{joint}{value}" if name in fields else value
     return fields

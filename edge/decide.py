@@ -3,27 +3,35 @@
 ::
 
     cache ──> store ──> region ──> serve
-      │         └────────┴──────> origin ──> serve, stream, fail
+      │ │       └────────┴──────> origin ──> serve, stream, fail
+      │ └──> pass
       └──> serve
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
-from edge.ask import Ask
+from edge.ask import SENT_FOR_IMAGES, Ask
+from edge.forward import Outgoing
 from edge.reply import (
     Fetched,
     Generated,
-    Reply,
-    origin_freshness,
-    origin_reply,
-    rehydrated_reply,
+    confirmed,
+    custom_of,
+    exchange,
+    from_origin,
+    rehydrated,
 )
-from kvsync.errors import RehydrationError
+from edge.rules.keeping import Custom, Exchange, terms
+from edge.rules.stored import Body, Cached
+from edge.rules.vary import fits, selecting_names
+from kvsync.errors import NotCached, OriginUnavailable, RehydrationError
 from kvsync.record import Record
+from kvsync.rendition import Still
 
 Outcome = Literal["hit", "rehydrated", "origin", "stale", "error"]
-Forward = Literal["uri-miss", "vary-miss", "stale"]
+# RFC 9211 section 2.2.
+Forward = Literal["uri-miss", "vary-miss", "stale", "method", "request"]
 
 # The origin says that it is in trouble (RFC 5861 section 4).
 _TROUBLE = frozenset({500, 502, 503, 504})
@@ -35,13 +43,15 @@ _PROPER = frozenset({"no-record", "revoked"})
 
 @dataclass(frozen=True, slots=True)
 class Serve:
-    """Answer with ``reply``; ``keep`` it if so said, ``drop`` what was kept before if so said."""
+    """Answer with ``cached``; ``keep`` it if so said, ``drop`` what was kept before if so said.
+    ``refresh`` it behind the answer."""
 
-    reply: Reply
+    cached: Cached
     outcome: Outcome
     reason: str
     keep: bool = False
     drop: bool = False
+    refresh: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +59,7 @@ class AskStore:
     """Look for a record. ``stand_in`` is what may be served if all else is gone."""
 
     forward: Forward
-    stand_in: Reply | None = None
+    stand_in: Cached | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,9 +78,10 @@ class AskOrigin:
 
 @dataclass(frozen=True, slots=True)
 class Stream:
-    """The origin's answer is too large to be held: pass it through."""
+    """Pass the origin's answer through: it is too large to be held, or not for the cache."""
 
     reason: str
+    forward: Forward
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,13 +89,31 @@ class Fail:
     error: RehydrationError
 
 
-def after_cache(cached: Reply | None, accept: str, now: float) -> Serve | AskStore:
+# A property that passes everything through has the origin for its proper source.
+PASSED_THROUGH = AskOrigin("pass-through", fallback=False, withdrawn=False)
+
+
+def after_cache(
+    cached: Cached | None, ask: Ask, now: float, *, others: bool = False
+) -> Serve | AskStore | Stream | Fail:
+    """``others``: the URL has stored responses, but none that this request selects."""
+    if ask.past_the_cache:
+        known = ask.method in ("GET", "HEAD")
+        return Stream(PASSED_THROUGH.reason, "request" if known else "method")
+    if cached is not None:
+        stored = cached.stored
+        if now < stored.fresh_until:
+            return Serve(cached, "hit", stored.reason)
+        if now < stored.revalidating_until:
+            return Serve(cached, "stale", "revalidating", refresh=True)
+    if ask.forbids("only-if-cached"):
+        return Fail(NotCached("only-if-cached was asked for, and it is not"))
     if cached is None:
-        return AskStore("uri-miss")
-    if not fits(cached, accept):
-        return AskStore("vary-miss")
-    if now < cached.fresh_until:
-        return Serve(cached, "hit", cached.reason)
+        forward: Forward = "vary-miss" if others else "uri-miss"
+        # The whole is asked for where it is kept; a HEAD of what is not need not haul it.
+        if ask.head and ask.choice is None:
+            return Stream(PASSED_THROUGH.reason, forward)
+        return AskStore(forward)
     return AskStore("stale", cached)
 
 
@@ -97,67 +126,84 @@ def after_store(found: Record | RehydrationError | None) -> AskRegion | AskOrigi
 def after_region(
     outcome: Generated | RehydrationError,
     ask: Ask,
-    record: Record,
+    asked: tuple[Record, Still],
     *,
     now: float,
     stale_if_error_s: float,
 ) -> Serve | AskOrigin:
     if isinstance(outcome, RehydrationError):
         return _to_origin(outcome.reason)
-    reply = rehydrated_reply(
-        ask.site,
-        record,
-        ask.choice.rendition,
-        outcome,
-        now=now,
-        stale_if_error_s=stale_if_error_s,
+    record, rendition = asked
+    image = rehydrated(
+        ask.site, record, rendition, outcome, now=now, stale_if_error_s=stale_if_error_s
     )
-    return Serve(reply, "rehydrated", "", keep=True)
+    return Serve(image, "rehydrated", "", keep=not ask.forbids("no-store"))
 
 
 def after_origin(
     outcome: Fetched | RehydrationError,
     ask: Ask,
     asked: AskOrigin,
-    stand_in: Reply | None,
+    miss: AskStore,
+    sent: Outgoing,
     *,
     now: float,
     stale_if_error_s: float,
+    jitter: float,
 ) -> Serve | Stream | Fail:
-    """``stand_in`` is served when the origin is gone or in trouble, if it still may be."""
+    """The stand-in is served when the origin is gone or in trouble, if it still may be."""
+    stand_in = miss.stand_in
     in_trouble = isinstance(outcome, RehydrationError) or outcome.status in _TROUBLE
     if in_trouble and stand_in is not None and may_stand_in(stand_in, asked, now):
         return Serve(stand_in, "stale", asked.reason)
     if isinstance(outcome, RehydrationError):
         return Fail(outcome)
+    custom = custom_of(ask.site, stale_if_error_s)
+    told = exchange(ask, outcome)
+    if outcome.status == 304:
+        if stand_in is None or not sent.validates:
+            return Fail(OriginUnavailable("the origin answered 304 to what was no condition"))
+        return _settled(confirmed(stand_in, told), stand_in.body, ask, asked, miss, custom, jitter)
     if outcome.body is None:
-        return Stream(asked.reason)
-    kept = origin_freshness(
-        outcome,
-        stale_if_error_s=stale_if_error_s,
-        at_most_s=ask.site.fallback_freshness_s if asked.fallback else None,
-    )
-    reply = origin_reply(outcome, outcome.body, asked.reason, accept=ask.accept, kept=kept)
+        return Stream(asked.reason, miss.forward)
+    return _settled(told, outcome.body, ask, asked, miss, custom, jitter)
+
+
+def _settled(
+    told: Exchange,
+    body: Body,
+    ask: Ask,
+    asked: AskOrigin,
+    miss: AskStore,
+    custom: Custom,
+    jitter: float,
+) -> Serve:
+    """Serve what the origin said; keep it where the rules let us, and what it replaces no more."""
+    in_trouble = told.status in _TROUBLE
+    kept = terms(told, custom, jitter)
+    if ask.choice is not None and (ask.credentialed or in_trouble or _varies_unsent(told)):
+        kept = None
+    if kept is not None and asked.fallback:
+        briefly = told.received_at + ask.site.fallback_freshness_s
+        kept = replace(kept, fresh_until=min(kept.fresh_until, briefly))
+    cached = from_origin(told, body, asked.reason, ask, kept)
     if in_trouble:
-        return Serve(reply, "error", "origin-status")
-    storable = now < kept.fresh_until
-    replaced = stand_in is not None and stand_in.source == "origin" and not storable
-    return Serve(
-        reply,
-        "origin",
-        asked.reason,
-        keep=storable and not ask.credentialed,
-        drop=outcome.status in _GONE or (replaced and not ask.credentialed),
-    )
+        return Serve(cached, "error", "origin-status", keep=kept is not None)
+    replaced = miss.stand_in is not None and miss.stand_in.stored.source == "origin"
+    unkept = kept is None and not ask.credentialed
+    drop = unkept and (replaced or told.status in _GONE)
+    return Serve(cached, "origin", asked.reason, keep=kept is not None, drop=drop)
 
 
-def fits(reply: Reply, accept: str) -> bool:
-    return reply.accept is None or reply.accept == accept
+def _varies_unsent(told: Exchange) -> bool:
+    """Whether an image varies on what the origin was not told: it was meant for someone."""
+    return not SENT_FOR_IMAGES.issuperset(selecting_names(told.fields))
 
 
-def may_stand_in(stale: Reply, asked: AskOrigin, now: float) -> bool:
+def may_stand_in(stale: Cached, asked: AskOrigin, now: float) -> bool:
     """A stale answer may help out, an image whose approval was withdrawn never."""
-    return now < stale.usable_until and not (asked.withdrawn and stale.source == "rehydrated")
+    stored = stale.stored
+    return now < stored.on_error_until and not (asked.withdrawn and stored.source == "rehydrated")
 
 
 def may_be_shared(step: Serve | Stream | Fail, ask: Ask) -> bool:
@@ -171,7 +217,7 @@ def may_be_shared(step: Serve | Stream | Fail, ask: Ask) -> bool:
         isinstance(step, Fail)
         or step.outcome == "stale"
         or step.keep
-        and fits(step.reply, ask.accept)
+        and fits(step.cached.stored, ask.sends)
     )
 
 

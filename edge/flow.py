@@ -2,16 +2,18 @@
 here it is waited for."""
 
 import asyncio
+import random
 import time
-from collections.abc import Awaitable, Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, field
+from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
 from edge.ask import Ask
-from edge.cache import ReplyCache
+from edge.cache import ResponseCache
 from edge.counters import Counters
 from edge.decide import (
+    PASSED_THROUGH,
     AskOrigin,
     AskStore,
     Fail,
@@ -23,11 +25,13 @@ from edge.decide import (
     after_store,
     may_be_shared,
 )
-from edge.origin_client import Origin
+from edge.forward import to_fill, to_pass
+from edge.origin_client import Origin, Passing
 from edge.records import Records
 from edge.regions import Regions
-from edge.reply import Generated, tags_of
+from edge.reply import Generated
 from edge.respond import Answer, Travel, respond
+from edge.shelf import find, keep, untrue
 from kvsync.errors import OriginUnavailable, RehydrationError
 from kvsync.flights import Flights
 from kvsync.wire import Purge
@@ -64,7 +68,7 @@ class Edge:
     """The parts of one edge. ``clock`` gives Unix seconds."""
 
     node: str
-    cache: ReplyCache
+    cache: ResponseCache
     records: Records
     regions: Regions
     origin: Origin
@@ -73,7 +77,6 @@ class Edge:
     stale_if_error_s: float
     clock: Callable[[], float] = time.time
     flights: Flights[tuple[bytes, bool], Filled] = field(default_factory=Flights)
-    purges: int = 0
 
     async def answer(self, ask: Ask) -> Answer | tuple[Stream, Travel]:
         """Answer from the cache, or from a fill that concurrent misses share.
@@ -82,66 +85,89 @@ class Edge:
         """
         laps = Laps()
         with laps.lap("cache"):
-            step = after_cache(self.cache.get(ask.cache_key), ask.accept, self.clock())
-        if isinstance(step, Serve):
-            travel = Travel(timings=tuple(laps.timings))
-            return respond(step, ask, travel, node=self.node, now=self.clock())
-        name = (ask.cache_key, ask.credentialed)
-        joined = self.flights.get(name)
-        fill = joined or self.flights.begin(name, self._fill(ask, step, laps))
-        filled = await in_time(fill, self._patience_s(ask))
-        if joined:
-            filled = await self._share(ask, step, filled, laps)
+            cached, others = find(self.cache, ask)
+            step = after_cache(cached, ask, self.clock(), others=others)
+        if isinstance(step, AskStore):
+            filled = await self._filled(ask, step, laps)
+        else:
+            forward = step.forward if isinstance(step, Stream) else None
+            filled = Filled(step, Travel(forward, timings=tuple(laps.timings)))
         if isinstance(filled.step, Fail):
             raise filled.step.error
         if isinstance(filled.step, Stream):
             return filled.step, filled.travel
+        if filled.step.refresh and cached is not None:
+            self._begin(ask, AskStore("stale", cached), Laps())
         return respond(filled.step, ask, filled.travel, node=self.node, now=self.clock())
+
+    async def _filled(self, ask: Ask, miss: AskStore, laps: Laps) -> Filled:
+        """What comes of a miss, together with others that ask for the same."""
+        joined = self.flights.get(_name(ask))
+        fill = joined or self._begin(ask, miss, laps)
+        filled = await in_time(fill, self._patience_s(ask))
+        return await self._share(ask, miss, filled, laps) if joined else filled
+
+    def _begin(self, ask: Ask, miss: AskStore, laps: Laps) -> asyncio.Task[Filled]:
+        """Start a fill, or join the one that runs."""
+        running = self.flights.get(_name(ask))
+        return running or self.flights.begin(_name(ask), self._fill(ask, miss, laps))
 
     async def _fill(self, ask: Ask, miss: AskStore, laps: Laps) -> Filled:
         """Record → region → origin, whatever comes first; kept for the next request."""
-        purges = self.purges
+        mark = self.cache.mark()
+        if ask.choice is None:
+            return await self._from_origin(ask, miss, PASSED_THROUGH, laps, mark)
         with laps.lap("record"):
             step = after_store(
                 await settle(self.records.find(ask.site.id, ask.asset.key, now=self.clock()))
             )
         if isinstance(step, AskOrigin):
-            return await self._from_origin(ask, miss, step, laps, purges)
+            return await self._from_origin(ask, miss, step, laps, mark)
+        rendition = ask.choice.rendition
         with laps.lap("region"):
-            made = await settle(self.regions.rehydrate(ask.site, step.record, ask.choice.rendition))
+            made = await settle(self.regions.rehydrate(ask.site, step.record, rendition))
         decided = after_region(
-            made, ask, step.record, now=self.clock(), stale_if_error_s=self.stale_if_error_s
+            made,
+            ask,
+            (step.record, rendition),
+            now=self.clock(),
+            stale_if_error_s=self.stale_if_error_s,
         )
         if isinstance(decided, AskOrigin):
-            return await self._from_origin(ask, miss, decided, laps, purges)
+            return await self._from_origin(ask, miss, decided, laps, mark)
         if isinstance(made, Generated):
             laps.timings.extend(made.timings)
-        stored = self._keep(ask, decided, purges)
+        stored = self._keep(ask, decided, mark)
         avoided = step.record.body.original.size
         self.counters.avoided(ask.site.id, avoided)
         timings = tuple(laps.timings)
-        return Filled(decided, Travel(miss.forward, False, stored, timings, avoided))
+        return Filled(decided, Travel(miss.forward, 0, False, stored, timings, avoided))
 
     async def _from_origin(
-        self, ask: Ask, miss: AskStore, asked: AskOrigin, laps: Laps, purges: int
+        self, ask: Ask, miss: AskStore, asked: AskOrigin, laps: Laps, mark: int
     ) -> Filled:
-        stand_in = miss.stand_in
-        if asked.withdrawn and stand_in is not None and stand_in.source == "rehydrated":
+        kept = miss.stand_in.stored if miss.stand_in is not None else None
+        if asked.withdrawn and kept is not None and kept.source == "rehydrated":
             self.cache.drop(ask.cache_key)
+        sent = to_fill(ask, self.node, kept)
         with laps.lap("origin"):
-            fetched = await settle(self.origin.fetch(ask))
+            fetched = await settle(self.origin.fetch(sent))
+        status = 0
         if not isinstance(fetched, RehydrationError):
+            status = fetched.status
             self.counters.hauled(ask.site.id, fetched.hauled_bytes)
         step = after_origin(
             fetched,
             ask,
             asked,
-            stand_in,
+            miss,
+            sent,
             now=self.clock(),
             stale_if_error_s=self.stale_if_error_s,
+            jitter=random.random(),
         )
-        stored = isinstance(step, Serve) and self._keep(ask, step, purges)
-        travel = Travel(miss.forward, False, stored, tuple(laps.timings))
+        stored = isinstance(step, Serve) and self._keep(ask, step, mark)
+        travel = Travel(miss.forward, status, False, stored, tuple(laps.timings))
         return Filled(step, travel, asked)
 
     async def _share(self, ask: Ask, miss: AskStore, filled: Filled, laps: Laps) -> Filled:
@@ -149,23 +175,29 @@ class Edge:
         if filled.asked is not None and not may_be_shared(filled.step, ask):
             if isinstance(filled.step, Stream):
                 return filled
-            return await self._from_origin(ask, miss, filled.asked, laps, self.purges)
+            return await self._from_origin(ask, miss, filled.asked, laps, self.cache.mark())
         self.counters.coalesced(ask.site.id)
-        travel = Travel(miss.forward, True, False, filled.travel.timings)
-        return Filled(filled.step, travel)
+        return Filled(filled.step, replace(filled.travel, collapsed=True, stored=False))
 
-    def _keep(self, ask: Ask, step: Serve, purges: int) -> bool:
+    @asynccontextmanager
+    async def passing(
+        self, ask: Ask, content: AsyncIterable[bytes] | None
+    ) -> AsyncIterator[Passing]:
+        """The origin's answer as it comes, kept nowhere; what it makes untrue is dropped."""
+        wanted = to_pass(ask, self.node)
+        async with self.origin.passing(wanted, content) as passing:
+            for key in untrue(ask, passing.status, passing.fields):
+                self.cache.drop(key)
+            yield passing
+
+    def _keep(self, ask: Ask, step: Serve, mark: int) -> bool:
         """Keep or drop as decided; what was begun before a purge may be what was purged."""
         if step.drop:
             self.cache.drop(ask.cache_key)
-        if not step.keep or purges != self.purges:
-            return False
-        tags = tags_of(step.reply, ask.site, ask.asset.key)
-        return self.cache.put(ask.cache_key, step.reply, tags)
+        return step.keep and keep(self.cache, ask, step.cached, mark)
 
     def purge(self, wanted: Purge) -> int:
         """Drop what carries one of the tags, or everything; how many answers that were."""
-        self.purges += 1
         self.flights.forget()
         entries = self.cache.clear() if wanted.everything else self.cache.purge(wanted.tags)
         self.counters.purged(entries)
@@ -175,6 +207,10 @@ class Edge:
         """A fill's own deadlines in a row, and a little for what lies between them."""
         site = ask.site
         return self.store_timeout_s + (site.region_deadline_ms + site.origin_deadline_ms) / 1000 + 1
+
+
+def _name(ask: Ask) -> tuple[bytes, bool]:
+    return ask.cache_key, ask.credentialed
 
 
 async def settle(work: Awaitable[T]) -> T | RehydrationError:

@@ -1,14 +1,17 @@
 """The way out: fetch from the origin over pooled connections, within a deadline."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterable, AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 import httpx2
 
-from edge.ask import Ask
-from edge.reply import Fetched, Headers, end_to_end
+from edge.forward import Outgoing
+from edge.reply import Fetched
+from edge.rules.fields import end_to_end
+from edge.rules.invalidation import SAFE
+from edge.rules.stored import Fields
 from kvsync.errors import OriginUnavailable
 
 Clock = Callable[[], float]
@@ -16,10 +19,10 @@ Clock = Callable[[], float]
 
 @dataclass(frozen=True)
 class Passing:
-    """An answer on its way through: its end-to-end headers and the pieces of its body."""
+    """An answer on its way through: its end-to-end fields and the pieces of its body."""
 
     status: int
-    headers: Headers
+    fields: Fields
     pieces: AsyncIterator[bytes]
 
 
@@ -34,12 +37,12 @@ class Origin:
         self._limit = body_limit_bytes
         self._clock = clock
 
-    async def fetch(self, ask: Ask) -> Fetched:
-        """The whole answer to a GET; :class:`OriginUnavailable` past the property's deadline."""
+    async def fetch(self, wanted: Outgoing) -> Fetched:
+        """The whole answer; :class:`OriginUnavailable` past the deadline."""
         asked_at = self._clock()
         try:
-            async with asyncio.timeout(ask.site.origin_deadline_ms / 1000):
-                answer = await self._open(ask)
+            async with asyncio.timeout(wanted.deadline_s):
+                answer = await self._open(wanted)
                 try:
                     received_at = self._clock()
                     body, hauled_bytes = await self._read(answer)
@@ -47,41 +50,42 @@ class Origin:
                     await answer.aclose()
         except (httpx2.HTTPError, TimeoutError) as error:
             raise _unavailable(error) from error
-        headers = _headers(answer)
-        return Fetched(answer.status_code, headers, body, hauled_bytes, asked_at, received_at)
+        fields = _fields(answer)
+        return Fetched(answer.status_code, fields, body, hauled_bytes, asked_at, received_at)
 
     @asynccontextmanager
-    async def passing(self, ask: Ask) -> AsyncIterator[Passing]:
-        """An answer that is too large to be held; the deadline is for its head."""
+    async def passing(
+        self, wanted: Outgoing, content: AsyncIterable[bytes] | None = None
+    ) -> AsyncIterator[Passing]:
+        """An answer that is not to be held; the deadline is for its head."""
         try:
-            async with asyncio.timeout(ask.site.origin_deadline_ms / 1000):
-                answer = await self._open(ask)
+            async with asyncio.timeout(wanted.deadline_s):
+                answer = await self._open(wanted, content)
         except (httpx2.HTTPError, TimeoutError) as error:
             raise _unavailable(error) from error
         try:
-            headers = end_to_end(_headers(answer))
-            length = tuple(pair for pair in _headers(answer) if pair[0] == "content-length")
-            yield Passing(answer.status_code, headers + length, answer.aiter_raw())
+            fields = end_to_end(_fields(answer))
+            yield Passing(answer.status_code, fields, answer.aiter_raw())
         finally:
             await answer.aclose()
 
-    async def _open(self, ask: Ask) -> httpx2.Response:
-        headers = {
-            "accept-encoding": "identity",
-            "x-forwarded-host": ask.host_name,
-            # The client library would otherwise add an Accept of its own.
-            "accept": ask.accept or "*/*",
-            "accept-language": ask.accept_language,
-        }
+    async def _open(
+        self, wanted: Outgoing, content: AsyncIterable[bytes] | None = None
+    ) -> httpx2.Response:
         # Field values may have bytes beyond ASCII (RFC 9110 section 5.5); they pass as they came.
-        sent = {name.encode(): value.encode("latin-1") for name, value in headers.items() if value}
-        url = self._base.copy_with(raw_path=ask.origin_target.encode("ascii"))
-        timeout = httpx2.Timeout(ask.site.origin_deadline_ms / 1000)
-        request = self._client.build_request("GET", url, headers=sent, timeout=timeout)
+        sent = [(name.encode(), value.encode("latin-1")) for name, value in wanted.fields]
+        url = self._base.copy_with(raw_path=wanted.target.encode("ascii"))
+        # Not by the client, which would add fields of its own to what was asked.
+        timeout = {"timeout": httpx2.Timeout(wanted.deadline_s).as_dict()}
+        request = httpx2.Request(
+            wanted.method, url, headers=sent, content=content, extensions=timeout
+        )
         try:
             return await self._client.send(request, stream=True)
         except (httpx2.ReadError, httpx2.WriteError, httpx2.RemoteProtocolError):
-            # A kept connection that the origin was closing just then; a GET may be repeated.
+            if content is not None or wanted.method not in SAFE:
+                raise
+            # A kept connection that the origin was closing just then; this may be repeated.
             return await self._client.send(request, stream=True)
 
     async def _read(self, answer: httpx2.Response) -> tuple[bytes | None, int]:
@@ -97,17 +101,12 @@ class Origin:
         return bytes(body), len(body)
 
 
-def _headers(answer: httpx2.Response) -> Headers:
-    """Names in lower case; repeated fields as one, except Set-Cookie, which cannot be joined."""
-    joined: dict[str, str] = {}
-    cookies: list[tuple[str, str]] = []
-    for raw_name, raw_value in answer.headers.raw:
-        name, value = raw_name.decode("latin-1").lower(), raw_value.decode("latin-1")
-        if name == "set-cookie":
-            cookies.append((name, value))
-        else:
-            joined[name] = f"{joined[name]}, {value}" if name in joined else value
-    return (*joined.items(), *cookies)
+def _fields(answer: httpx2.Response) -> Fields:
+    """The field lines as they came, names in lower case."""
+    return tuple(
+        (name.decode("latin-1").lower(), value.decode("latin-1"))
+        for name, value in answer.headers.raw
+    )
 
 
 def _unavailable(error: Exception) -> OriginUnavailable:

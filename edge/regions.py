@@ -8,9 +8,9 @@ import httpx2
 import msgspec
 
 from edge.breaker import Breaker, Rules, State
-from edge.freshness import seconds
 from edge.reply import Generated
 from edge.respond import parse_server_timing
+from edge.rules.fields import seconds
 from kvsync.encoding import UNREADABLE
 from kvsync.errors import (
     BadSignature,

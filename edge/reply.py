@@ -1,32 +1,25 @@
 """What peers answer, and the one form in which the edge keeps and serves it."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Literal
+from dataclasses import dataclass, replace
 
-import msgspec
-
-from edge.freshness import (
-    NOT_KEPT,
-    Freshness,
-    freshness,
-    initial_age,
-    limit_ages,
-    vary_names,
-)
+from edge.ask import Ask
+from edge.rules.fields import end_to_end, joined, without
+from edge.rules.keeping import Custom, Exchange, Terms, initial_age
+from edge.rules.limits import limit_ages
+from edge.rules.stored import Body, Cached, Fields, Stored, head_of
+from edge.rules.validation import freshened
+from edge.rules.vary import selected, selecting_names
 from kvsync.conditional import entity_tag, http_date
 from kvsync.property import Property
 from kvsync.record import Record
 from kvsync.rendition import Still
 
-Source = Literal["rehydrated", "origin"]
-Headers = tuple[tuple[str, str], ...]
-
-# Connection-bound (RFC 9110 section 7.6.1), or said anew by the edge about its own answer.
-_DROPPED = frozenset(
-    "connection keep-alive proxy-authenticate proxy-authorization proxy-connection te trailer "
-    "transfer-encoding upgrade content-length age server via x-powered-by accept-ranges "
-    "server-timing cache-status".split()
+# Said anew by the edge with each answer.
+_SAID_ANEW = frozenset({"content-length", "age"})
+# Of no concern to a shopper, or the edge's own to say of an image.
+_NOT_OF_IMAGES = frozenset(
+    "server via x-powered-by accept-ranges server-timing cache-status".split()
 )
 
 
@@ -43,48 +36,19 @@ class Generated:
 class Fetched:
     """The origin's answer to a GET; ``body`` is None when it is over the limit for keeping.
 
-    ``hauled_bytes`` is what was read of the body, whether it was kept or not.
+    ``fields`` are as they came, names in lower case. ``hauled_bytes`` is what was read of the
+    body, whether it was kept or not.
     """
 
     status: int
-    headers: Headers
+    fields: Fields
     body: bytes | None
     hauled_bytes: int
     asked_at: float
     received_at: float
 
 
-class Reply(msgspec.Struct, frozen=True, array_like=True):
-    """One complete answer, as it lies in the cache. Times are Unix seconds.
-
-    ``reason`` says why it came from the origin. ``accept`` is the one ``Accept`` value that an
-    answer fits whose origin varies on it; None when it fits everyone who gets this rendition.
-    Past ``fresh_until`` and up to ``usable_until`` it may stand in for peers that are gone.
-    """
-
-    status: int
-    headers: Headers
-    source: Source
-    reason: str
-    generated_at: float
-    fresh_until: float
-    usable_until: float
-    accept: str | None
-    body: bytes
-
-    def header(self, name: str) -> str | None:
-        return next((value for key, value in self.headers if key == name), None)
-
-    @property
-    def is_image(self) -> bool:
-        return (self.header("content-type") or "").startswith("image/")
-
-    @property
-    def detail(self) -> str:
-        return self.source if self.source == "rehydrated" else f"origin:{self.reason}"
-
-
-def rehydrated_reply(
+def rehydrated(
     site: Property,
     record: Record,
     rendition: Still,
@@ -92,102 +56,127 @@ def rehydrated_reply(
     *,
     now: float,
     stale_if_error_s: float,
-) -> Reply:
+) -> Cached:
     """An approved image in the clothes that its property gives its images.
 
     Nothing downstream may keep it past the record's not-after. An edge that can ask neither store
     nor origin whether it was revoked stands in with it for ``stale_if_error_s`` at most.
     """
     body = record.body
-    generated_at = now - generated.age_s
+    born_at = now - generated.age_s
     fresh_until = min(now + site.freshness_s, body.not_after)
     headers = site.image_headers(body.family, body.key.hex())
     # Targeted fields end alike (RFC 9213 section 2.1); Surrogate-Control came before them.
     for name in [name for name in headers if name.endswith(("cache-control", "surrogate-control"))]:
-        headers[name] = limit_ages(headers[name], body.not_after - generated_at)
+        headers[name] = limit_ages(headers[name], body.not_after - born_at)
+    tag, changed = entity_tag(generated.body), http_date(body.approval.approved_at)
     headers |= {
         "content-type": rendition.media_type,
-        "date": http_date(generated_at),
-        "last-modified": http_date(body.approval.approved_at),
-        "etag": entity_tag(generated.body),
+        "date": http_date(born_at),
+        "last-modified": changed,
+        "etag": tag,
     }
-    return Reply(
+    stored = Stored(
         status=200,
-        headers=_exposed(headers),
+        head=head_of(_exposed(tuple(headers.items()))),
         source="rehydrated",
         reason="",
-        generated_at=generated_at,
+        born_at=born_at,
         fresh_until=fresh_until,
-        usable_until=min(fresh_until + stale_if_error_s, body.not_after),
-        accept=None,
-        body=generated.body,
+        revalidating_until=0.0,
+        on_error_until=min(fresh_until + stale_if_error_s, body.not_after),
+        length=len(generated.body),
+        etag=tag,
+        last_modified=changed,
+        negotiable=True,
     )
+    return Cached(stored, generated.body)
 
 
-def origin_reply(
-    fetched: Fetched, body: bytes, reason: str, *, accept: str, kept: Freshness
-) -> Reply:
-    """The origin's answer, its end-to-end headers as they are."""
-    headers = end_to_end(fetched.headers)
-    names = dict(headers)
-    added = {"date": http_date(fetched.received_at)}
-    if fetched.status == 200:
-        added["etag"] = entity_tag(body)
-    headers += tuple((name, value) for name, value in added.items() if name not in names)
-    age_s = initial_age(
-        dict(fetched.headers), asked_at=fetched.asked_at, received_at=fetched.received_at
-    )
-    return Reply(
-        status=fetched.status,
-        headers=_exposed(headers),
+def from_origin(told: Exchange, body: Body, reason: str, ask: Ask, kept: Terms | None) -> Cached:
+    """The origin's answer with its end-to-end fields, ``kept`` on these terms or not at all."""
+    shown = without(end_to_end(told.fields), _SAID_ANEW | (kept.left_out if kept else frozenset()))
+    if ask.choice is not None:
+        shown = _exposed(without(shown, _NOT_OF_IMAGES))
+    if joined(shown, "date") is None:
+        shown += (("date", http_date(told.received_at)),)
+    tag = joined(shown, "etag")
+    own_tag = tag is None and told.status == 200 and ask.choice is not None
+    if own_tag:
+        tag = entity_tag(bytes(body))
+        shown += (("etag", tag),)
+    is_image = (joined(shown, "content-type") or "").startswith("image/")
+    varies = selected(selecting_names(told.fields), ask.sends)
+    if kept is None:
+        age_s = initial_age(told.fields, told.asked_at, told.received_at)
+        kept = Terms(told.received_at - age_s, 0.0, 0.0, 0.0)
+    stored = Stored(
+        status=told.status,
+        head=head_of(shown),
         source="origin",
         reason=reason,
-        generated_at=fetched.received_at - age_s,
+        born_at=kept.born_at,
         fresh_until=kept.fresh_until,
-        usable_until=kept.usable_until,
-        accept=accept if "accept" in vary_names(names) else None,
-        body=body,
+        revalidating_until=kept.revalidating_until,
+        on_error_until=kept.on_error_until,
+        length=len(body),
+        etag=tag,
+        last_modified=joined(shown, "last-modified"),
+        vary=varies,
+        negotiable=is_image and all(name != "accept" for name, _ in varies),
+        own_tag=own_tag,
     )
+    return Cached(stored, body)
 
 
-def origin_freshness(
-    fetched: Fetched, *, stale_if_error_s: float, at_most_s: float | None
-) -> Freshness:
-    """How long the origin lets its answer be kept; ``at_most_s`` shortens a fall-back's time."""
-    headers = dict(fetched.headers)
-    age_s = initial_age(headers, asked_at=fetched.asked_at, received_at=fetched.received_at)
-    kept = freshness(
-        fetched.status,
-        headers,
+def confirmed(stand_in: Cached, told: Exchange) -> Exchange:
+    """What a 304 makes of the exchange that brought ``stand_in`` (RFC 9111 section 4.3.4)."""
+    kept = stand_in.stored
+    fields = freshened(without(kept.fields, ("etag",) if kept.own_tag else ()), told.fields)
+    if joined(told.fields, "date") is None:
+        fields = (*without(fields, ("date",)), ("date", http_date(told.received_at)))
+    ages = tuple(field for field in told.fields if field[0] == "age")
+    return replace(told, status=kept.status, fields=fields + ages)
+
+
+def exchange(ask: Ask, fetched: Fetched) -> Exchange:
+    """What the rules ask about. A Cookie is as good as an Authorization unless a property says
+    that it is not."""
+    cookie = "cookie" in ask.fields and not ask.site.caching.keeps_cookies
+    return Exchange(
+        method="GET",
+        authorized=cookie or "authorization" in ask.fields,
+        asks_no_store=ask.forbids("no-store"),
+        status=fetched.status,
+        fields=fetched.fields,
+        asked_at=fetched.asked_at,
         received_at=fetched.received_at,
-        age_s=age_s,
-        stale_if_error_s=stale_if_error_s,
-    )
-    if at_most_s is None or kept == NOT_KEPT:
-        return kept
-    return Freshness(min(kept.fresh_until, fetched.received_at + at_most_s), kept.usable_until)
-
-
-def end_to_end(headers: Headers) -> Headers:
-    """Without what concerns one connection only, also what ``Connection`` names."""
-    fields: Mapping[str, str] = dict(headers)
-    named = {name.strip().lower() for name in fields.get("connection", "").split(",")}
-    return tuple(
-        (name, value) for name, value in headers if name not in _DROPPED and name not in named
     )
 
 
-def tags_of(reply: Reply, site: Property, key: bytes) -> frozenset[str]:
-    """What a purge may call this answer: asset key in hex, property, and its surrogate keys."""
-    surrogate = (reply.header("surrogate-key") or "").split()
-    return frozenset({key.hex(), site.id, *surrogate})
+def custom_of(site: Property, on_error_s: float) -> Custom:
+    """What a property allows beyond what its origin says."""
+    own = site.caching
+    return Custom(
+        heuristic_share=own.heuristic_share,
+        negative_s=own.negative_s,
+        on_error_s=on_error_s,
+        keeps_cookies=own.keeps_cookies,
+    )
 
 
-def _exposed(headers: Mapping[str, str] | Headers) -> Headers:
+def tags_of(stored: Stored, site: Property, key: bytes) -> frozenset[str]:
+    """What a purge may call this answer: asset key in hex, property, and the keys that it was
+    given by Surrogate-Key (separated by spaces) or Cache-Tag (by commas)."""
+    keys = (joined(stored.fields, "surrogate-key") or "").split()
+    tags = (joined(stored.fields, "cache-tag") or "").split(",")
+    return frozenset({key.hex(), site.id, *keys, *(tag.strip() for tag in tags if tag.strip())})
+
+
+def _exposed(fields: Fields) -> Fields:
     """Where a page of another origin may read the image, it may read how it was made, too."""
-    fields = dict(headers)
-    pairs = tuple(headers.items()) if isinstance(headers, Mapping) else headers
+    names: Mapping[str, str] = dict(fields)
     name = "access-control-expose-headers"
-    if "access-control-allow-origin" not in fields or name in fields:
-        return pairs
-    return (*pairs, (name, "Cache-Status, Server-Timing"))
+    if "access-control-allow-origin" not in names or name in names:
+        return fields
+    return (*fields, (name, "Cache-Status, Server-Timing"))

@@ -11,9 +11,10 @@ import msgspec
 
 from edge.ask import ALLOWED_METHODS, Ask
 from edge.decide import Forward, Outcome, Serve
-from edge.freshness import vary_names
-from edge.reply import Headers
-from kvsync.conditional import http_date, not_modified
+from edge.rules.ranges import part_of, range_applies
+from edge.rules.stored import Body, Cached, Fields, Stored
+from edge.rules.validation import may_answer_304
+from kvsync.conditional import http_date
 from kvsync.errors import Busy, MethodNotAllowed, RehydrationError
 from kvsync.wire import ErrorBody
 
@@ -30,16 +31,18 @@ class Answer:
 
     status: int
     headers: list[tuple[bytes, bytes]]
-    body: bytes
+    body: Body
     outcome: Outcome
     reason: str
 
 
 @dataclass(frozen=True, slots=True)
 class Travel:
-    """How a request went: forwarded why, together with another's, kept, and the time (ms)."""
+    """How a request went: forwarded why and answered with which status, together with another's,
+    kept, and the time (ms)."""
 
     forward: Forward | None = None
+    status: int = 0
     collapsed: bool = False
     stored: bool = False
     timings: Timings = ()
@@ -47,36 +50,53 @@ class Travel:
 
 
 def respond(served: Serve, ask: Ask, travel: Travel, *, node: str, now: float) -> Answer:
-    reply = served.reply
-    headers = dict(reply.headers)
-    status, body = reply.status, reply.body
-    if ask.choice.negotiated and reply.is_image and "accept" not in vary_names(headers):
-        headers["vary"] = f"{headers['vary']}, Accept" if "vary" in headers else "Accept"
-    if status == 200 and not_modified(
-        ask.conditions, headers.get("etag"), headers.get("last-modified")
-    ):
-        status, body = 304, b""
-        headers = {name: v for name, v in headers.items() if name not in _ABOUT_THE_BODY}
-    elif status not in (204, 304):
-        headers["content-length"] = str(len(body))
-    headers["age"] = str(max(0, int(now - reply.generated_at)))
-    headers["cache-status"] = cache_status(node, served, travel, now)
-    headers["server-timing"] = server_timing(travel)
+    stored = served.cached.stored
+    status, body, fields = _selected_part(served.cached, ask)
+    if ask.choice is not None and ask.choice.negotiated and stored.negotiable:
+        fields.append(("vary", "Accept"))
+    if status not in (204, 304):
+        fields.append(("content-length", str(len(body))))
+    fields.append(("age", str(max(0, int(now - stored.born_at)))))
+    fields.append(("cache-status", cache_status(node, served, travel, now)))
+    fields.append(("server-timing", server_timing(travel)))
     sent = b"" if ask.head else body
-    repeated = [pair for pair in reply.headers if pair[0] == "set-cookie"][:-1]
-    return Answer(
-        status, encode([*headers.items(), *repeated]), sent, served.outcome, served.reason
-    )
+    return Answer(status, encode(fields), sent, served.outcome, served.reason)
+
+
+def _selected_part(cached: Cached, ask: Ask) -> tuple[int, Body, list[tuple[str, str]]]:
+    """Status, body and fields for the request's own conditions and range, in the order of
+    RFC 9110 section 13.2.2."""
+    stored, body = cached.stored, cached.body
+    fields = list(stored.fields)
+    by_date = ask.choice is None
+    if may_answer_304(stored, ask.conditions, by_date=by_date):
+        return 304, b"", [field for field in fields if field[0] not in _ABOUT_THE_BODY]
+    if stored.status != 200 or ask.head or "range" not in ask.fields:
+        return stored.status, body, fields
+    part = part_of(stored.length, ask.fields["range"])
+    if part is None or not range_applies(stored, ask.fields.get("if-range"), by_date=by_date):
+        return stored.status, body, fields
+    fields = [field for field in fields if field[0] != "content-range"]
+    fields.append(("content-range", part.content_range))
+    if not part.satisfiable:
+        return 416, b"", fields
+    return 206, memoryview(body)[part.start : part.stop], fields
 
 
 def cache_status(node: str, served: Serve, travel: Travel, now: float) -> str:
-    reply = served.reply
-    ttl = int(reply.fresh_until - now)
+    """The edge's own member of the list (RFC 9211)."""
+    stored = served.cached.stored
+    ttl = int(stored.fresh_until - now)
+    detail = _detail(stored)
     if served.outcome == "hit":
-        return f"{node}; hit; ttl={ttl}; detail={_item(reply.detail)}"
+        return f"{node}; hit; ttl={ttl}; detail={_item(detail)}"
     if served.outcome == "stale":
-        return f'{node}; hit; ttl={min(ttl, -1)}; detail="stale:{reply.source}"'
-    return forwarded(node, travel, reply.detail, reply.status)
+        return f'{node}; hit; ttl={min(ttl, -1)}; detail="stale:{stored.source}"'
+    return forwarded(node, travel, detail, travel.status or stored.status)
+
+
+def _detail(stored: Stored) -> str:
+    return stored.source if stored.source == "rehydrated" else f"origin:{stored.reason}"
 
 
 def forwarded(node: str, travel: Travel, detail: str, status: int) -> str:
@@ -130,7 +150,7 @@ def encode(headers: Iterable[tuple[str, str]]) -> list[tuple[bytes, bytes]]:
 
 
 def streamed_headers(
-    headers: Headers, node: str, travel: Travel, status: int, reason: str
+    headers: Fields, node: str, travel: Travel, status: int, reason: str
 ) -> list[tuple[bytes, bytes]]:
     status_line = forwarded(node, travel, f"origin:{reason}", status)
     return encode(

@@ -74,7 +74,8 @@ async def test_a_matching_validator_answers_304(world: World) -> None:
     other = await world.get(
         "/a.jpg", if_none_match='"x"', if_modified_since=got.headers["last-modified"]
     )
-    assert (same.status_code, since.status_code, other.status_code) == (304, 304, 200)
+    # A date may fit the origin's image of this URL as well, whose bytes are others.
+    assert (same.status_code, since.status_code, other.status_code) == (304, 200, 200)
     assert same.content == b"" and "content-type" not in same.headers
     for name in ("etag", "cache-control", "date", "vary"):
         assert same.headers[name] == got.headers[name]
