@@ -18,6 +18,7 @@
     └── Unavailable                   the network or a peer is wrong: fall back
         ├── StoreUnavailable          503
         ├── Busy                      503 would not finish by the deadline; has retry_after_s
+        │   └── Overloaded            503 too much at once here: shed before it queues
         ├── RegionUnavailable         504
         └── OriginUnavailable         504
 
@@ -126,6 +127,10 @@ class Busy(Unavailable):
     def __init__(self, message: str, retry_after_s: int = 1) -> None:
         super().__init__(message)
         self.retry_after_s = retry_after_s
+
+
+class Overloaded(Busy):
+    reason = "overloaded"
 
 
 class RegionUnavailable(Unavailable):

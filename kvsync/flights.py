@@ -1,29 +1,64 @@
 """Work under way, by name: whoever asks for the same while it runs shares it."""
 
 import asyncio
-from collections.abc import Coroutine, Hashable
+import math
+import time
+from collections.abc import Callable, Coroutine, Hashable
+from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
 Name = TypeVar("Name", bound=Hashable)
 Result = TypeVar("Result")
 
 
-class Flights(Generic[Name, Result]):
-    """At most one running task per name. It outlives those who wait for it, the first one
-    included: shield it when waiting."""
+@dataclass(frozen=True, slots=True)
+class Sharing:
+    """Whom a flight takes along: ``most`` others, none once it is ``young_s`` old.
 
-    def __init__(self) -> None:
-        self._by_name: dict[Name, asyncio.Task[Result]] = {}
+    A flight that is slow or crowded is left to those aboard. The next one to ask starts another,
+    so that one stuck leader does not hold up everybody after it.
+    """
+
+    most: float = math.inf
+    young_s: float = math.inf
+
+    def takes(self, aboard: int, age_s: float) -> bool:
+        return aboard < self.most and age_s < self.young_s
+
+
+@dataclass(slots=True)
+class _Flight(Generic[Result]):
+    task: asyncio.Task[Result]
+    begun: float
+    aboard: int = 0
+
+
+class Flights(Generic[Name, Result]):
+    """One running task per name for as long as ``sharing`` lets others join it. A task outlives
+    those who wait for it, the first one included: shield it when waiting."""
+
+    def __init__(
+        self, sharing: Sharing | None = None, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._sharing = sharing or Sharing()
+        self._clock = clock
+        self._by_name: dict[Name, _Flight[Result]] = {}
         self._running: set[asyncio.Task[Result]] = set()
 
     def get(self, name: Name) -> asyncio.Task[Result] | None:
-        task = self._by_name.get(name)
-        return None if task is None or task.done() else task
+        """The task to share; None where none runs, or where it takes nobody else."""
+        flight = self._by_name.get(name)
+        if flight is None or flight.task.done():
+            return None
+        if not self._sharing.takes(flight.aboard, self._clock() - flight.begun):
+            return None
+        flight.aboard += 1
+        return flight.task
 
     def begin(self, name: Name, work: Coroutine[Any, Any, Result]) -> asyncio.Task[Result]:
-        """Start ``work``; the caller has seen that nothing of this name runs."""
+        """Start ``work``; the caller has seen that there is none of this name to share."""
         task = asyncio.create_task(work)
-        self._by_name[name] = task
+        self._by_name[name] = _Flight(task, self._clock())
         self._running.add(task)
         task.add_done_callback(lambda landed: self._landed(name, landed))
         return task
@@ -44,7 +79,8 @@ class Flights(Generic[Name, Result]):
 
     def _landed(self, name: Name, task: asyncio.Task[Result]) -> None:
         self._running.discard(task)
-        if self._by_name.get(name) is task:
+        flight = self._by_name.get(name)
+        if flight is not None and flight.task is task:
             del self._by_name[name]
         if not task.cancelled():
             # Its waiters may have left at their deadlines; asyncio would complain about that.
