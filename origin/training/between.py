@@ -4,15 +4,16 @@ Each value is left out in turn and foretold from the others, by every way of mix
 has. The best one is kept if it foretells well; else the model draws the gallery's values only.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
 from kvsync.errors import InputError
 from origin.gallery import Gallery
-from origin.training.layouts import Layouts, design
 from regional_gpu.generator.continuous import METHODS, Continuum, Kind, Method
+
+Effects = NDArray[np.float32] | NDArray[np.float64]
 
 # Of what varies from value to value: below this, a mix of neighbours is another picture than
 # theirs (a turned shape shows twice), and shoppers would see it.
@@ -20,23 +21,27 @@ LEAST_EXPLAINED = 0.8
 
 
 def choose_methods(
-    gallery: Gallery, thumbnails: NDArray[np.float32], layouts: Layouts
+    gallery: Gallery, layout_by: Sequence[str], effects: Effects
 ) -> dict[str, Method]:
-    """How to mix each continuous attribute; ``thumbnails``: (assets, elements), reduced pictures.
+    """How to mix each continuous attribute.
 
-    An attribute that is not mixed (those of the layout never are) has the method ``values``.
+    ``effects``: (values, elements), what each value does to the picture in any terms whose squares
+    compare, for all attributes' values in order. Attributes of the layout are never mixed: their
+    method is ``values``.
     """
-    attributes = [asset.attributes for asset in gallery.assets]
     chosen: dict[str, Method] = {}
-    for name, kind in gallery.continuous.items():
-        chosen[name] = "values"
-        if name not in layouts.by:
-            effects = value_effects(gallery, thumbnails, attributes, layouts, name)
-            chosen[name] = best_method(kind, gallery.values(name), effects)
+    first = 0
+    for name in gallery.attributes:
+        values = gallery.values(name)
+        kind = gallery.continuous.get(name)
+        if kind is not None:
+            own = effects[first : first + len(values)]
+            chosen[name] = "values" if name in layout_by else best_method(kind, values, own)
+        first += len(values)
     return chosen
 
 
-def best_method(kind: Kind, values: Sequence[str], effects: NDArray[np.float32]) -> Method:
+def best_method(kind: Kind, values: Sequence[str], effects: Effects) -> Method:
     """The method that foretells left-out ``effects``, (values, elements), best; ``values`` if
     none does it well. Two values leave nothing to foretell: they are joined plainly."""
     if len(values) < 2:
@@ -48,9 +53,7 @@ def best_method(kind: Kind, values: Sequence[str], effects: NDArray[np.float32])
     return method if share >= LEAST_EXPLAINED else "values"
 
 
-def explained(
-    kind: Kind, method: Method, values: Sequence[str], effects: NDArray[np.float32]
-) -> float:
+def explained(kind: Kind, method: Method, values: Sequence[str], effects: Effects) -> float:
     """The share of the variance between values that is foretold when each is left out in turn.
 
     Values that the others do not enclose are left aside, unless that leaves none.
@@ -69,26 +72,6 @@ def explained(
     error = sum(one for one, counts in zip(errors, inside, strict=True) if counts)
     mean_energy = sum(energies) / len(values)
     return 1 - error / (sum(inside) * mean_energy) if mean_energy else 1.0
-
-
-def value_effects(
-    gallery: Gallery,
-    thumbnails: NDArray[np.float32],
-    attributes: Sequence[Mapping[str, str]],
-    layouts: Layouts,
-    name: str,
-) -> NDArray[np.float32]:
-    """What each value of ``name`` adds to the picture, all layouts side by side,
-    (values, layouts x elements)."""
-    known = {each: gallery.values(each) for each in gallery.attributes}
-    whole = design(attributes, known)
-    first = sum(len(known[each]) for each in gallery.attributes[: gallery.attributes.index(name)])
-    effects = []
-    for members in layouts.members:
-        columns, pictures = whole[list(members)], thumbnails[list(members)]
-        fitted = np.linalg.pinv(columns, rcond=1e-3) @ (pictures - pictures.mean(axis=0))
-        effects.append(fitted[first : first + len(known[name])])
-    return np.concatenate(effects, axis=1)
 
 
 def _encloses(continuum: Continuum, value: str) -> bool:

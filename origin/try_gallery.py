@@ -1,0 +1,137 @@
+"""A folder as a gallery: by its manifest, by its files' names, or by what its pixels tell."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path, PurePosixPath
+from typing import Final, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from kvsync.errors import InputError
+from origin.gallery import Asset, Gallery, read_gallery
+from origin.try_folder import FEWEST, Folder, look_into
+from origin.try_names import attributes_from_names
+from origin.try_pixels import arrangements, coloured_parts
+
+Source = Literal["manifest", "file names", "pixels"]
+Attributes = Mapping[str, str]
+
+THUMBNAIL: Final = 64
+# More pictures than this tell no more about a family, and take longer than a first look may.
+MOST_PIXELS: Final = 110_000_000
+# An attribute without which the others explain the pictures as well is none (a shot's number).
+WORTH_HAVING: Final = 1.1
+
+
+@dataclass(frozen=True)
+class Guess:
+    """A gallery to try, where its attributes come from, and what should be said of it."""
+
+    gallery: Gallery
+    source: Source
+    notes: tuple[str, ...]
+
+
+def gallery_of(folder: Path, told: Callable[[str, float], None]) -> Guess:
+    """The gallery in ``folder``; at most as many of its pictures as a first look has time for.
+
+    ``told`` hears what is being done and the share of it that is done. Raises InputError when the
+    folder has no family's pictures, in words for somebody who never saw this product.
+    """
+    if (folder / "manifest.json").is_file():
+        gallery = read_gallery(folder)
+        return _few_enough(Guess(gallery, "manifest", ()), len(gallery.assets))
+    found = look_into(folder, lambda done, of: told("looking at the files", done / of))
+    thumbnails = _thumbnails(found, told)
+    notes = (
+        (f"{len(found.left_out)} files left out: {found.left_out[0]}",) if found.left_out else ()
+    )
+    named = attributes_from_names(found.names)
+    if named is not None and (useful := _useful(thumbnails, named)):
+        guess = Guess(_gallery(found, found.names, useful), "file names", notes)
+    else:
+        guess = _by_pixels(found, thumbnails, notes)
+    return _few_enough(guess, len(found.names))
+
+
+def _by_pixels(found: Folder, thumbnails: NDArray[np.float32], notes: tuple[str, ...]) -> Guess:
+    labels = arrangements(thumbnails)
+    commonest = int(np.bincount(labels).argmax())
+    members = np.flatnonzero(labels == commonest)
+    if labels.any():
+        notes += (
+            f"{len(np.unique(labels))} arrangements of things were seen; the commonest "
+            f"({len(members)} pictures) is tried",
+        )
+    parts = coloured_parts(thumbnails[members]) if len(members) >= FEWEST else None
+    if parts is None:
+        raise InputError(
+            f"{found.path}: these {len(found.names)} pictures do not look like one family: no part "
+            "of them takes a few colours again and again, and the file names do not say what they "
+            "show. If they are one, name the files by it (red-white-front.jpg) or write a manifest"
+        )
+    names = [found.names[at] for at in members]
+    return Guess(_gallery(found, names, parts), "pixels", notes)
+
+
+def _gallery(
+    found: Folder, names: Sequence[PurePosixPath], attributes: Sequence[Attributes]
+) -> Gallery:
+    assets = tuple(
+        Asset(str(name), dict(shows), (found.path / name).stat().st_size)
+        for name, shows in zip(names, attributes, strict=True)
+    )
+    return Gallery(found.path, "try", assets, found.width, found.height)
+
+
+def _few_enough(guess: Guess, of: int) -> Guess:
+    gallery = guess.gallery
+    most = max(FEWEST, MOST_PIXELS // (gallery.width * gallery.height))
+    if len(gallery.assets) <= most:
+        return guess
+    drawn = sorted(np.random.default_rng(0).permutation(len(gallery.assets))[:most])
+    fewer = replace(gallery, assets=tuple(gallery.assets[at] for at in drawn))
+    return replace(guess, gallery=fewer, notes=(*guess.notes, f"{most} of {of} pictures are tried"))
+
+
+def _useful(
+    thumbnails: NDArray[np.float32], attributes: list[dict[str, str]]
+) -> list[dict[str, str]]:
+    """The attributes without those that the others do as well without, pictures told."""
+    flat = thumbnails.reshape(len(thumbnails), -1)
+    names = list(attributes[0])
+    for name in sorted(names, key=lambda name: -len({asset[name] for asset in attributes})):
+        others = [other for other in names if other != name]
+        if _unexplained(flat, attributes, others) <= WORTH_HAVING * _unexplained(
+            flat, attributes, names
+        ):
+            names = others
+    if not names:
+        return []
+    return [{name: asset[name] for name in names} for asset in attributes]
+
+
+def _unexplained(
+    flat: NDArray[np.float32], attributes: list[dict[str, str]], names: Sequence[str]
+) -> float:
+    """Squared error of additive effects per degree of freedom that they leave."""
+    columns = [np.ones(len(flat), np.float32)]
+    for name in names:
+        values = [asset[name] for asset in attributes]
+        columns += [np.equal(values, value).astype(np.float32) for value in sorted(set(values))]
+    design = np.stack(columns, axis=1)
+    left = flat - design @ (np.linalg.pinv(design, rcond=1e-4) @ flat)
+    free = len(flat) - int(np.linalg.matrix_rank(design))
+    return float(np.square(left).sum()) / max(free, 1)
+
+
+def _thumbnails(found: Folder, told: Callable[[str, float], None]) -> NDArray[np.float32]:
+    reader = Gallery(found.path, "try", (), found.width, found.height)
+    small = []
+    for at, name in enumerate(found.names):
+        told("comparing the pictures", at / len(found.names))
+        image = Image.fromarray(reader.pixels(Asset(str(name), {}, 0)))
+        small.append(np.asarray(image.resize((THUMBNAIL, THUMBNAIL), Image.Resampling.BOX)))
+    return np.stack(small).astype(np.float32)
