@@ -23,6 +23,7 @@ from kvsync.errors import (
 from kvsync.signing import Keyring, SigningKey
 
 MAX_SIGNED_BYTES = 4_096
+MAX_PAYLOAD_BYTES = 2_048
 KNOWN_CHECKS = frozenset({"grid1"})
 
 AssetKey = Annotated[bytes, Meta(min_length=16, max_length=16)]
@@ -54,9 +55,29 @@ class PromptRecipe(msgspec.Struct, frozen=True, array_like=True, tag="prompt"):
             f"Size: {self.width}x{self.height}, Model hash: {self.model.hex()[:8]}"
         )
 
+    def with_payload(self, payload: bytes) -> "FittedRecipe":
+        """The same, fitted: see `FittedRecipe`."""
+        return FittedRecipe(**(msgspec.structs.asdict(self) | {"payload": payload}))
 
-Recipe = PromptRecipe
-"""A tagged union with one member for now; ``fitted`` and ``codebook`` will join."""
+
+class FittedRecipe(PromptRecipe, frozen=True, array_like=True, tag="fitted", kw_only=True):
+    """A prompt recipe with what was fitted for one asset beside it.
+
+    ``payload`` is the model's own: for a posed family, how one shot was taken
+    (docs/record-format.md). It takes the place of what the seed would have drawn.
+    """
+
+    payload: Annotated[bytes, Meta(min_length=1, max_length=MAX_PAYLOAD_BYTES)]
+
+    def one_line(self) -> str:
+        digest = hashlib.blake2b(self.payload, digest_size=4).hexdigest()
+        return f"{super().one_line()}, Payload hash: {digest}"
+
+
+Recipe = PromptRecipe | FittedRecipe
+"""A tagged union; ``codebook`` will join."""
+
+KNOWN_METHODS = frozenset({"prompt", "fitted"})
 
 
 class Check(msgspec.Struct, frozen=True, array_like=True):
@@ -198,7 +219,7 @@ def _refuse_unknown(fields: list[msgspec.Raw]) -> None:
         raise Unsupported(f"record kind {kind!r} is not known to this version")
     recipe = msgspec.msgpack.decode(fields[5], type=list[msgspec.Raw])
     method = msgspec.msgpack.decode(recipe[0], type=str)
-    if method != "prompt":
+    if method not in KNOWN_METHODS:
         raise Unsupported(f"recipe method {method!r} is not known to this version")
     checks = msgspec.msgpack.decode(fields[6], type=list[list[msgspec.Raw]])
     algorithms = {msgspec.msgpack.decode(check[1], type=str) for check in checks}

@@ -11,11 +11,11 @@ import msgspec
 
 from kvsync.errors import InputError
 from kvsync.files import write_file
-from kvsync.record import Check, PromptRecipe
+from kvsync.record import Check, FittedRecipe, PromptRecipe
 
 
-class PromptLine(msgspec.Struct, frozen=True):
-    """A prompt recipe; ``size`` is width and height in pixels."""
+class RecipeLine(msgspec.Struct, frozen=True, omit_defaults=True):
+    """A recipe; ``size`` is width and height in pixels, a fitted one's ``payload`` is base64."""
 
     model: str
     prompt: str
@@ -24,10 +24,11 @@ class PromptLine(msgspec.Struct, frozen=True):
     steps: int
     sampler: str
     guidance: float
-    method: Literal["prompt"] = "prompt"
+    method: Literal["prompt", "fitted"]
+    payload: bytes = b""
 
     @classmethod
-    def of(cls, recipe: PromptRecipe) -> "PromptLine":
+    def of(cls, recipe: PromptRecipe) -> "RecipeLine":
         return cls(
             model=recipe.model.hex(),
             prompt=recipe.prompt,
@@ -36,11 +37,13 @@ class PromptLine(msgspec.Struct, frozen=True):
             steps=recipe.steps,
             sampler=recipe.sampler,
             guidance=recipe.guidance,
+            method="fitted" if isinstance(recipe, FittedRecipe) else "prompt",
+            payload=recipe.payload if isinstance(recipe, FittedRecipe) else b"",
         )
 
     def recipe(self) -> PromptRecipe:
         width, height = self.size
-        return PromptRecipe(
+        plain = PromptRecipe(
             bytes.fromhex(self.model),
             self.prompt,
             self.seed,
@@ -50,6 +53,7 @@ class PromptLine(msgspec.Struct, frozen=True):
             self.sampler,
             self.guidance,
         )
+        return plain.with_payload(self.payload) if self.method == "fitted" else plain
 
 
 class CheckLine(msgspec.Struct, frozen=True):
@@ -83,7 +87,7 @@ class Approved(msgspec.Struct, frozen=True):
     path: str
     family: str
     attributes: dict[str, Any]
-    recipe: PromptLine
+    recipe: RecipeLine
     check: CheckLine
     metrics: Metrics
     original: OriginalLine

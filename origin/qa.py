@@ -14,7 +14,7 @@ from sqlalchemy.orm import Session
 
 from kvsync.errors import InputError
 from kvsync.record import Original, PromptRecipe, Recipe
-from origin.approved import Approved, CheckLine, Metrics, OriginalLine, PromptLine
+from origin.approved import Approved, CheckLine, Metrics, OriginalLine, RecipeLine
 from origin.dam import AssetNotFound
 from origin.database import Database
 from origin.inventory import current_original, find_asset, note_asset
@@ -205,7 +205,7 @@ def _line_of(row: CandidateRow) -> Approved:
         path=asset.path,
         family=asset.family,
         attributes=asset.attributes,
-        recipe=PromptLine.of(recipe_of(row)),
+        recipe=RecipeLine.of(recipe_of(row)),
         check=CheckLine(row.algorithm, row.fingerprint),
         metrics=Metrics(round(row.ssimulacra2, 3), round(row.delta_e, 3), round(row.psnr, 3)),
         original=OriginalLine(asset.validator, row.original.hex(), asset.media_type, asset.size),

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kvsync.errors import ModelError
-from kvsync.record import PromptRecipe
+from kvsync.record import FittedRecipe, PromptRecipe
 from regional_gpu.generator.model_folder import (
     FAMILY_PIPELINE,
     check,
@@ -31,6 +31,7 @@ class Job:
     steps: int
     sampler: str
     guidance: float
+    payload: bytes = b""  # what was fitted for one asset, in place of the seed's draw
 
     @classmethod
     def of(cls, recipe: PromptRecipe) -> "Job":
@@ -42,6 +43,7 @@ class Job:
             recipe.steps,
             recipe.sampler,
             recipe.guidance,
+            recipe.payload if isinstance(recipe, FittedRecipe) else b"",
         )
 
 

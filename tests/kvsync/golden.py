@@ -1,6 +1,7 @@
 """Golden values: what version 1 of the formats is, in tests and docs/record-format.md alike."""
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from msgspec.structs import replace
 
 from kvsync.key import asset_key
 from kvsync.record import Approval, Check, Original, PromptRecipe, RecordBody
@@ -160,6 +161,14 @@ def example_body() -> RecordBody:
         approval=Approval(b"approver", NOW - 60, 88.6, 0.7),
         not_after=NOW + 86_400,
     )
+
+
+def example_fitted_body() -> RecordBody:
+    """The record of one studio shot: the same, with a payload of 27 latents."""
+    body = example_body()
+    plain = replace(body.recipe, prompt="red lace, white sole", seed=0, steps=1)
+    payload = bytes([1]) + bytes(range(54))
+    return replace(body, family="rumba-studio", recipe=plain.with_payload(payload))
 
 
 def example_key() -> SigningKey:

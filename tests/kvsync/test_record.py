@@ -19,10 +19,18 @@ from kvsync.errors import (
     Unsupported,
     WrongAsset,
 )
-from kvsync.record import MAX_SIGNED_BYTES, Check, Record, RecordBody, Tombstone
+from kvsync.record import (
+    MAX_PAYLOAD_BYTES,
+    MAX_SIGNED_BYTES,
+    Check,
+    FittedRecipe,
+    Record,
+    RecordBody,
+    Tombstone,
+)
 from kvsync.signing import Envelope, Keyring, SigningKey
 from tests.kvsync.conftest import Trust
-from tests.kvsync.golden import NOW
+from tests.kvsync.golden import NOW, example_fitted_body
 
 encode = msgspec.msgpack.encode
 
@@ -143,11 +151,47 @@ def test_trailing_fields_of_a_later_version_are_ignored(body: RecordBody, trust:
     assert read(trust.key.sign(encode(later)), trust, body).body == body
 
 
+def test_v1_fitted_body_bytes_never_change() -> None:
+    raw = encode(example_fitted_body())
+    digest = hashlib.blake2b(raw, digest_size=16).hexdigest()
+    assert (len(raw), digest) == (412, "83a52de1a3f0c0e68e9963a23ebc5b1c")
+
+
+def test_a_fitted_recipe_carries_its_payload(trust: Trust) -> None:
+    body = example_fitted_body()
+    recipe = read(body.sign(trust.key), trust, body).body.recipe
+    assert isinstance(recipe, FittedRecipe) and recipe == body.recipe
+    assert recipe.payload == bytes([1]) + bytes(range(54))
+    assert recipe.one_line().endswith(", Model hash: 00010203, Payload hash: 8834b08e")
+
+
+def test_a_payload_of_1_kb_makes_a_record_of_at_most_1500_bytes(trust: Trust) -> None:
+    body = example_fitted_body()
+    full = replace(body, recipe=body.recipe.with_payload(bytes(1_024)))
+    assert len(full.sign(trust.key)) <= 1_500
+
+
+@pytest.mark.parametrize("size", [0, MAX_PAYLOAD_BYTES + 1])
+def test_a_payload_is_1_byte_to_2_kb(trust: Trust, size: int) -> None:
+    body = example_fitted_body()
+    with pytest.raises(MalformedRecord):
+        replace(body, recipe=body.recipe.with_payload(bytes(size))).sign(trust.key)
+
+
+def test_a_fitted_recipe_may_have_fields_of_later_versions(trust: Trust) -> None:
+    body = example_fitted_body()
+    later = fields(body)
+    recipe = later[5]
+    assert isinstance(recipe, list)
+    recipe.append({"new": 1})
+    assert read(trust.key.sign(encode(later)), trust, body).body == body
+
+
 @pytest.mark.parametrize(
     ("place", "value"),
     [
         (0, "video"),
-        (5, ["fitted", b"latents"]),
+        (5, ["codebook", b"indices"]),
         (6, [[0, "grid2", {"cells": 9}]]),
         (6, [[0, "grid1", b"x"], [0, "wavelet1", b"y"]]),
     ],

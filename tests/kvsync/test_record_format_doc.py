@@ -12,7 +12,7 @@ from msgspec.structs import replace
 
 from kvsync.files import write_file
 from kvsync.record import RecordBody, Tombstone
-from tests.kvsync.golden import KEYS, example_body, example_key
+from tests.kvsync.golden import KEYS, example_body, example_fitted_body, example_key
 
 DOC = Path(__file__).parents[2] / "docs" / "record-format.md"
 RECORD_FIELDS = [*RecordBody.__struct_fields__]
@@ -59,6 +59,7 @@ def sizes() -> str:
         ("the same with a prompt of 96 bytes and the 65 535th sequence", len(long.sign(key))),
         ("of these: fingerprint", len(body.checks[0].digest)),
         ("of these: key id, signature and framing", len(body.sign(key)) - len(encode(body))),
+        ("a studio shot with a payload of 55 bytes", len(example_fitted_body().sign(key))),
         ("a tombstone", len(tombstone.sign(key))),
     ]
     return "\n".join(
@@ -78,6 +79,17 @@ def body() -> str:
     return code(lines)
 
 
+def fitted() -> str:
+    recipe = example_fitted_body().recipe
+    names = ["method", *type(recipe).__struct_fields__]
+    raw = encode(recipe)
+    lines = []
+    for part, meaning in annotated(names, msgspec.msgpack.decode(raw)):
+        first, *rest = hex_lines(part)
+        lines += [f"{first:<64}  {meaning}", *rest]
+    return code(lines)
+
+
 def tombstone() -> str:
     example = example_body()
     return code(hex_lines(Tombstone("tombstone", example.key, "shop", 7).sign(example_key())))
@@ -87,7 +99,9 @@ def signed() -> str:
     return code(hex_lines(example_body().sign(example_key())))
 
 
-@pytest.mark.parametrize("render", [keys, sizes, body, signed, tombstone], ids=lambda f: f.__name__)
+@pytest.mark.parametrize(
+    "render", [keys, sizes, body, signed, fitted, tombstone], ids=lambda f: f.__name__
+)
 def test_the_doc_shows_what_the_code_does(render: Any) -> None:
     expected = f"<!-- generated: {render.__name__} -->\n{render()}\n<!-- end -->"
     block = re.compile(rf"<!-- generated: {render.__name__} -->\n.*?<!-- end -->", re.DOTALL)

