@@ -159,6 +159,7 @@ class System:
             "REGION_PROPERTIES_DIR": str(PROPERTIES),
             "REGION_TRUSTED_KEYS": str(self.state.trusted_keys),
             "REGION_ORIGIN_URL": self.url(self.ports.link_models),
+            "REGION_STORE_URL": f"redis://{HOST}:{self.ports.valkey}",
             "REGION_MODELS_DIR": str(self.state.folder / "region" / "models"),
             "REGION_RENDITIONS_DIR": str(self.state.folder / "region" / "renditions"),
             # The other parts share the cores; a second torch thread would wait for them.

@@ -6,7 +6,8 @@ again by the next command; sending twice changes nothing.
 
 import asyncio
 import time
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import httpx2
@@ -16,7 +17,7 @@ from sqlalchemy.orm import aliased
 
 from kvsync.errors import StoreUnavailable
 from kvsync.store import ValkeyStore
-from kvsync.wire import MODELS_PATH, PURGE_PATH, Purge
+from kvsync.wire import MODELS_PATH, PURGE_PATH, Hold, Purge
 from origin.database import Database
 from origin.tables import RecordRow
 
@@ -25,6 +26,8 @@ _STORE_TIMEOUT_S = 10.0
 _PURGE_TIMEOUT_S = 10.0
 # A region pulls the model over the middle mile and loads it before it answers.
 _HOLD_TIMEOUT_S = 120.0
+# What a region draws of a model before it offers it, spread over its records by path.
+CALIBRATION_SAMPLE = 8
 
 
 @dataclass(frozen=True)
@@ -52,7 +55,7 @@ class _Load:
     pending: Sequence[RecordRow]
     everything: Sequence[RecordRow]
     stale_keys: tuple[bytes, ...]
-    models: tuple[bytes, ...]
+    samples: Mapping[bytes, Hold]  # by model: what it is calibrated by
 
     @property
     def records(self) -> int:
@@ -81,9 +84,9 @@ async def _deliver(property: str, load: _Load, targets: Targets) -> list[Confirm
     async with httpx2.AsyncClient(timeout=_HOLD_TIMEOUT_S) as client:
         held = await asyncio.gather(
             *(
-                _hold(client, url, property, model)
+                _hold(client, url, property, model, sample)
                 for url in targets.regions
-                for model in load.models
+                for model, sample in load.samples.items()
             )
         )
     ready = all(one.confirmed for one in held)
@@ -97,11 +100,15 @@ async def _deliver(property: str, load: _Load, targets: Targets) -> list[Confirm
     return [*held, *stored, *purged]
 
 
-async def _hold(client: httpx2.AsyncClient, url: str, property: str, model: bytes) -> Confirmation:
+async def _hold(
+    client: httpx2.AsyncClient, url: str, property: str, model: bytes, sample: Hold
+) -> Confirmation:
     target = f"region {url}"
     name = model.hex()
     try:
-        answer = await client.post(f"{url.rstrip('/')}{MODELS_PATH}/{property}/{name}")
+        answer = await client.post(
+            f"{url.rstrip('/')}{MODELS_PATH}/{property}/{name}", content=sample.encode()
+        )
     except httpx2.HTTPError as error:
         return Confirmation(target, False, f"no answer: {error or type(error).__name__}")
     if answer.status_code != 200:
@@ -166,6 +173,21 @@ def _load(database: Database, property: str) -> _Load:
     pending = [row for row in current if row.delivered_at is None]
     unsent = {row.id for row in pending}
     stale = tuple(row.asset.key for row, replaced in found if replaced and row.id in unsent)
-    records = (row for row in current if row.kind == "record")
-    models = {row.candidate.model for row in records if row.candidate is not None}
-    return _Load(pending, current, stale, tuple(sorted(models)))
+    return _Load(pending, current, stale, _samples(current))
+
+
+def _samples(current: Sequence[RecordRow]) -> dict[bytes, Hold]:
+    """Of each model that records need, some of them: the same ones while they do not change."""
+    by_model: dict[bytes, list[RecordRow]] = defaultdict(list)
+    for row in sorted(current, key=lambda one: one.asset.path):
+        if row.kind == "record" and row.candidate is not None:
+            by_model[row.candidate.model].append(row)
+    return {
+        model: Hold(tuple((row.asset.key, row.signed) for row in _spread(rows, CALIBRATION_SAMPLE)))
+        for model, rows in sorted(by_model.items())
+    }
+
+
+def _spread(rows: Sequence[RecordRow], count: int) -> list[RecordRow]:
+    """At most ``count`` of them, evenly over the list."""
+    return [rows[at * len(rows) // count] for at in range(count)] if len(rows) > count else [*rows]

@@ -15,6 +15,7 @@ from origin.database import Database, next_seq
 from origin.inventory import current_original
 from origin.model_store import ModelStore
 from origin.qa import audit, list_candidates, recipe_of, this_user
+from origin.revoke import withdraw_changed
 from origin.site import Site
 from origin.tables import CandidateRow, RecordRow
 from regional_gpu.generator.model_folder import describe
@@ -49,7 +50,8 @@ class Publisher:
         """Sign a record for every approved candidate that has none yet, in one transaction.
 
         Of two approved candidates of one asset the later approval counts. One whose original
-        is another now, or whose model is not here, is refused with the reason.
+        is another now, or whose model is not here, is refused with the reason. A record that is
+        live for an original that is another now, or gone, is withdrawn.
         """
         outcome = Published()
         newest: dict[int, CandidateRow] = {}
@@ -61,6 +63,11 @@ class Publisher:
             for asset_id, candidate in newest.items():
                 if original := originals[asset_id]:
                     self._publish_one(session, candidate, original, outcome)
+        # After signing: what was approved anew for the new original took the old record's place.
+        for path, why in withdraw_changed(
+            self.database, self.site, self.key, by=this_user()
+        ).items():
+            outcome.refused[path] = f"{why}: its record was withdrawn; dehydrate it anew"
         return outcome
 
     def _original(self, candidate: CandidateRow, outcome: Published) -> Original | None:
@@ -69,7 +76,7 @@ class Publisher:
         try:
             original = current_original(self.database, self.site, path)
         except RequestError:
-            outcome.refused[path] = "its original is not in the asset store; revoke it"
+            outcome.refused[path] = "its original is not in the asset store"
             return None
         if original.digest != candidate.original:
             outcome.refused[path] = "its original changed since it was approved; dehydrate it anew"

@@ -5,13 +5,15 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
-from sqlalchemy import select
+from sqlalchemy import Select, select
 from sqlalchemy.orm import Session
 
 from kvsync.errors import InputError
 from kvsync.record import Tombstone
 from kvsync.signing import SigningKey
+from origin.dam import AssetNotFound
 from origin.database import Database, next_seq
+from origin.inventory import current_original
 from origin.qa import audit, reject_candidates
 from origin.site import Site
 from origin.tables import AssetRow, CandidateRow, RecordRow
@@ -46,20 +48,49 @@ def revoke(
     return Revoked(now, [row.path for row in chosen if row.path not in now])
 
 
+def withdraw_changed(database: Database, site: Site, key: SigningKey, *, by: str) -> dict[str, str]:
+    """Bury live records whose original is another now, or gone; the reason by path.
+
+    An approval of the new original stands.
+    """
+    with database.reading() as session:
+        live = session.scalars(_live(site.id)).all()
+    changed: dict[int, str] = {}
+    for row in live:
+        old = row.candidate.original if row.candidate is not None else b""
+        try:
+            if current_original(database, site, row.asset.path).digest != old:
+                changed[row.asset_id] = "its original changed since it was approved"
+        except AssetNotFound:
+            changed[row.asset_id] = "its original is not in the asset store any more"
+    if not changed:
+        return {}
+    with database.writing() as session:
+        found = session.scalars(_live(site.id).where(RecordRow.asset_id.in_(changed))).all()
+        for row in found:
+            original = row.candidate.original if row.candidate is not None else b""
+            why = changed[row.asset_id]
+            approvals = _approvals(row.asset_id).where(CandidateRow.original == original)
+            reject_candidates(session, session.scalars(approvals), by=by, reason=why)
+            _end(session, site, key, row, by, why)
+    return {row.asset.path: changed[row.asset_id] for row in found}
+
+
 def _bury(
     session: Session, site: Site, key: SigningKey, asset: AssetRow, by: str, reason: str
 ) -> bool:
     """False when there was nothing live to bury."""
-    query = select(RecordRow).where(
-        RecordRow.asset_id == asset.id, RecordRow.kind == "record", RecordRow.ended_at.is_(None)
-    )
-    live = session.scalars(query).one_or_none()
-    approvals = select(CandidateRow).where(
-        CandidateRow.asset_id == asset.id, CandidateRow.state == "approved"
-    )
-    reject_candidates(session, session.scalars(approvals), by=by, reason=f"revoked: {reason}")
-    if live is None:
-        return False
+    live = session.scalars(_live(site.id).where(RecordRow.asset_id == asset.id)).one_or_none()
+    approvals = session.scalars(_approvals(asset.id))
+    reject_candidates(session, approvals, by=by, reason=f"revoked: {reason}")
+    if live is not None:
+        _end(session, site, key, live, by, reason)
+    return live is not None
+
+
+def _end(
+    session: Session, site: Site, key: SigningKey, live: RecordRow, by: str, reason: str
+) -> None:
     now = int(time.time())
     live.ended_at = now
     seq = next_seq(session, site.id)
@@ -67,14 +98,25 @@ def _bury(
         RecordRow(
             property=site.id,
             seq=seq,
-            asset_id=asset.id,
+            asset_id=live.asset_id,
             kind="tombstone",
-            signed=Tombstone("tombstone", asset.key, site.id, seq).sign(key),
+            signed=Tombstone("tombstone", live.asset.key, site.id, seq).sign(key),
             made_at=now,
         )
     )
-    audit(session, by, "revoke", asset.path, seq=seq, reason=reason)
-    return True
+    audit(session, by, "revoke", live.asset.path, seq=seq, reason=reason)
+
+
+def _live(property: str) -> Select[RecordRow]:
+    return select(RecordRow).where(
+        RecordRow.property == property, RecordRow.kind == "record", RecordRow.ended_at.is_(None)
+    )
+
+
+def _approvals(asset_id: int) -> Select[CandidateRow]:
+    return select(CandidateRow).where(
+        CandidateRow.asset_id == asset_id, CandidateRow.state == "approved"
+    )
 
 
 def _choose(

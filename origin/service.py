@@ -1,6 +1,6 @@
 """The origin over HTTP: originals, models, the shop. Never imports torch."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 
 import msgspec
@@ -9,8 +9,9 @@ from prometheus_client import CollectorRegistry, Counter, generate_latest
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
 from sqlalchemy import text
 from starlette.concurrency import run_in_threadpool
+from starlette.exceptions import HTTPException
 
-from kvsync.errors import RehydrationError
+from kvsync.errors import BadRequest, MethodNotAllowed, RehydrationError
 from kvsync.property import read_properties
 from kvsync.wire import MSGPACK, ErrorBody
 from origin.catalogue import Catalogue, read_catalogue
@@ -54,6 +55,7 @@ def create_app(settings: OriginSettings) -> FastAPI:
 
     app = FastAPI(title="Origin", lifespan=lifespan, openapi_url=None, redirect_slashes=False)
     app.add_exception_handler(RehydrationError, _say_what_is_wrong)
+    app.add_exception_handler(HTTPException, _say_no_such_thing)
     traffic = Traffic()
     _add_operations(app, traffic, database, sites)
     _add_models(app, traffic, ModelStore(database, settings.models_dir))
@@ -129,7 +131,18 @@ def _add_originals(
 
 def _say_what_is_wrong(_request: Request, error: Exception) -> Response:
     assert isinstance(error, RehydrationError)
-    body = msgspec.json.encode(ErrorBody.of(error))
+    return _problem(ErrorBody.of(error), error.status)
+
+
+def _say_no_such_thing(request: Request, error: Exception) -> Response:
+    """What the router itself refuses: a method or a path that is not ours."""
+    assert isinstance(error, HTTPException)
+    detail = f"{request.method} {request.url.path}: {error.detail}"
+    reason = MethodNotAllowed.reason if error.status_code == 405 else BadRequest.reason
+    return _problem(ErrorBody(reason, detail), error.status_code, error.headers)
+
+
+def _problem(body: ErrorBody, status: int, headers: Mapping[str, str] | None = None) -> Response:
     # An error is no asset: nobody on the way may keep it in the asset's place.
-    headers = {"cache-control": "no-store"}
-    return Response(body, error.status, headers, media_type="application/json")
+    sent = {**(headers or {}), "cache-control": "no-store"}
+    return Response(msgspec.json.encode(body), status, sent, media_type="application/json")

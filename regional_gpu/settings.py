@@ -25,6 +25,9 @@ class RegionSettings(BaseSettings):
     properties_dir: Path = Path("deploy/properties")
     origin_url: Annotated[str, Field(pattern=r"^https?://[^/?#\s]+/?$")] = "http://127.0.0.1:8082"
 
+    # The region's record store, read for tombstones before an image is made; none: not read.
+    store_url: str = ""
+
     models_dir: Path = Path("var/region/models")
     models_disk_bytes: PositiveInt = 8 << 30
     model_memory_bytes: PositiveInt = 2 << 30

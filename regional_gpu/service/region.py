@@ -11,12 +11,13 @@ from dataclasses import dataclass, field
 from itertools import count
 from typing import TypeVar
 
-from kvsync.errors import BadRequest, FingerprintMismatch
+from kvsync.errors import BadRequest, FingerprintMismatch, RevokedRecord
 from kvsync.flights import Flights
 from kvsync.property import Property
-from kvsync.record import Record
+from kvsync.record import Record, Tombstone
 from kvsync.rendition import Rendition
 from kvsync.signing import Keyring
+from kvsync.store import RecordStore
 from kvsync.wire import Hold, Purge, RehydrateRequest
 from regional_gpu.generator.encode import PROVENANCE_BYTES, Encoded, encode
 from regional_gpu.generator.load import Generator
@@ -74,6 +75,8 @@ class Region:
     metrics: RegionMetrics
     # One in so many renditions is decoded again and compared.
     decoded_check_every: int
+    # The store that tells what was revoked, whichever edge asks.
+    store: RecordStore | None
     ready: bool = False
     _pictures: Flights[bytes, Picture] = field(default_factory=Flights)
     _deliveries: Flights[bytes, Answer] = field(default_factory=Flights)
@@ -88,7 +91,8 @@ class Region:
 
         Raises :class:`BadRequest`, a :class:`kvsync.errors.RecordError`,
         :class:`kvsync.errors.ModelError`, :class:`kvsync.errors.OriginUnavailable`,
-        :class:`kvsync.errors.Busy` or :class:`FingerprintMismatch`.
+        :class:`kvsync.errors.Busy`, :class:`kvsync.errors.StoreUnavailable` or
+        :class:`FingerprintMismatch`.
         """
         began = time.monotonic()
         deadline = began + _patience_s(request)
@@ -104,9 +108,25 @@ class Region:
         if kept is not None:
             answer = Answer(kept, {"cache": time.monotonic() - began}, cached=True)
         else:
+            await self._demand_in_force(record)
             answer = await _in_time(self._delivery(record, still, deadline), deadline)
         self._count(answer)
         return answer
+
+    async def _demand_in_force(self, record: Record) -> None:
+        """:class:`RevokedRecord` for what a tombstone in the store took back.
+
+        Raises :class:`kvsync.errors.StoreUnavailable` when that cannot be known.
+        """
+        if self.store is None:
+            return
+        body = record.body
+        signed = (await self.store.get(body.property, body.key)).tombstone
+        if signed is None:
+            return
+        buried = Tombstone.from_signed(signed, self.keys, key=body.key, property=body.property)
+        if body.seq <= buried.seq:
+            raise RevokedRecord(f"record {body.seq} was revoked by tombstone {buried.seq}")
 
     def purge(self, purge: Purge) -> int:
         """Drop kept renditions by tag, or all; how many there were."""
@@ -141,6 +161,8 @@ class Region:
         await self.models.close()
         self._encoders.shutdown(wait=True, cancel_futures=True)
         self.renditions.close()
+        if self.store is not None:
+            await self.store.close()
 
     def _wanted(self, request: RehydrateRequest) -> Rendition:
         site = self.properties.get(request.property)

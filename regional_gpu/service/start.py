@@ -14,6 +14,7 @@ from kvsync.blobs import BlobStore
 from kvsync.errors import InputError
 from kvsync.property import read_properties
 from kvsync.signing import Keyring
+from kvsync.store import ValkeyStore
 from regional_gpu.generator.runtime import read_runtime
 from regional_gpu.service.app import create_app
 from regional_gpu.service.batcher import Batcher, BatchLimits
@@ -34,6 +35,8 @@ from regional_gpu.settings import RegionSettings
 
 # The origin may be far and busy, but a model is worth waiting for; silence this long is an outage.
 ORIGIN_TIMEOUT = Timeout(10.0, connect=3.0)
+# Near, but a miss can wait for it: the caller's deadline is what bounds the answer.
+STORE_TIMEOUT_S = 1.0
 BACKLOG = 1_024
 STOP_SECONDS = 5
 
@@ -74,6 +77,7 @@ def build_region(
         pace,
         metrics,
         settings.decoded_check_every,
+        _open_store(settings.store_url),
     )
 
 
@@ -107,6 +111,10 @@ def serve(settings: RegionSettings) -> None:
             timeout_graceful_shutdown=STOP_SECONDS,
         )
         asyncio.run(uvicorn.Server(config).serve(sockets=[bound]))
+
+
+def _open_store(url: str) -> ValkeyStore | None:
+    return ValkeyStore(url, timeout_s=STORE_TIMEOUT_S) if url else None
 
 
 def _demand_writable(folder: Path) -> None:

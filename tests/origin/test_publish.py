@@ -18,6 +18,7 @@ from kvsync.errors import RevokedRecord
 from kvsync.record import Record, Tombstone
 from kvsync.signing import Keyring
 from kvsync.store import StoredEntry, ValkeyStore
+from kvsync.wire import Hold
 from origin.approved import Approved, write_approved
 from origin.cli import app
 from origin.tables import AuditRow
@@ -114,6 +115,43 @@ def test_a_changed_original_is_refused_with_the_reason(
     assert f"not published: {RED}: its original changed" in result.output
 
 
+def test_a_record_whose_original_changed_is_withdrawn(
+    place: Workplace, approve_all: ApproveAll, gallery: Path, store_url: str
+) -> None:
+    approve_all()
+    run("publish")
+    signed = stored(place, store_url).record
+    (gallery / "pictures" / "red-white.jpg").write_bytes(b"another picture")
+    result = run("publish", "--json")
+    assert counts(result) == {"published": 0, "refused": 1, "already": 3}
+    assert "its record was withdrawn" in result.output
+    entry = stored(place, store_url)
+    assert entry.record is None and entry.tombstone is not None and signed is not None
+    assert counts(run("publish", "--json"))["refused"] == 0
+
+
+def test_a_record_whose_original_is_gone_is_withdrawn(
+    place: Workplace, approve_all: ApproveAll, gallery: Path, store_url: str
+) -> None:
+    approve_all()
+    run("publish")
+    (gallery / "pictures" / "red-white.jpg").unlink()
+    assert "its record was withdrawn" in run("publish").output
+    assert stored(place, store_url).record is None
+
+
+def test_an_approval_of_the_new_original_takes_the_old_records_place(
+    place: Workplace, approve_all: ApproveAll, gallery: Path, store_url: str
+) -> None:
+    approve_all()
+    run("publish")
+    (gallery / "pictures" / "red-white.jpg").write_bytes(b"another picture")
+    approve_all()
+    assert counts(run("publish", "--json")) == {"published": 1, "refused": 0, "already": 3}
+    entry = stored(place, store_url)
+    assert entry.record is not None and entry.tombstone is None
+
+
 def test_a_missing_original_is_refused_with_the_reason(
     place: Workplace, approve_all: ApproveAll, gallery: Path
 ) -> None:
@@ -148,6 +186,7 @@ class Cache(BaseHTTPRequestHandler):
 
     told: list[list[str]] = []
     held: list[str] = []
+    samples: list[Hold] = []
     holds = 200
 
     def do_POST(self) -> None:
@@ -155,6 +194,7 @@ class Cache(BaseHTTPRequestHandler):
         length = int(self.headers["content-length"])
         if self.path.startswith("/v1/models/rumba/"):
             self.held.append(self.path.rpartition("/")[2])
+            self.samples.append(Hold.decode(self.rfile.read(length)))
             status = self.holds
         else:
             assert self.path == "/v1/purge"
@@ -170,7 +210,7 @@ class Cache(BaseHTTPRequestHandler):
 
 @pytest.fixture
 def cache() -> ThreadingHTTPServer:
-    Cache.told, Cache.held, Cache.holds = [], [], 200
+    Cache.told, Cache.held, Cache.samples, Cache.holds = [], [], [], 200
     server = ThreadingHTTPServer(("127.0.0.1", 0), Cache)
     Thread(target=server.serve_forever, daemon=True).start()
     return server
@@ -192,6 +232,12 @@ def test_a_region_holds_the_model_before_a_record_is_readable(
     assert run("publish", "--region", url_of(cache)).exit_code == 0
     assert stored(place, store_url).record is not None
     assert set(Cache.held) == {model}
+    # What it calibrates the model by: records of that model, each with its asset's key.
+    keys = Keyring((place.key.trusted_for(["rumba"]),))
+    for key, signed in Cache.samples[-1].sample:
+        found = Record.from_signed(signed, keys, key=key, property="rumba", now=time.time())
+        assert found.body.recipe.model.hex() == model
+    assert len(Cache.samples[-1].sample) == 4
 
 
 def test_a_revocation_goes_out_even_if_a_region_lacks_a_model(

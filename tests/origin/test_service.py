@@ -101,7 +101,9 @@ def test_what_is_wrong_is_said_and_never_kept(web: httpx2.Client, target: str, s
 
 
 def test_other_methods_are_refused(web: httpx2.Client) -> None:
-    assert web.post(RED).status_code == 405
+    answer = web.post(RED)
+    assert answer.status_code == 405 and answer.headers["allow"]
+    assert answer.json()["error"] == "method" and "POST" in answer.json()["detail"]
 
 
 def test_a_model_is_announced_and_served_file_by_file(

@@ -143,7 +143,7 @@ def reason(response: Response) -> tuple[int, str]:
 
 @asynccontextmanager
 async def region_world(
-    folder: Path, *, painter: Painter | None = None, max_queue: int = 64
+    folder: Path, *, painter: Painter | None = None, max_queue: int = 64, store_url: str = ""
 ) -> AsyncIterator[RegionWorld]:
     """Start a region with its state in ``folder``; entered twice, it is a restart."""
     painter = painter or Painter()
@@ -162,6 +162,7 @@ async def region_world(
             renditions_dir=folder / "renditions",
             renditions_bytes=8 << 20,
             max_queue=max_queue,
+            store_url=store_url,
         )
         app = create_app(build_region(settings, painter.load, painter.generate))
         transport = ASGITransport(app, raise_app_exceptions=False)

