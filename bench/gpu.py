@@ -45,7 +45,7 @@ def run(
     device = "cuda" if torch.cuda.is_available() else "cpu"
     seconds = 20.0 if full else 3.0
     gallery, generator = read_gallery(SAMPLE), load(MODEL, device=device)
-    jobs = _jobs(gallery)
+    jobs = gallery_jobs(gallery)
 
     def rate(still: Still | None) -> float:
         generator.generate(list(islice(jobs, BATCH[device])))  # the first batch pays for the start
@@ -100,7 +100,7 @@ def cost_vs_haul(
     return generated / (original_bytes / 1e9 * dollars_per_gb)
 
 
-def _jobs(gallery: Gallery) -> Iterator[Job]:
+def gallery_jobs(gallery: Gallery) -> Iterator[Job]:
     """The gallery's prompts, view by view as it lists them, for ever."""
     effort = Effort()
     for asset in cycle(gallery.assets):

@@ -1,0 +1,126 @@
+"""What a month came to, and what rehydration saved of it: one function for the ledger's past,
+forecasts and what-ifs. Derived in docs/economics.md.
+"""
+
+from dataclasses import astuple, dataclass, replace
+from typing import Self
+
+from kvsync.errors import InputError
+from origin.economics.price_book import Prices
+
+HOUR_S = 3600.0
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """One calendar month (or its part so far) of one property in one region.
+
+    Bytes and requests over the middle mile: ``hauled`` crossed it, ``avoided`` would have.
+    ``sync_bytes`` are records and tombstones, ``model_bytes`` models pulled, ``replica_bytes``
+    originals pulled to be kept. Device seconds are allocated ones, in their two parts.
+    ``stored_gb_months`` is what the region keeps: records, models, replicas.
+    """
+
+    hauled_bytes: float = 0.0
+    hauled_requests: float = 0.0
+    avoided_bytes: float = 0.0
+    avoided_requests: float = 0.0
+    sync_bytes: float = 0.0
+    model_bytes: float = 0.0
+    replica_bytes: float = 0.0
+    busy_s: float = 0.0
+    idle_s: float = 0.0
+    stored_gb_months: float = 0.0
+
+    @property
+    def crossed_bytes(self) -> float:
+        return self.hauled_bytes + self.sync_bytes + self.model_bytes + self.replica_bytes
+
+    def as_hauled(self) -> Self:
+        """The same demand with nothing but hauling."""
+        return type(self)(
+            hauled_bytes=self.hauled_bytes + self.avoided_bytes,
+            hauled_requests=self.hauled_requests + self.avoided_requests,
+        )
+
+    def __add__(self, other: Self) -> Self:
+        pairs = zip(astuple(self), astuple(other), strict=True)
+        return type(self)(*(one + two for one, two in pairs))
+
+
+@dataclass(frozen=True, slots=True)
+class Statement:
+    """Money: what hauling would have added, less what was spent so that it did not."""
+
+    currency: str
+    haul_avoided: float
+    busy: float
+    idle: float
+    sync: float
+    models: float
+    replicas: float
+    storage: float
+
+    @property
+    def spent(self) -> float:
+        return self.busy + self.idle + self.sync + self.models + self.replicas + self.storage
+
+    @property
+    def saved(self) -> float:
+        """Negative where the honest answer is a loss."""
+        return self.haul_avoided - self.spent
+
+    def __add__(self, other: Self) -> Self:
+        """Raises :class:`InputError` for another currency."""
+        return self._with(other, 1.0)
+
+    def __sub__(self, other: Self) -> Self:
+        """What came after ``other``: tiers are by the month, so parts of one are differences."""
+        return self._with(other, -1.0)
+
+    def _with(self, other: Self, sign: float) -> Self:
+        if other.currency != self.currency:
+            raise InputError(f"{self.currency} and {other.currency} cannot be added")
+        ours, theirs = astuple(self)[1:], astuple(other)[1:]
+        sums = (one + sign * two for one, two in zip(ours, theirs, strict=True))
+        return replace(self, **dict(zip(self.__slots__[1:], sums, strict=True)))
+
+
+def bill(usage: Usage, prices: Prices, device: str) -> float:
+    """All that ``usage`` costs."""
+    allocated_h = (usage.busy_s + usage.idle_s) / HOUR_S
+    return (
+        prices.hauling(usage.crossed_bytes)
+        + _fees(usage.hauled_requests, prices)
+        + (allocated_h * prices.device(device) if allocated_h else 0.0)
+        + usage.stored_gb_months * prices.storage_per_gb_month
+    )
+
+
+def saved(usage: Usage, prices: Prices, device: str, currency: str) -> Statement:
+    """What was saved and what that took; ``saved`` is the difference of two bills, exactly:
+    ``bill(usage.as_hauled()) - bill(usage)``.
+
+    Of tiered bytes each part counts at the margin, images that crossed first, then records,
+    models, replicas.
+    """
+    hauled = usage.hauled_bytes
+    synced = hauled + usage.sync_bytes
+    held = synced + usage.model_bytes
+    hourly = prices.device(device) if usage.busy_s + usage.idle_s else 0.0
+    return Statement(
+        currency,
+        haul_avoided=prices.hauling(hauled + usage.avoided_bytes)
+        - prices.hauling(hauled)
+        + _fees(usage.avoided_requests, prices),
+        busy=usage.busy_s / HOUR_S * hourly,
+        idle=usage.idle_s / HOUR_S * hourly,
+        sync=prices.hauling(synced) - prices.hauling(hauled),
+        models=prices.hauling(held) - prices.hauling(synced),
+        replicas=prices.hauling(held + usage.replica_bytes) - prices.hauling(held),
+        storage=usage.stored_gb_months * prices.storage_per_gb_month,
+    )
+
+
+def _fees(requests: float, prices: Prices) -> float:
+    return requests / 1e6 * prices.per_million_requests

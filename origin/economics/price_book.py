@@ -1,0 +1,113 @@
+"""Price books: what a property pays in a region, from which day on.
+
+A book is a TOML file; ``origin/economics/prices/`` has some for common cases, each with its source.
+A change of price is another ``[[prices]]`` with a later ``since``: what is past stays as it was.
+Money is in the book's currency; a GB is 10^9 bytes, a month 30 days where prices are by the month.
+"""
+
+import datetime
+from collections.abc import Mapping
+from itertools import pairwise
+from pathlib import Path
+from typing import Annotated
+
+import msgspec
+from msgspec import Meta
+
+from kvsync.errors import InputError
+
+PRESETS = Path(__file__).resolve().parent / "prices"
+GB = 1e9
+
+Money = Annotated[float, Meta(ge=0, le=1e9)]
+
+
+class Tier(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The price of each GB in a month up to ``up_to_gb``; the last tier has no end."""
+
+    per_gb: Money
+    up_to_gb: Annotated[float, Meta(gt=0)] | None = None
+
+
+class Prices(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What holds from the day ``since`` on.
+
+    ``middle_mile`` are the tiers of a calendar month's bytes from origin to region,
+    ``per_million_requests`` the origin's fee for answering, ``storage_per_gb_month`` of what is
+    kept in the region, ``device_per_hour`` what a generator's machine costs, by its name.
+    """
+
+    since: datetime.date
+    middle_mile: Annotated[tuple[Tier, ...], Meta(min_length=1)]
+    device_per_hour: Mapping[str, Money]
+    per_million_requests: Money = 0.0
+    storage_per_gb_month: Money = 0.0
+
+    def hauling(self, month_bytes: float) -> float:
+        """The cost of a calendar month's bytes over the middle mile."""
+        left, below, cost = month_bytes / GB, 0.0, 0.0
+        for tier in self.middle_mile:
+            within = left if tier.up_to_gb is None else min(left, tier.up_to_gb - below)
+            cost += within * tier.per_gb
+            left -= within
+            below = tier.up_to_gb or below
+        return cost
+
+    def device(self, name: str) -> float:
+        """Per hour; :class:`InputError` for one that the book does not price."""
+        if name not in self.device_per_hour:
+            known = ", ".join(sorted(self.device_per_hour))
+            raise InputError(f"no price for the device {name!r}; the book has {known}")
+        return self.device_per_hour[name]
+
+
+class PriceBook(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Dated prices in one currency, with where they were found and when."""
+
+    name: str
+    currency: Annotated[str, Meta(pattern=r"\A[A-Z]{3}\Z")]
+    source: Annotated[str, Meta(min_length=1)]
+    checked: datetime.date
+    prices: Annotated[tuple[Prices, ...], Meta(min_length=1)]
+
+    def on(self, day: datetime.date) -> Prices:
+        """The prices of ``day``; :class:`InputError` for a day before the book begins."""
+        found = [one for one in self.prices if one.since <= day]
+        if not found:
+            raise InputError(f"price book {self.name}: begins {self.prices[0].since}, after {day}")
+        return found[-1]
+
+
+def read_price_book(path: Path) -> PriceBook:
+    """Read and check a book; :class:`InputError` says which line of it is wrong."""
+    try:
+        book = msgspec.toml.decode(path.read_bytes(), type=PriceBook)
+    except OSError as error:
+        raise InputError(f"{path}: cannot read the price book: {error.strerror}") from error
+    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+        raise InputError(f"{path}: not a price book: {error}") from error
+    for before, after in pairwise(book.prices):
+        if after.since <= before.since:
+            raise InputError(f"{path}: prices since {after.since} stand after {before.since}")
+    for prices in book.prices:
+        _check_tiers(path, prices)
+    return book
+
+
+def preset(name: str) -> PriceBook:
+    """A book that is shipped; :class:`InputError` names them for another name."""
+    path = PRESETS / f"{name}.toml"
+    if not path.is_file():
+        known = ", ".join(sorted(found.stem for found in PRESETS.glob("*.toml")))
+        raise InputError(f"no price book {name!r}; shipped are {known}")
+    return read_price_book(path)
+
+
+def _check_tiers(path: Path, prices: Prices) -> None:
+    ends = [tier.up_to_gb for tier in prices.middle_mile]
+    bounds = [end for end in ends[:-1] if end is not None]
+    if ends[-1] is not None or len(bounds) != len(ends) - 1 or bounds != sorted(set(bounds)):
+        raise InputError(
+            f"{path}: middle_mile since {prices.since}: each tier needs a larger up_to_gb "
+            "than the one before it, and the last has none"
+        )
