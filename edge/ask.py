@@ -148,7 +148,8 @@ def _fields(headers: RawHeaders) -> dict[str, str]:
     """Field values by lower-case name, repeated ones joined (RFC 9110 section 5.3)."""
     fields: dict[str, str] = {}
     for raw_name, raw_value in headers:
-        name, value = raw_name.decode("latin-1"), raw_value.decode("latin-1")
+        # The parser leaves the white space behind a value to us (RFC 9112 section 5.1).
+        name, value = raw_name.decode("latin-1"), raw_value.decode("latin-1").strip(" \t")
         joint = "; " if name == "cookie" else ", "
         fields[name] = f"{fields[name]}{joint}{value}" if name in fields else value
     return fields
