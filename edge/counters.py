@@ -33,6 +33,12 @@ class Counters:
         self._regions = self._counter(
             "edge_region_calls", "Calls to regions by what came of them", "region", "result"
         )
+        self._hedges = self._counter(
+            "edge_hedges", "Second peers asked because a region was late: each costs", "peer"
+        )
+        self._held_records = self._counter(
+            "edge_held_records", "Records from what the store said last, while it was gone"
+        )
         self._purged = self._counter("edge_purged", "Answers dropped from the cache by purges")
         self._seconds = Histogram(
             "edge_answer_seconds",
@@ -63,6 +69,12 @@ class Counters:
 
     def region_called(self, region: str, result: str) -> None:
         self._regions.labels(region, result).inc()
+
+    def hedged(self, peer: str) -> None:
+        self._hedges.labels(peer).inc()
+
+    def record_held(self) -> None:
+        self._held_records.inc()
 
     def purged(self, entries: int) -> None:
         self._purged.inc(entries)

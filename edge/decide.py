@@ -91,6 +91,9 @@ class Fail:
 
 # A property that passes everything through has the origin for its proper source.
 PASSED_THROUGH = AskOrigin("pass-through", fallback=False, withdrawn=False)
+# Asked beside a region that is later than it usually is.
+LATE = AskOrigin("late", fallback=True, withdrawn=False)
+SHED = AskOrigin("overloaded", fallback=True, withdrawn=False)
 
 
 def after_cache(

@@ -13,7 +13,9 @@ from edge.ask import Ask
 from edge.cache import ResponseCache
 from edge.counters import Counters
 from edge.decide import (
+    LATE,
     PASSED_THROUGH,
+    SHED,
     AskOrigin,
     AskStore,
     Fail,
@@ -24,15 +26,17 @@ from edge.decide import (
     after_region,
     after_store,
     may_be_shared,
+    may_stand_in,
 )
 from edge.forward import to_fill, to_pass
 from edge.origin_client import Origin, Passing
+from edge.race import overtaken
 from edge.records import Records
 from edge.regions import Regions
 from edge.reply import Generated
 from edge.respond import Answer, Travel, respond
 from edge.shelf import find, keep, untrue
-from kvsync.errors import OriginUnavailable, RehydrationError
+from kvsync.errors import OriginUnavailable, Overloaded, RehydrationError
 from kvsync.flights import Flights
 from kvsync.wire import Purge
 
@@ -76,6 +80,8 @@ class Edge:
     store_timeout_s: float
     stale_if_error_s: float
     clock: Callable[[], float] = time.time
+    coalesce_wait_s: float = 2.0
+    max_fills: int = 1_000
     flights: Flights[tuple[bytes, bool], Filled] = field(default_factory=Flights)
 
     async def answer(self, ask: Ask) -> Answer | tuple[Stream, Travel]:
@@ -96,16 +102,37 @@ class Edge:
             raise filled.step.error
         if isinstance(filled.step, Stream):
             return filled.step, filled.travel
-        if filled.step.refresh and cached is not None:
+        if filled.step.refresh and cached is not None and len(self.flights) < self.max_fills:
             self._begin(ask, AskStore("stale", cached), Laps())
         return respond(filled.step, ask, filled.travel, node=self.node, now=self.clock())
 
     async def _filled(self, ask: Ask, miss: AskStore, laps: Laps) -> Filled:
-        """What comes of a miss, together with others that ask for the same."""
+        """What comes of a miss, together with others that ask for the same.
+
+        Nobody waits long for a fill that others began: past that, the next one is begun.
+        """
         joined = self.flights.get(_name(ask))
-        fill = joined or self._begin(ask, miss, laps)
-        filled = await in_time(fill, self._patience_s(ask))
-        return await self._share(ask, miss, filled, laps) if joined else filled
+        if joined is not None:
+            shared = await unless_slow(joined, self.coalesce_wait_s)
+            if shared is not None:
+                return await self._share(ask, miss, shared, laps)
+        if len(self.flights) >= self.max_fills:
+            return self._shed(ask, miss, laps)
+        return await in_time(self._begin(ask, miss, laps), self._patience_s(ask))
+
+    def _shed(self, ask: Ask, miss: AskStore, laps: Laps) -> Filled:
+        """Too much is under way: something stale now, or a 503, but no queue that only grows."""
+        step = after_origin(
+            Overloaded("the edge has too much to fetch; try again shortly"),
+            ask,
+            SHED,
+            miss,
+            to_fill(ask, self.node, None),
+            now=self.clock(),
+            stale_if_error_s=self.stale_if_error_s,
+            jitter=0.0,
+        )
+        return Filled(step, Travel(miss.forward, timings=tuple(laps.timings)), SHED)
 
     def _begin(self, ask: Ask, miss: AskStore, laps: Laps) -> asyncio.Task[Filled]:
         """Start a fill, or join the one that runs."""
@@ -119,13 +146,24 @@ class Edge:
             return await self._from_origin(ask, miss, PASSED_THROUGH, laps, mark)
         with laps.lap("record"):
             step = after_store(
-                await settle(self.records.find(ask.site.id, ask.asset.key, now=self.clock()))
+                await settle(self.records.find(ask.site, ask.asset.key, now=self.clock()))
             )
         if isinstance(step, AskOrigin):
             return await self._from_origin(ask, miss, step, laps, mark)
-        rendition = ask.choice.rendition
+        rendition, late = ask.choice.rendition, asyncio.Event()
+        asking = self.regions.rehydrate(ask.site, step.record, rendition, late.set)
         with laps.lap("region"):
-            made = await settle(self.regions.rehydrate(ask.site, step.record, rendition))
+            region = asyncio.create_task(settle(asking))
+            hauled = await overtaken(
+                region,
+                late,
+                lambda: self._from_origin(ask, miss, LATE, laps, mark),
+                first_good=lambda made: isinstance(made, Generated),
+                second_good=lambda filled: isinstance(filled.step, Serve),
+            )
+        if hauled is not None:
+            return hauled
+        made = region.result()
         decided = after_region(
             made,
             ask,
@@ -151,7 +189,7 @@ class Edge:
             self.cache.drop(ask.cache_key)
         sent = to_fill(ask, self.node, kept)
         with laps.lap("origin"):
-            fetched = await settle(self.origin.fetch(sent))
+            fetched = await settle(self.origin.fetch(sent, self._hurry_s(ask, miss, asked)))
         status = 0
         if not isinstance(fetched, RehydrationError):
             status = fetched.status
@@ -199,9 +237,17 @@ class Edge:
     def purge(self, wanted: Purge) -> int:
         """Drop what carries one of the tags, or everything; how many answers that were."""
         self.flights.forget()
+        self.records.purge(wanted)
         entries = self.cache.clear() if wanted.everything else self.cache.purge(wanted.tags)
         self.counters.purged(entries)
         return entries
+
+    def _hurry_s(self, ask: Ask, miss: AskStore, asked: AskOrigin) -> float | None:
+        """With something to show at hand, no longer than for a region."""
+        stand_in = miss.stand_in
+        if stand_in is None or not may_stand_in(stand_in, asked, self.clock()):
+            return None
+        return ask.site.region_deadline_ms / 1000
 
     def _patience_s(self, ask: Ask) -> float:
         """A fill's own deadlines in a row, and a little for what lies between them."""
@@ -219,6 +265,12 @@ async def settle(work: Awaitable[T]) -> T | RehydrationError:
         return await work
     except RehydrationError as error:
         return error
+
+
+async def unless_slow(work: asyncio.Task[T], seconds: float) -> T | None:
+    """What ``work`` comes to within ``seconds``; None past that, while it goes on."""
+    done, _ = await asyncio.wait({work}, timeout=seconds)
+    return work.result() if done else None
 
 
 async def in_time(work: asyncio.Task[T], patience_s: float) -> T:

@@ -1,13 +1,16 @@
 """The way out: fetch from the origin over pooled connections, within a deadline."""
 
 import asyncio
+import time
 from collections.abc import AsyncIterable, AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 import httpx2
 
+from edge.breaker import Breaker, Rules, State
 from edge.forward import Outgoing
+from edge.gate import Gate
 from edge.reply import Fetched
 from edge.rules.fields import end_to_end
 from edge.rules.invalidation import SAFE
@@ -30,26 +33,53 @@ class Origin:
     """Only ever the configured URL: redirects are answers, not instructions."""
 
     def __init__(
-        self, url: str, client: httpx2.AsyncClient, *, body_limit_bytes: int, clock: Clock
+        self,
+        url: str,
+        client: httpx2.AsyncClient,
+        gate: Gate,
+        rules: Rules,
+        *,
+        body_limit_bytes: int,
+        clock: Clock,
     ) -> None:
+        self.gate = gate
         self._base = httpx2.URL(url)
         self._client = client
+        self._breaker = Breaker(rules)
         self._limit = body_limit_bytes
         self._clock = clock
 
-    async def fetch(self, wanted: Outgoing) -> Fetched:
-        """The whole answer; :class:`OriginUnavailable` past the deadline."""
+    def state(self) -> State:
+        return self._breaker.state(time.monotonic())
+
+    async def fetch(self, wanted: Outgoing, hurry_s: float | None = None) -> Fetched:
+        """The whole answer; :class:`OriginUnavailable` past the deadline.
+
+        ``hurry_s`` is for who has something else to show: an origin that was silent lately is not
+        asked then, and gets this long at most. Without it the origin is the last way out, which no
+        breaker closes. Raises :class:`Overloaded` when too much is asked of it already.
+        """
+        if hurry_s is not None and not self._admit():
+            raise OriginUnavailable("the origin did not answer lately; not asked")
+        deadline_s = min(wanted.deadline_s, hurry_s or wanted.deadline_s)
+        async with self.gate.passage():
+            try:
+                fetched = await self._fetch(wanted, deadline_s)
+            except (httpx2.HTTPError, TimeoutError) as error:
+                self._breaker = self._breaker.failed(time.monotonic())
+                raise _unavailable(error) from error
+        self._breaker = self._breaker.succeeded()
+        return fetched
+
+    async def _fetch(self, wanted: Outgoing, deadline_s: float) -> Fetched:
         asked_at = self._clock()
-        try:
-            async with asyncio.timeout(wanted.deadline_s):
-                answer = await self._open(wanted)
-                try:
-                    received_at = self._clock()
-                    body, hauled_bytes = await self._read(answer)
-                finally:
-                    await answer.aclose()
-        except (httpx2.HTTPError, TimeoutError) as error:
-            raise _unavailable(error) from error
+        async with asyncio.timeout(deadline_s):
+            answer = await self._open(wanted)
+            try:
+                received_at = self._clock()
+                body, hauled_bytes = await self._read(answer)
+            finally:
+                await answer.aclose()
         fields = _fields(answer)
         return Fetched(answer.status_code, fields, body, hauled_bytes, asked_at, received_at)
 
@@ -58,16 +88,21 @@ class Origin:
         self, wanted: Outgoing, content: AsyncIterable[bytes] | None = None
     ) -> AsyncIterator[Passing]:
         """An answer that is not to be held; the deadline is for its head."""
-        try:
-            async with asyncio.timeout(wanted.deadline_s):
-                answer = await self._open(wanted, content)
-        except (httpx2.HTTPError, TimeoutError) as error:
-            raise _unavailable(error) from error
-        try:
-            fields = end_to_end(_fields(answer))
-            yield Passing(answer.status_code, fields, answer.aiter_raw())
-        finally:
-            await answer.aclose()
+        async with self.gate.passage():
+            try:
+                async with asyncio.timeout(wanted.deadline_s):
+                    answer = await self._open(wanted, content)
+            except (httpx2.HTTPError, TimeoutError) as error:
+                raise _unavailable(error) from error
+            try:
+                fields = end_to_end(_fields(answer))
+                yield Passing(answer.status_code, fields, answer.aiter_raw())
+            finally:
+                await answer.aclose()
+
+    def _admit(self) -> bool:
+        self._breaker, admitted = self._breaker.admit(time.monotonic())
+        return admitted
 
     async def _open(
         self, wanted: Outgoing, content: AsyncIterable[bytes] | None = None

@@ -2,21 +2,38 @@
 
 import asyncio
 import time
+from collections.abc import Callable
 
 from edge.breaker import Breaker, Rules, State
+from edge.held import HeldEntries
 from kvsync.errors import RevokedRecord, StoreUnavailable
+from kvsync.property import Property
 from kvsync.record import Record, Tombstone
 from kvsync.signing import Keyring
 from kvsync.store import RecordStore, StoredEntry
+from kvsync.wire import Purge
 
 
 class Records:
-    """Verified records from the region's store. After a failure the store rests for a while."""
+    """Verified records from the region's store. After a failure the store rests for a while, and
+    what it said last counts, for as long as the property goes on without it.
+
+    ``stood_in`` is called for every record that was held.
+    """
 
     def __init__(
-        self, store: RecordStore, keys: Keyring, *, timeout_s: float, rest_s: float
+        self,
+        store: RecordStore,
+        held: HeldEntries,
+        keys: Keyring,
+        *,
+        timeout_s: float,
+        rest_s: float,
+        stood_in: Callable[[], None] = lambda: None,
     ) -> None:
         self._store = store
+        self._held = held
+        self._stood_in = stood_in
         self._keys = keys
         self._timeout_s = timeout_s
         self._breaker = Breaker(Rules(failures_to_open=1, rest_s=rest_s))
@@ -24,12 +41,35 @@ class Records:
     def state(self) -> State:
         return self._breaker.state(time.monotonic())
 
-    async def find(self, property: str, key: bytes, *, now: float) -> Record | None:
+    async def find(self, site: Property, key: bytes, *, now: float) -> Record | None:
         """The verified record of an asset, None where there is none; ``now`` is Unix seconds.
 
         Raises a :class:`kvsync.errors.RecordError` or :class:`StoreUnavailable`.
         """
-        entry = await self._look_up(property, key)
+        try:
+            entry = await self._look_up(site.id, key)
+        except StoreUnavailable:
+            held = self._held.get(site.id, key)
+            if held is None or now - held.seen_at > site.revoke_bound_s:
+                raise
+            self._stood_in()
+            return self._verified(held.entry, site.id, key, now)
+        self._held.note(site.id, key, entry, now)
+        return self._verified(entry, site.id, key, now)
+
+    def purge(self, wanted: Purge) -> None:
+        """Forget what the store said of assets that a purge names: it may come of a revocation
+        that the store cannot tell just now."""
+        if wanted.everything:
+            self._held.clear()
+        else:
+            self._held.purge(wanted.tags)
+
+    async def close(self) -> None:
+        await self._store.close()
+        self._held.close()
+
+    def _verified(self, entry: StoredEntry, property: str, key: bytes, now: float) -> Record | None:
         buried_seq = -1
         if entry.tombstone is not None:
             buried = Tombstone.from_signed(entry.tombstone, self._keys, key=key, property=property)
@@ -41,9 +81,6 @@ class Records:
         return Record.from_signed(
             entry.record, self._keys, key=key, property=property, now=now, buried_seq=buried_seq
         )
-
-    async def close(self) -> None:
-        await self._store.close()
 
     async def _look_up(self, property: str, key: bytes) -> StoredEntry:
         self._breaker, admitted = self._breaker.admit(time.monotonic())

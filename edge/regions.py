@@ -8,6 +8,8 @@ import httpx2
 import msgspec
 
 from edge.breaker import Breaker, Rules, State
+from edge.gate import Gate
+from edge.hedge import Bucket, Latencies
 from edge.reply import Generated
 from edge.respond import parse_server_timing
 from edge.rules.fields import seconds
@@ -20,6 +22,7 @@ from kvsync.errors import (
     KeyNotAllowed,
     MalformedRecord,
     ModelError,
+    Overloaded,
     RegionUnavailable,
     RehydrationError,
     RevokedRecord,
@@ -56,9 +59,11 @@ Counted = Callable[[str, str], None]
 class Region:
     """One region's address and what is known of its health."""
 
-    def __init__(self, url: str, rules: Rules) -> None:
+    def __init__(self, url: str, rules: Rules, concurrency: int) -> None:
         self.url = url.rstrip("/")
+        self.gate = Gate(f"region {self.url}", concurrency)
         self._breaker = Breaker(rules)
+        self._latencies = Latencies()
 
     def state(self) -> State:
         return self._breaker.state(time.monotonic())
@@ -67,55 +72,130 @@ class Region:
         self._breaker, admitted = self._breaker.admit(time.monotonic())
         return admitted
 
-    def note(self, error: RehydrationError | None) -> None:
+    def failed(self, error: RehydrationError) -> None:
         """Only silence and breakage count against a region: to refuse is to be there."""
         if isinstance(error, RegionUnavailable):
             self._breaker = self._breaker.failed(time.monotonic())
         else:
             self._breaker = self._breaker.succeeded()
 
+    def answered(self, took_s: float) -> None:
+        self._breaker = self._breaker.succeeded()
+        self._latencies.note(took_s)
+
+    def late_after_s(self) -> float | None:
+        return self._latencies.late_after_s()
+
 
 class Regions:
-    """``counted`` is told (region, result) of every call."""
+    """``counted`` is told (region, result) of every call; ``hedged`` of every second peer that was
+    asked because the first was late."""
 
     def __init__(
-        self, urls: Sequence[str], rules: Rules, client: httpx2.AsyncClient, counted: Counted
+        self,
+        urls: Sequence[str],
+        rules: Rules,
+        client: httpx2.AsyncClient,
+        counted: Counted,
+        *,
+        concurrency: int = 64,
+        hedged: Callable[[str], None] = lambda peer: None,
     ) -> None:
-        self.all = tuple(Region(url, rules) for url in urls)
+        self.all = tuple(Region(url, rules, concurrency) for url in urls)
         self._client = client
         self._counted = counted
+        self._hedged = hedged
+        self._hedges = Bucket()
 
-    async def rehydrate(self, site: Property, record: Record, rendition: Still) -> Generated:
+    async def rehydrate(
+        self, site: Property, record: Record, rendition: Still, late: Callable[[], None]
+    ) -> Generated:
         """The approved image from the nearest region that can, within the property's deadline.
 
-        Raises what the last region asked said; :class:`RegionUnavailable` when none was asked.
+        A region that is late has company: the next one is asked as well, or ``late`` is called
+        where there is none, and the first good answer counts. Raises what the last region asked
+        said; :class:`RegionUnavailable` when none was asked.
         """
+        self._hedges = self._hedges.earned()
         until = time.monotonic() + site.region_deadline_ms / 1000
+        calls: set[asyncio.Task[Generated]] = set()
+        try:
+            return await self._first_good(calls, site, record, rendition, until, late)
+        finally:
+            for call in calls:
+                call.cancel()
+
+    async def _first_good(
+        self,
+        calls: set[asyncio.Task[Generated]],
+        site: Property,
+        record: Record,
+        rendition: Still,
+        until: float,
+        late: Callable[[], None],
+    ) -> Generated:
+        """``calls`` holds those under way."""
         last: RehydrationError = RegionUnavailable("no region is up; not asked")
-        for region in self.all:
-            left_s = until - time.monotonic()
-            if left_s < _WORTHWHILE_S or not region.admit():
-                continue
-            try:
-                return await self._ask(region, site, record, rendition, left_s)
-            except (Unavailable, ModelError) as error:
-                last = error
-        raise last
+        waiting = iter(self.all)
+        hedge_after_s: float | None = None
+
+        def ask_next() -> Region | None:
+            for region in waiting:
+                left_s = until - time.monotonic()
+                if left_s >= _WORTHWHILE_S and region.admit():
+                    asking = self._ask(region, site, record, rendition, left_s)
+                    calls.add(asyncio.create_task(asking))
+                    return region
+            return None
+
+        while True:
+            if not calls:
+                asked = ask_next()
+                if asked is None:
+                    raise last
+                hedge_after_s = asked.late_after_s()
+            done, _ = await asyncio.wait(
+                calls, timeout=hedge_after_s, return_when=asyncio.FIRST_COMPLETED
+            )
+            if not done:
+                hedge_after_s = None
+                self._hedge(ask_next, late)
+            for call in done:
+                calls.discard(call)
+                try:
+                    return call.result()
+                except (Unavailable, ModelError) as error:
+                    last = error
+
+    def _hedge(self, ask_next: Callable[[], Region | None], late: Callable[[], None]) -> None:
+        """Ask one more, if hedges have not cost their share yet."""
+        self._hedges, granted = self._hedges.spent()
+        if not granted:
+            return
+        other = ask_next()
+        self._hedged("origin" if other is None else other.url)
+        if other is None:
+            late()
 
     async def _ask(
         self, region: Region, site: Property, record: Record, rendition: Still, left_s: float
     ) -> Generated:
-        error: RehydrationError | None = RegionUnavailable(f"region {region.url}: cut short")
+        # Another answer may come first: being left says nothing of a region.
+        result, begun = "abandoned", time.monotonic()
         try:
-            made = await self._call(region.url, site, record, rendition, left_s)
-            error = None
-            return made
-        except RehydrationError as raised:
-            error = raised
+            async with region.gate.passage():
+                made = await self._call(region.url, site, record, rendition, left_s)
+        except RehydrationError as error:
+            result = error.reason
+            if not isinstance(error, Overloaded):
+                region.failed(error)
             raise
+        else:
+            result = "ok"
+            region.answered(time.monotonic() - begun)
+            return made
         finally:
-            region.note(error)
-            self._counted(region.url, "ok" if error is None else error.reason)
+            self._counted(region.url, result)
 
     async def _call(
         self, url: str, site: Property, record: Record, rendition: Still, left_s: float

@@ -19,18 +19,22 @@ from edge.breaker import Rules
 from edge.cache import ResponseCache
 from edge.counters import Counters
 from edge.flow import Edge
+from edge.gate import Gate
+from edge.held import HeldEntries
 from edge.origin_client import Origin
 from edge.protocol import EdgeProtocol
 from edge.records import Records
 from edge.regions import Regions
 from edge.settings import EdgeSettings
 from kvsync.errors import InputError
+from kvsync.flights import Flights, Sharing
 from kvsync.property import hosts_to_properties, read_properties
 from kvsync.signing import Keyring
 from kvsync.store import ValkeyStore
 
 _CONNECTIONS = 256
 _BACKLOG = 2048
+_ORIGIN_QUEUE_S = 1.0
 _MEMORY_SHARE = 8
 
 
@@ -125,12 +129,26 @@ async def built(
             node=settings.node,
             cache=cache,
             records=Records(
-                store, keys, timeout_s=store_timeout_s, rest_s=settings.store_rest_ms / 1000
+                store,
+                HeldEntries(settings.cache_dir / "records", settings.records_bytes),
+                keys,
+                timeout_s=store_timeout_s,
+                rest_s=settings.store_rest_ms / 1000,
+                stood_in=counters.record_held,
             ),
-            regions=Regions(settings.region_urls, rules, to_regions, counters.region_called),
+            regions=Regions(
+                settings.region_urls,
+                rules,
+                to_regions,
+                counters.region_called,
+                concurrency=settings.region_concurrency,
+                hedged=counters.hedged,
+            ),
             origin=Origin(
                 settings.origin_url,
                 to_origin,
+                _origin_gate(settings.origin_concurrency),
+                Rules(settings.origin_failures_to_open, settings.origin_rest_ms / 1000),
                 body_limit_bytes=settings.body_limit_bytes,
                 clock=clock,
             ),
@@ -138,6 +156,9 @@ async def built(
             store_timeout_s=store_timeout_s,
             stale_if_error_s=settings.stale_if_error_s,
             clock=clock,
+            coalesce_wait_s=settings.coalesce_wait_ms / 1000,
+            max_fills=settings.max_fills,
+            flights=Flights(Sharing(settings.coalesce_most, settings.coalesce_wait_ms / 1000)),
         )
         watch(edge)
         try:
@@ -146,6 +167,10 @@ async def built(
             await edge.flights.close()
             await edge.records.close()
             cache.close()
+
+
+def _origin_gate(limit: int) -> Gate:
+    return Gate("the origin", limit, queue=limit, wait_s=_ORIGIN_QUEUE_S)
 
 
 def new_client(trusted: ssl.SSLContext) -> httpx2.AsyncClient:
@@ -163,6 +188,8 @@ def watch(edge: Edge) -> None:
     counters.watch("edge_cache_entries", "Answers in the cache", lambda: len(edge.cache))
     counters.watch("edge_cache_faults", "Disk errors of the cache", lambda: edge.cache.faults)
     counters.watch("edge_breaker_state", state, edge.records.state, peer="store")
+    counters.watch("edge_breaker_state", state, edge.origin.state, peer="origin")
+    counters.watch("edge_fills", "Misses under way", lambda: len(edge.flights))
     for region in edge.regions.all:
         counters.watch("edge_breaker_state", state, region.state, peer=region.url)
 

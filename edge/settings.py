@@ -35,11 +35,24 @@ class EdgeSettings(BaseSettings):
     region_urls: Annotated[tuple[Annotated[str, Field(pattern=_URL)], ...], NoDecode] = ()
     region_failures_to_open: int = Field(3, gt=0)
     region_rest_ms: int = Field(2_000, gt=0)
+    # Calls under way to one region; one more goes elsewhere at once.
+    region_concurrency: int = Field(64, gt=0)
     origin_url: str = Field(pattern=_URL)
+    origin_failures_to_open: int = Field(3, gt=0)
+    origin_rest_ms: int = Field(2_000, gt=0)
+    # Requests under way to the origin; as many again wait for their turn, each a second at most.
+    origin_concurrency: int = Field(128, gt=0)
+    # Misses under way; one more is answered 503 unless something stale will do.
+    max_fills: int = Field(1_000, gt=0)
+    # How long, and how many, others wait for one fill before one of them begins another.
+    coalesce_wait_ms: int = Field(2_000, gt=0)
+    coalesce_most: int = Field(256, gt=0)
     cache_dir: Path
     cache_bytes: int = Field(512 << 20, ge=1 << 20)
     # Of those in demand, each worker holds this much in memory as well.
     memory_bytes: int = Field(64 << 20, ge=0)
+    # Records held for when the store cannot be asked: half a kilobyte each.
+    records_bytes: int = Field(64 << 20, ge=1 << 20)
     # Larger bodies stream through and are not kept.
     body_limit_bytes: int = Field(32 << 20, gt=0)
     # How long past its freshness an answer that does not say may stand in for peers that are gone.

@@ -83,6 +83,8 @@ class Property(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     # Past this the origin is faster than the region: docs/operations.md#deadlines
     region_deadline_ms: Duration = 1_000
     origin_deadline_ms: Duration = 10_000
+    # How long a region that cannot ask whether a record was revoked goes on with what it knows.
+    revoke_bound_s: Duration = 86_400
     key_version: int = 1
 
     def image_headers(self, family: str, asset: str) -> dict[str, str]:

@@ -1,0 +1,88 @@
+"""The last word of the region's store on each asset, for when the store cannot be asked.
+
+A record is a few hundred bytes, so a PoP can hold those of everything that it serves. Without them
+an image that left the cache could not be rehydrated while the store is gone, and with the origin
+gone as well it could not be had at all.
+"""
+
+from collections.abc import Iterable
+from pathlib import Path
+
+import lmdb
+import msgspec
+
+from kvsync.blobs import BlobStore
+from kvsync.encoding import UNREADABLE
+from kvsync.errors import StoreUnavailable
+from kvsync.store import StoredEntry
+
+# Written again only this often, so that looking up stays reading.
+_CONFIRM_S = 30.0
+_NOTHING = StoredEntry()
+
+
+class Held(msgspec.Struct, frozen=True, array_like=True):
+    """``seen_at`` (Unix seconds): the store said so then, or up to half a minute later."""
+
+    record: bytes | None
+    tombstone: bytes | None
+    seen_at: float
+
+    @property
+    def entry(self) -> StoredEntry:
+        return StoredEntry(self.record, self.tombstone)
+
+
+class HeldEntries:
+    """Entries by property and asset key on disk, shared by processes. A disk that fails holds
+    less; ``faults`` counts that."""
+
+    def __init__(self, folder: Path, max_bytes: int) -> None:
+        self._blobs = BlobStore(folder, max_bytes)
+        self.faults = 0
+
+    def get(self, property: str, key: bytes) -> Held | None:
+        try:
+            blob = self._blobs.get(_name(property, key))
+            return None if blob is None else msgspec.msgpack.decode(blob, type=Held)
+        except (lmdb.Error, *UNREADABLE):
+            self.faults += 1
+            return None
+
+    def note(self, property: str, key: bytes, entry: StoredEntry, now: float) -> None:
+        """Hold what the store said just now; nothing where it knows nothing of the asset."""
+        held = self.get(property, key)
+        if held is None and entry == _NOTHING:
+            return
+        if held is not None and held.entry == entry and 0 <= now - held.seen_at < _CONFIRM_S:
+            return
+        try:
+            if entry == _NOTHING:
+                self._blobs.delete(_name(property, key))
+            else:
+                new = Held(entry.record, entry.tombstone, now)
+                self._blobs.put(
+                    _name(property, key), msgspec.msgpack.encode(new), (key.hex(), property)
+                )
+        except (lmdb.Error, StoreUnavailable):
+            self.faults += 1
+
+    def purge(self, tags: Iterable[str]) -> None:
+        """Hold nothing any more of these asset keys (in hex) or properties."""
+        try:
+            self._blobs.purge(tags)
+        except (lmdb.Error, StoreUnavailable):
+            self.faults += 1
+
+    def clear(self) -> None:
+        try:
+            self._blobs.clear()
+        except (lmdb.Error, StoreUnavailable):
+            self.faults += 1
+
+    def close(self) -> None:
+        self._blobs.close()
+
+
+def _name(property: str, key: bytes) -> bytes:
+    return property.encode() + b":" + key
