@@ -11,8 +11,9 @@ import msgspec
 
 from edge.ask import ALLOWED_METHODS, Ask
 from edge.decide import Forward, Outcome, Serve
+from edge.rules.fields import without
 from edge.rules.ranges import part_of, range_applies
-from edge.rules.stored import Body, Cached, Fields, Stored
+from edge.rules.stored import Body, Cached, Fields, Stored, head_of
 from edge.rules.validation import may_answer_304
 from kvsync.conditional import http_date
 from kvsync.errors import Busy, MethodNotAllowed, RehydrationError
@@ -27,13 +28,20 @@ _DETAIL_TOKEN = re.compile(r"[A-Za-z*][A-Za-z0-9!#$%&'*+.^_`|~-]*")
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """``body`` is what is sent: nothing for HEAD and 304."""
+    """``head`` holds the field lines as they are sent, each ended by CRLF; ``body`` is what is
+    sent: nothing for HEAD and 304."""
 
     status: int
-    headers: list[tuple[bytes, bytes]]
+    head: bytes
     body: Body
     outcome: Outcome
     reason: str
+
+    @property
+    def headers(self) -> list[tuple[bytes, bytes]]:
+        """The same as ASGI wants it."""
+        lines = self.head.split(b"\r\n")[:-1]
+        return [(name, value) for name, _, value in (line.partition(b": ") for line in lines)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,36 +59,37 @@ class Travel:
 
 def respond(served: Serve, ask: Ask, travel: Travel, *, node: str, now: float) -> Answer:
     stored = served.cached.stored
-    status, body, fields = _selected_part(served.cached, ask)
+    status, body, head = _selected_part(served.cached, ask)
+    lines = [head]
     if ask.choice is not None and ask.choice.negotiated and stored.negotiable:
-        fields.append(("vary", "Accept"))
+        lines.append(b"vary: Accept\r\n")
     if status not in (204, 304):
-        fields.append(("content-length", str(len(body))))
-    fields.append(("age", str(max(0, int(now - stored.born_at)))))
-    fields.append(("cache-status", cache_status(node, served, travel, now)))
-    fields.append(("server-timing", server_timing(travel)))
+        lines.append(b"content-length: %d\r\n" % len(body))
+    told = cache_status(node, served, travel, now).encode("latin-1")
+    age_s = max(0, int(now - stored.born_at))
+    lines.append(b"age: %d\r\ncache-status: %b\r\n" % (age_s, told))
+    lines.append(b"server-timing: %b\r\n" % server_timing(served, travel).encode("latin-1"))
     sent = b"" if ask.head else body
-    return Answer(status, encode(fields), sent, served.outcome, served.reason)
+    return Answer(status, b"".join(lines), sent, served.outcome, served.reason)
 
 
-def _selected_part(cached: Cached, ask: Ask) -> tuple[int, Body, list[tuple[str, str]]]:
-    """Status, body and fields for the request's own conditions and range, in the order of
+def _selected_part(cached: Cached, ask: Ask) -> tuple[int, Body, bytes]:
+    """Status, body and field lines for the request's own conditions and range, in the order of
     RFC 9110 section 13.2.2."""
     stored, body = cached.stored, cached.body
-    fields = list(stored.fields)
     by_date = ask.choice is None
     if may_answer_304(stored, ask.conditions, by_date=by_date):
-        return 304, b"", [field for field in fields if field[0] not in _ABOUT_THE_BODY]
+        return 304, b"", head_of(without(stored.fields, _ABOUT_THE_BODY))
     if stored.status != 200 or ask.head or "range" not in ask.fields:
-        return stored.status, body, fields
+        return stored.status, body, stored.head
     part = part_of(stored.length, ask.fields["range"])
     if part is None or not range_applies(stored, ask.fields.get("if-range"), by_date=by_date):
-        return stored.status, body, fields
-    fields = [field for field in fields if field[0] != "content-range"]
-    fields.append(("content-range", part.content_range))
+        return stored.status, body, stored.head
+    content_range = ("content-range", part.content_range)
+    head = head_of((*without(stored.fields, ("content-range",)), content_range))
     if not part.satisfiable:
-        return 416, b"", fields
-    return 206, memoryview(body)[part.start : part.stop], fields
+        return 416, b"", head
+    return 206, memoryview(body)[part.start : part.stop], head
 
 
 def cache_status(node: str, served: Serve, travel: Travel, now: float) -> str:
@@ -111,7 +120,12 @@ def forwarded(node: str, travel: Travel, detail: str, status: int) -> str:
     return "; ".join([*parts, f"detail={_item(detail)}"])
 
 
-def server_timing(travel: Travel) -> str:
+def server_timing(served: Serve, travel: Travel) -> str:
+    """A hit takes no time that a browser could see: it is told what it was, the same each time."""
+    return 'cache;desc="hit"' if served.outcome == "hit" else timing_of(travel)
+
+
+def timing_of(travel: Travel) -> str:
     entries = [f"{name};dur={ms:.2f}" for name, ms in travel.timings]
     if travel.avoided_bytes is not None:
         entries.append(f'avoided;desc="{travel.avoided_bytes}"')
@@ -142,7 +156,7 @@ def respond_error(
     if isinstance(error, Busy):
         headers["retry-after"] = str(error.retry_after_s)
     sent = b"" if head else body
-    return Answer(error.status, encode(headers.items()), sent, "error", error.reason)
+    return Answer(error.status, head_of(headers.items()), sent, "error", error.reason)
 
 
 def encode(headers: Iterable[tuple[str, str]]) -> list[tuple[bytes, bytes]]:
@@ -153,9 +167,7 @@ def streamed_headers(
     headers: Fields, node: str, travel: Travel, status: int, reason: str
 ) -> list[tuple[bytes, bytes]]:
     status_line = forwarded(node, travel, f"origin:{reason}", status)
-    return encode(
-        [*headers, ("cache-status", status_line), ("server-timing", server_timing(travel))]
-    )
+    return encode([*headers, ("cache-status", status_line), ("server-timing", timing_of(travel))])
 
 
 def _item(detail: str) -> str:
