@@ -29,12 +29,14 @@ def train_command(
             seed=seed,
         )
     by = " and ".join(report.layout_by) or "nothing"
+    adds = "light" if report.linear else "display levels"
+    pictures = [f"{count} for {name}" for name, count in report.pictures.items()]
     console.print(
         f"{out}: {report.model_bytes} bytes, digest {report.digest.hex()}, "
         f"{report.seconds:.0f} s\n"
-        f"{len(images.assets)} images; layout by {by} ({report.layouts}); "
-        f"{report.components} shared pictures a layout, {report.seeded} moved by the seed; "
-        f"text explains {report.explained:.2%} of what varies",
+        f"{len(images.assets)} images; layout by {by} ({report.layouts}); {adds} adds up; "
+        f"shared pictures a layout: {', '.join(pictures) or 'none'}, "
+        f"{report.seeded} for the seed; text explains {report.explained:.2%} of what varies",
         highlight=False,
     )
     return report

@@ -3,8 +3,8 @@
 import shutil
 import tempfile
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -16,24 +16,22 @@ from safetensors.torch import save_file
 from kvsync.errors import InputError
 from origin.gallery import Gallery
 from origin.training.attribute_masks import attribute_masks
-from origin.training.deblock import basis_noise, coding_steps, deblocked, mean_noise
-from origin.training.factors import Factors, factorise
+from origin.training.capacity import Capacity, choose
+from origin.training.cell import Fitted, fitted, measured
+from origin.training.deblock import Thresholds, basis_noise, coding_steps, deblocked, mean_noise
 from origin.training.layouts import Layouts, design, find_layouts
-from origin.training.quantise import Plane, quantised
+from origin.training.transport import Codes, Doubles, Floats, fit
 from regional_gpu.generator.family_generator import MASKS
 from regional_gpu.generator.model_folder import describe
-from regional_gpu.generator.network import TILE, BasisNetwork, CoefficientNetwork, TextNetwork
-from regional_gpu.generator.planes import pack
-from regional_gpu.generator.text import FILLERS, WORD, Vocabulary
+from regional_gpu.generator.network import BasisNetwork, CoefficientNetwork, TextNetwork
+from regional_gpu.generator.picture_codec import encode
 
 Progress = Callable[[str, float], None]
 THUMBNAIL = 32
-# A tile whose pixels all vary less than this (8-bit levels, standard deviation) is held still.
-STILL = 0.25
-# Shared pictures are kept in steps that change no picture of the gallery by more levels than
-# this; means, where something is laid over them, in steps of this.
-STEP = 0.3
-MEAN_STEP = 0.5
+# Pixels a side of the grid on which the family is measured.
+GRID = 64
+# Pictures are kept in steps of this many display levels.
+STEP = 0.5
 
 
 @dataclass(frozen=True)
@@ -45,17 +43,10 @@ class TrainingReport:
     seconds: float
     layout_by: tuple[str, ...]
     layouts: int
-    components: int  # shared pictures per layout, at most
-    seeded: int  # of these, moved by the seed
+    linear: bool  # light adds up, not display levels
+    pictures: Mapping[str, int]  # shared pictures a layout, by attribute
+    seeded: int  # and those that the seed moves
     explained: float  # of the variance within layouts, by text; the least of the layouts
-
-
-@dataclass(frozen=True)
-class FittedLayout:
-    factors: Factors
-    planes: list[list[Plane]]  # the mean's, then each shared picture's
-    tiles: NDArray[np.bool_]  # (rows, columns), True where pictures differ
-    masks: NDArray[np.uint8]  # (attributes, 96, 96)
 
 
 def train(
@@ -84,156 +75,149 @@ def train(
     return report
 
 
+@dataclass(frozen=True)
+class Family:
+    """What was measured of a gallery before its pictures are fitted."""
+
+    gallery: Gallery
+    layouts: Layouts
+    columns: Doubles  # (assets, values)
+    attribute_of: NDArray[np.intp]  # (values,), -1 where it is held still within a layout
+    capacity: Capacity
+
+
 def _train(
     gallery: Gallery, scratch: Path, progress: Progress, minutes: float, seed: int, started: float
 ) -> TrainingReport:
-    thumbnails = _thumbnails(gallery, progress)
-    attributes = [asset.attributes for asset in gallery.assets]
-    layouts = find_layouts(thumbnails, attributes, seed)
-    fitted = []
-    for at, members in enumerate(layouts.members):
-        if time.monotonic() - started > 60 * minutes:
-            raise InputError(f"{gallery.folder}: not trained within {minutes:g} minutes; give more")
-        progress(
-            f"fitting layout {at + 1} of {len(layouts.members)}",
-            0.3 + 0.6 * at / len(layouts.members),
-        )
-        fitted.append(_fit(gallery, members, layouts.by))
+    family = _measure(gallery, progress, seed)
+    members = family.layouts.members
+    linear = family.capacity.linear
+    cells = []
+    for at, own in enumerate(members):
+        _in_time(gallery, started, minutes)
+        progress(f"measuring layout {at + 1} of {len(members)}", 0.2 + 0.2 * at / len(members))
+        cells.append(measured(_pixels(gallery, own), family.columns[list(own)], linear))
+    codes = fit(cells, family.attribute_of, family.capacity.ranks)
+    pictures, masks = [], []
+    for at, own in enumerate(members):
+        _in_time(gallery, started, minutes)
+        progress(f"fitting layout {at + 1} of {len(members)}", 0.4 + 0.5 * at / len(members))
+        pixels = _pixels(gallery, own)
+        assets = [gallery.assets[one].attributes for one in own]
+        masks.append(attribute_masks(pixels, assets, gallery.attributes, family.layouts.by))
+        pictures.append(fitted(pixels, cells[at], codes, linear))
     progress("writing the model", 0.9)
-    _write(scratch, gallery, layouts, fitted)
-    return _report(scratch, layouts, fitted, started)
+    codes, pictures = alike(codes, pictures)
+    steps = coding_steps((gallery.folder / gallery.assets[0].file).read_bytes())
+    clean = [_clean(one, steps) for one in pictures]
+    _write(scratch, family, codes, clean, np.stack(masks))
+    return _report(scratch, family, codes, pictures, started)
 
 
-def _thumbnails(gallery: Gallery, progress: Progress) -> NDArray[np.float32]:
-    small = []
+def _measure(gallery: Gallery, progress: Progress, seed: int) -> Family:
+    thumbnails, samples = [], []
+    down = np.linspace(0, gallery.height - 1, min(GRID, gallery.height)).astype(np.intp)
+    across = np.linspace(0, gallery.width - 1, min(GRID, gallery.width)).astype(np.intp)
     for at, asset in enumerate(gallery.assets):
-        progress("reading the gallery", 0.3 * at / len(gallery.assets))
-        image = Image.fromarray(gallery.pixels(asset))
-        reduced = image.resize((THUMBNAIL, THUMBNAIL), Image.Resampling.BOX)
-        small.append(np.asarray(reduced, dtype=np.float32).reshape(-1))
-    return np.stack(small)
-
-
-def _fit(gallery: Gallery, members: Sequence[int], layout_by: tuple[str, ...]) -> FittedLayout:
-    assets = [gallery.assets[at] for at in members]
-    attributes = [asset.attributes for asset in assets]
-    pictures = np.stack([gallery.pixels(asset) for asset in assets])
-    masks = attribute_masks(pictures, attributes, gallery.attributes, layout_by)
+        progress("reading the gallery", 0.2 * at / len(gallery.assets))
+        pixels = gallery.pixels(asset)
+        small = Image.fromarray(pixels).resize((THUMBNAIL, THUMBNAIL), Image.Resampling.BOX)
+        thumbnails.append(np.asarray(small, dtype=np.float32).reshape(-1))
+        samples.append(pixels[np.ix_(down, across)].reshape(-1, 3))
+    attributes = [asset.attributes for asset in gallery.assets]
+    layouts = find_layouts(np.stack(thumbnails), attributes, seed)
     values = {name: gallery.values(name) for name in gallery.attributes}
-    columns = design(attributes, values)
-    inside = _pixels_of(_varying_tiles(pictures), gallery.height, gallery.width)
-    elements = pictures[:, inside].reshape(len(assets), -1).astype(np.float32)
-    factors = factorise(elements, columns)
-    steps = coding_steps((gallery.folder / assets[0].file).read_bytes())
-    shared = []
-    reach = np.abs(factors.offset + columns @ factors.effects).max(axis=0) + 3 * factors.spread
-    varies = np.zeros((gallery.height, gallery.width), dtype=np.bool_)
-    for basis, weight in zip(factors.basis, reach, strict=True):
-        picture = np.zeros((gallery.height, gallery.width, 3), dtype=np.float32)
-        picture[inside] = basis.reshape(-1, 3)
-        own = quantised(deblocked(picture, basis_noise(steps)), STEP / max(weight, 1.0))
-        for plane in own:
-            varies |= np.asarray((plane.pixels != 128).any(axis=-1))
-        shared.append(own)
-    tiles = _tiles_of(varies)
-    mean = deblocked(pictures.mean(axis=0, dtype=np.float32), mean_noise(steps))
-    laid_over = _pixels_of(tiles, gallery.height, gallery.width)
-    return FittedLayout(factors, [_mean_planes(mean, laid_over), *shared], tiles, masks)
+    columns = design(attributes, values).astype(np.float64)
+    places = [
+        -1 if name in layouts.by else at
+        for at, (name, known) in enumerate(values.items())
+        for _ in known
+    ]
+    attribute_of = np.array(places, dtype=np.intp)
+    capacity = choose(np.stack(samples), columns, attribute_of, layouts.members, seed)
+    return Family(gallery, layouts, columns, attribute_of, capacity)
 
 
-def _mean_planes(mean: NDArray[np.float32], laid_over: NDArray[np.bool_]) -> list[Plane]:
-    whole = np.rint(mean.clip(0, 255)).astype(np.uint8)
-    # Rounding before something is added and again after it costs 0.4 of SSIMULACRA2.
-    left = np.where(laid_over[..., None], mean - whole, 0).astype(np.float32)
-    return [Plane(whole, 1.0), *quantised(left, MEAN_STEP)]
+def alike(codes: Codes, pictures: Sequence[Fitted]) -> tuple[Codes, list[Fitted]]:
+    """The same pictures with channels scaled to carry alike, so that little of them is colour."""
+    count = codes.values.shape[1]
+    totals = sum((one.shared[:count].sum(axis=(1, 2)) for one in pictures), np.zeros(()))
+    energy = sum((np.square(one.shared[:count]).sum(axis=(1, 2)) for one in pictures), np.zeros(()))
+    size = np.sqrt(np.maximum(energy, 1e-12))
+    scale = np.where(totals < 0, -1, 1) * size.mean(axis=-1, keepdims=True) / size
+    scaled = []
+    for one in pictures:
+        shared = one.shared.copy()
+        shared[:count] *= scale[:, None, None].astype(np.float32)
+        scaled.append(replace(one, shared=shared))
+    return Codes(codes.values / scale, codes.owners), scaled
 
 
-def _tiles_of(varies: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    height, width = varies.shape
-    padded = np.pad(varies, ((0, -height % TILE), (0, -width % TILE)))
-    rows, columns = padded.shape
-    by_tile = padded.reshape(rows // TILE, TILE, columns // TILE, TILE)
-    return np.asarray(by_tile.any(axis=(1, 3)), dtype=np.bool_)
+def _clean(one: Fitted, steps: Thresholds) -> Fitted:
+    shared = one.shared.copy()
+    for picture in shared:
+        picture[:] = deblocked(picture, basis_noise(steps))
+    return replace(one, base=deblocked(one.base, mean_noise(steps)), shared=shared)
 
 
-def _varying_tiles(pictures: NDArray[np.uint8]) -> NDArray[np.bool_]:
-    varies = np.zeros(pictures.shape[1:3], dtype=np.bool_)
-    for top in range(0, len(varies), TILE):
-        strip = pictures[:, top : top + TILE].astype(np.float32)
-        varies[top : top + TILE] = strip.std(axis=0).max(axis=-1) > STILL
-    return _tiles_of(varies)
+def _pixels(gallery: Gallery, members: Sequence[int]) -> NDArray[np.uint8]:
+    return np.stack([gallery.pixels(gallery.assets[at]) for at in members])
 
 
-def _pixels_of(tiles: NDArray[np.bool_], height: int, width: int) -> NDArray[np.bool_]:
-    return np.repeat(np.repeat(tiles, TILE, axis=0), TILE, axis=1)[:height, :width]
+def _in_time(gallery: Gallery, started: float, minutes: float) -> None:
+    if time.monotonic() - started > 60 * minutes:
+        raise InputError(f"{gallery.folder}: not trained within {minutes:g} minutes; give more")
 
 
 def _write(
-    folder: Path, gallery: Gallery, layouts: Layouts, fitted: Sequence[FittedLayout]
+    folder: Path,
+    family: Family,
+    codes: Codes,
+    pictures: Sequence[Fitted],
+    masks: NDArray[np.uint8],
 ) -> None:
     # Imported late: diffusers takes seconds, and a mistake in the gallery should show at once.
     from regional_gpu.generator.family import save
 
-    components = max(len(layout.factors.basis) for layout in fitted)
-    values = {name: gallery.values(name) for name in gallery.attributes}
-    words = set(WORD.findall(gallery.phrase.format(value="", name="").casefold()))
-    vocabulary = Vocabulary(values, frozenset(words - FILLERS), layouts.by, layouts.values)
-    text, coefficients = _text_networks(fitted, components)
-    save(folder, vocabulary, text, coefficients, _basis(gallery, fitted, components))
-    masks = np.stack([layout.masks for layout in fitted])
+    gallery, layouts = family.gallery, family.layouts
+    vocabulary = gallery.vocabulary(layouts.by, layouts.values)
+    by_text = codes.values.shape[1]
+    components = by_text + max(one.seeded for one in pictures)
+    text = TextNetwork(len(codes.values), 3 * components)
+    text.embedding[:, : 3 * by_text] = torch.from_numpy(codes.values.reshape(len(codes.values), -1))
+    coefficients = CoefficientNetwork(len(pictures), components)
+    for at, one in enumerate(pictures):
+        coefficients.spread[at, by_text : by_text + one.seeded] = 1
+    streams = [_stream(one, components) for one in pictures]
+    basis = BasisNetwork(
+        gallery.width, gallery.height, components, family.capacity.linear, [*map(len, streams)]
+    )
+    basis.pictures.copy_(torch.from_numpy(np.concatenate(streams)))
+    save(folder, vocabulary, text, coefficients, basis)
     save_file({"masks": torch.from_numpy(masks)}, folder / MASKS)
 
 
-def _text_networks(
-    fitted: Sequence[FittedLayout], components: int
-) -> tuple[TextNetwork, CoefficientNetwork]:
-    """Split the effects of all layouts into one embedding per value and one map per layout."""
-    effects = [
-        np.pad(one.factors.effects, ((0, 0), (0, components - one.factors.effects.shape[1])))
-        for one in fitted
-    ]
-    left, scale, right = np.linalg.svd(np.concatenate(effects, axis=1), full_matrices=False)
-    width = max(1, int((scale > 1e-5 * max(scale[0], 1e-9)).sum()))
-    text = TextNetwork(len(left), width)
-    text.embedding.copy_(torch.from_numpy(left[:, :width] * scale[:width]))
-    network = CoefficientNetwork(len(fitted), width, components)
-    maps = right[:width].reshape(width, len(fitted), components).transpose(1, 0, 2)
-    network.weight.copy_(torch.from_numpy(maps.copy()))
-    for at, one in enumerate(fitted):
-        own = len(one.factors.offset)
-        network.bias[at, :own] = torch.from_numpy(one.factors.offset)
-        network.spread[at, range(own), range(own)] = torch.from_numpy(one.factors.spread)
-    return text, network
-
-
-def _basis(gallery: Gallery, fitted: Sequence[FittedLayout], components: int) -> BasisNetwork:
-    streams = []
-    for one in fitted:
-        missing: list[list[Plane]] = [[]] * (1 + components - len(one.planes))
-        streams.append([[pack(plane.pixels) for plane in own] for own in one.planes + missing])
-    sizes = [[[stream.size for stream in own] for own in layout] for layout in streams]
-    network = BasisNetwork(gallery.width, gallery.height, components, sizes)
-    packed = [stream for layout in streams for own in layout for stream in own]
-    scales = [plane.scale for one in fitted for own in one.planes for plane in own]
-    network.planes.copy_(torch.from_numpy(np.concatenate(packed)))
-    network.tiles.copy_(torch.from_numpy(np.stack([one.tiles for one in fitted])))
-    network.scale.copy_(torch.tensor(scales))
-    return network
+def _stream(one: Fitted, components: int) -> NDArray[np.uint8]:
+    missing = np.zeros((components - len(one.shared), *one.base.shape), dtype=np.float32)
+    pictures: Floats = np.concatenate([one.base[None], one.shared, missing])
+    return encode(pictures, [STEP] * len(pictures))
 
 
 def _report(
-    folder: Path, layouts: Layouts, fitted: Sequence[FittedLayout], started: float
+    folder: Path, family: Family, codes: Codes, pictures: Sequence[Fitted], started: float
 ) -> TrainingReport:
     manifest = describe(folder)
+    names = family.gallery.attributes
     return TrainingReport(
         digest=manifest.digest,
         model_bytes=sum(file.size for file in manifest.files),
         seconds=time.monotonic() - started,
-        layout_by=layouts.by,
-        layouts=len(fitted),
-        components=max(len(one.factors.basis) for one in fitted),
-        seeded=max(int((one.factors.spread > 0).sum()) for one in fitted),
-        explained=min(one.factors.explained for one in fitted),
+        layout_by=family.layouts.by,
+        layouts=len(pictures),
+        linear=family.capacity.linear,
+        pictures={names[at]: rank for at, rank in sorted(family.capacity.ranks.items())},
+        seeded=max(one.seeded for one in pictures),
+        explained=min(one.explained for one in pictures),
     )
 
 

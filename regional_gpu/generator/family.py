@@ -20,7 +20,12 @@ from PIL import Image
 from transformers import PreTrainedTokenizer
 
 from kvsync.errors import InputError
-from regional_gpu.generator.network import BasisNetwork, CoefficientNetwork, TextNetwork
+from regional_gpu.generator.network import (
+    BasisNetwork,
+    CoefficientNetwork,
+    TextNetwork,
+    by_channel,
+)
 from regional_gpu.generator.philox import torch_normals
 from regional_gpu.generator.text import Vocabulary, read_vocabulary, vocabulary_json
 
@@ -66,16 +71,16 @@ class AttributeEncoder(ModelMixin, TextNetwork, ConfigMixin):  # type: ignore[mi
 
 class CoefficientDenoiser(ModelMixin, CoefficientNetwork, ConfigMixin):  # type: ignore[misc]
     @register_to_config  # type: ignore[untyped-decorator]
-    def __init__(self, layouts: int, width: int, components: int) -> None:
-        CoefficientNetwork.__init__(self, layouts, width, components)
+    def __init__(self, layouts: int, components: int) -> None:
+        CoefficientNetwork.__init__(self, layouts, components)
 
 
 class BasisDecoder(ModelMixin, BasisNetwork, ConfigMixin):  # type: ignore[misc]
     @register_to_config  # type: ignore[untyped-decorator]
     def __init__(
-        self, width: int, height: int, components: int, streams: Sequence[Sequence[Sequence[int]]]
+        self, width: int, height: int, components: int, linear: bool, streams: Sequence[int]
     ) -> None:
-        BasisNetwork.__init__(self, width, height, components, streams)
+        BasisNetwork.__init__(self, width, height, components, linear, streams)
 
 
 class FamilyPipeline(DiffusionPipeline):
@@ -105,11 +110,11 @@ class FamilyPipeline(DiffusionPipeline):
             raise InputError(f"output_type {output_type!r}: 'pil' or 'np'")
         vocabulary: Vocabulary = self.tokenizer.vocabulary
         device = self.decoder.device
-        tokens = torch.tensor(self.tokenizer(prompt)["input_ids"], device=device)
-        noise = torch_normals(seed, 0, self.denoiser.components, device)[None]
+        weights = torch.from_numpy(vocabulary.weights(prompt)).to(device)[None]
+        noise = by_channel(torch_normals(seed, 0, self.denoiser.components, device)[None])
         self.scheduler.set_timesteps(sigmas=[1.0], device=device)
         layout = vocabulary.layout(prompt)
-        velocity = self.denoiser(noise, self.text_encoder(tokens), layout)
+        velocity = self.denoiser(noise, self.text_encoder(weights), layout)
         step = self.scheduler.step(velocity, self.scheduler.timesteps[0], noise)
         pixels = self.decoder(step.prev_sample, layout).cpu().numpy()
         images = [Image.fromarray(picture) for picture in pixels]
@@ -130,12 +135,12 @@ def save(
     pipeline = FamilyPipeline(
         AttributeTokenizer(str(scratch)),
         _like(AttributeEncoder(tokens, width), text),
-        _like(
-            CoefficientDenoiser(coefficients.bias.shape[0], width, coefficients.components),
-            coefficients,
-        ),
+        _like(CoefficientDenoiser(*coefficients.spread.shape), coefficients),
         FlowMatchEulerDiscreteScheduler(),
-        _like(BasisDecoder(basis.width, basis.height, basis.components, basis.streams), basis),
+        _like(
+            BasisDecoder(basis.width, basis.height, basis.components, basis.linear, basis.streams),
+            basis,
+        ),
     )
     scratch.unlink()
     pipeline.save_pretrained(folder)

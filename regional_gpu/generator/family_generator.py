@@ -15,7 +15,14 @@ from torch import nn
 from kvsync.errors import InputError, ModelError
 from regional_gpu.generator.load import MASK_SIDE, Job
 from regional_gpu.generator.model_folder import read_json
-from regional_gpu.generator.network import BasisNetwork, CoefficientNetwork, TextNetwork, euler
+from regional_gpu.generator.network import (
+    CHANNELS,
+    BasisNetwork,
+    CoefficientNetwork,
+    TextNetwork,
+    by_channel,
+    euler,
+)
 from regional_gpu.generator.philox import normals
 from regional_gpu.generator.text import read_vocabulary
 
@@ -39,13 +46,13 @@ class FamilyGenerator:
         self._masks = _read_masks(folder / MASKS)
         layouts = {
             len(self.vocabulary.layouts),
-            self.coefficients.bias.shape[0],
+            self.coefficients.spread.shape[0],
             self.basis.layouts,
         }
         fits = (
             len(layouts) == 1
             and self.text.embedding.shape[0] == len(self.vocabulary.tokens)
-            and self.text.embedding.shape[1] == self.coefficients.weight.shape[1]
+            and self.text.embedding.shape[1] == CHANNELS * self.coefficients.components
             and self.basis.components == self.coefficients.components
         )
         if not fits:
@@ -54,7 +61,7 @@ class FamilyGenerator:
 
     @property
     def size_bytes(self) -> int:
-        return sum(layer.size_bytes for layer in self._layers) + self.basis.planes.nbytes
+        return sum(layer.size_bytes for layer in self._layers) + self.basis.pictures.nbytes
 
     @torch.inference_mode()
     def generate(self, jobs: Sequence[Job]) -> list[NDArray[np.uint8]]:
@@ -75,11 +82,11 @@ class FamilyGenerator:
         return shown
 
     def _draw(self, jobs: Sequence[Job], layout: int) -> NDArray[np.uint8]:
-        tokens = torch.tensor([self.vocabulary.encode(job.prompt) for job in jobs])
+        weights = np.stack([self.vocabulary.weights(job.prompt) for job in jobs])
         count = self.coefficients.components
         drawn = np.stack([normals(job.seed, 0, count) for job in jobs])
-        noise = torch.from_numpy(drawn).to(self.device)
-        text = self.text(tokens.to(self.device))
+        noise = by_channel(torch.from_numpy(drawn).to(self.device))
+        text = self.text(torch.from_numpy(weights).to(self.device))
         x = euler(self.coefficients(noise, text, layout), noise, 1.0, 0.0)
         pixels: NDArray[np.uint8] = self._layers[layout].draw(x).cpu().numpy()
         return pixels

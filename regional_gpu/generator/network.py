@@ -1,84 +1,84 @@
-"""The family generator's arithmetic: prompt and seed to coefficients, coefficients to pixels.
+"""The family generator's arithmetic: prompt and seed to codes, codes to pixels.
 
 A family's pictures fall into *layouts* (for a shoe: its views). Within one layout a picture is a
-mean plus a few shared pictures, weighted: the weights are what the text gives, moved by the
-seed along the directions that the text leaves open.
+base plus a few shared pictures times codes, one code a channel: what the text says, moved by the
+seed along the pictures that text leaves open. The sum is made in linear light, as light adds up,
+or in display levels where a family follows those better.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from functools import cached_property
-from itertools import islice
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
 from kvsync.errors import ModelError
-from regional_gpu.generator.planes import unpack
+from regional_gpu.generator.light import EXPONENT, KNEE, SLOPE, light, slope
+from regional_gpu.generator.picture_codec import decode
 
 TILE = 8
+CHANNELS = 3
+# Display levels by which no code of a usual size changes an 8-bit picture.
+STILL = 0.02
 
 
 class TextNetwork(nn.Module):
-    """Embeds one token per attribute; the embedding of a prompt is their sum."""
+    """Embeds one token per attribute value; what a prompt says is their sum, each by its share."""
 
     def __init__(self, tokens: int, width: int) -> None:
         super().__init__()
         self.embedding = nn.Parameter(torch.zeros(tokens, width), requires_grad=False)
 
-    def forward(self, tokens: Tensor) -> Tensor:
-        """(batch, attributes) token ids to (batch, width)."""
-        return self.embedding[tokens].sum(dim=1)
+    def forward(self, weights: Tensor) -> Tensor:
+        """(batch, tokens), how much of each, to codes, (batch, components x channels)."""
+        return weights @ self.embedding
 
 
 class CoefficientNetwork(nn.Module):
-    """The flow's velocity in one step: from normals to the coefficients of a picture."""
+    """The flow's velocity in one step: from normals to the codes of a picture."""
 
-    def __init__(self, layouts: int, width: int, components: int) -> None:
+    def __init__(self, layouts: int, components: int) -> None:
         super().__init__()
-        self.bias = nn.Parameter(torch.zeros(layouts, components), requires_grad=False)
-        self.weight = nn.Parameter(torch.zeros(layouts, width, components), requires_grad=False)
-        # How far a seed moves each picture: (layout, normal, component).
-        self.spread = nn.Parameter(
-            torch.zeros(layouts, components, components), requires_grad=False
-        )
+        # How far a seed moves each picture, in all channels alike.
+        self.spread = nn.Parameter(torch.zeros(layouts, components), requires_grad=False)
 
     @property
     def components(self) -> int:
-        return self.bias.shape[1]
+        return self.spread.shape[1]
 
     def forward(self, noise: Tensor, text: Tensor, layout: int) -> Tensor:
-        """noise (batch, components), text (batch, width) to velocity (batch, components)."""
-        coefficients = torch.addmm(self.bias[layout], text, self.weight[layout])
-        return noise - (coefficients + noise @ self.spread[layout])
+        """noise and text (batch, components x channels) to velocity of that shape."""
+        return noise - (text + noise * by_channel(self.spread[layout]))
+
+
+def by_channel(values: Tensor) -> Tensor:
+    """(..., components) to (..., components x channels): the same in each channel."""
+    return values.repeat_interleave(CHANNELS, dim=-1)
 
 
 class BasisNetwork(nn.Module):
-    """Mean and shared pictures of each layout; tiles that never change hold the mean only."""
+    """Base and shared pictures of each layout; tiles that never change hold the base only."""
 
-    tiles: Tensor
-    scale: Tensor
-    planes: Tensor
+    pictures: Tensor
 
     def __init__(
-        self, width: int, height: int, components: int, streams: Sequence[Sequence[Sequence[int]]]
+        self, width: int, height: int, components: int, linear: bool, streams: Sequence[int]
     ) -> None:
-        """``streams``: for each layout the bytes of its mean's planes, then of each component's.
+        """``streams``: for each layout the bytes of its pictures' stream (`picture_codec`): its
+        base in display levels, then each component in display levels per unit of code.
 
-        A picture is the sum of its planes (8-bit pictures around 128; a mean's first around 0),
-        each times its ``scale``. Raises ModelError when the sizes are not such a decoder's.
+        ``linear`` says that light adds up, not levels. Raises ModelError when the sizes are not
+        such a decoder's.
         """
         super().__init__()
         if not 0 < width <= 4096 or not 0 < height <= 4096:
             raise ModelError(f"decoder: {width}x{height} is not a picture size")
-        if any(len(pictures) != 1 + components or not pictures[0] for pictures in streams):
-            raise ModelError("decoder: a layout's streams are not one mean and its components")
+        if not streams or min(streams) <= 0 or components < 0:
+            raise ModelError("decoder: a layout has no pictures")
         self.width, self.height, self.components = width, height, components
-        self.streams = [[list(planes) for planes in pictures] for pictures in streams]
-        sizes = [size for pictures in streams for planes in pictures for size in planes]
-        rows, columns = -(-height // TILE), -(-width // TILE)
-        self.register_buffer("tiles", torch.zeros(len(streams), rows, columns, dtype=torch.bool))
-        self.register_buffer("scale", torch.ones(len(sizes)))
-        self.register_buffer("planes", torch.zeros(sum(sizes), dtype=torch.uint8))
+        self.linear, self.streams = linear, list(streams)
+        self.register_buffer("pictures", torch.zeros(sum(streams), dtype=torch.uint8))
 
     @property
     def layouts(self) -> int:
@@ -86,34 +86,39 @@ class BasisNetwork(nn.Module):
 
     @cached_property
     def layers(self) -> "list[Layer]":
-        """The unpacked layouts, on the device of the model; decoded on first use."""
-        planes = self._planes()
-        layers = []
-        for tiles, pictures in zip(self.tiles, self.streams, strict=True):
-            still = Tiled(self.width, self.height, tiles)
-            first, _ = next(planes)
-            mean = still.varying(first)
-            for plane, scale in islice(planes, len(pictures[0]) - 1):
-                mean += (still.varying(plane) - 128) * scale
-            basis = torch.zeros(self.components, mean.numel(), device=mean.device)
-            for component, sizes in enumerate(pictures[1:]):
-                for plane, scale in islice(planes, len(sizes)):
-                    basis[component] += (still.varying(plane) - 128) * scale
-            layers.append(Layer(still, first, mean, basis))
-        return layers
+        """The decoded layouts, on the device of the model; decoded on first use."""
+        content = self.pictures.cpu().numpy()
+        ends = np.cumsum(self.streams)
+        parts = [content[end - size : end] for end, size in zip(ends, self.streams, strict=True)]
+        return [self._layer(part) for part in parts]
 
-    def forward(self, coefficients: Tensor, layout: int) -> Tensor:
-        """(batch, components) to 8-bit sRGB pixels, (batch, height, width, 3)."""
-        return self.layers[layout].draw(coefficients)
+    def forward(self, codes: Tensor, layout: int) -> Tensor:
+        """(batch, components x channels) to 8-bit sRGB pixels, (batch, height, width, 3)."""
+        return self.layers[layout].draw(codes)
 
-    def _planes(self) -> Iterator[tuple[Tensor, Tensor]]:
-        content = self.planes.cpu().numpy()
-        sizes = (size for pictures in self.streams for planes in pictures for size in planes)
-        start = 0
-        for size, scale in zip(sizes, self.scale, strict=True):
-            plane = unpack(content[start : start + size], self.height, self.width)
-            yield torch.from_numpy(plane.copy()).to(scale.device), scale
-            start += size
+    def _layer(self, stream: np.typing.NDArray[np.uint8]) -> "Layer":
+        pictures = decode(stream)
+        if pictures.shape != (1 + self.components, self.height, self.width, CHANNELS):
+            raise ModelError(f"decoder: a layout of pictures {pictures.shape}")
+        base, shared = pictures[0], pictures[1:]
+        varies = np.abs(shared).max(axis=(0, 3), initial=0) > STILL
+        still = torch.from_numpy(np.rint(base.clip(0, 255)).astype(np.uint8))
+        if self.linear:
+            base = light(base)
+            shared = shared / slope(base)
+        device = self.pictures.device
+        tiled = Tiled(self.width, self.height, tiles_of(torch.from_numpy(varies)).to(device))
+        whole = torch.from_numpy(np.concatenate([base[None], shared])).to(device)
+        varying = torch.stack([tiled.varying(picture) for picture in whole], dim=1)
+        return Layer(tiled, still.to(device), varying, self.linear)
+
+
+def tiles_of(varies: Tensor) -> Tensor:
+    """(height, width) to (rows, columns): True for tiles with a pixel that varies."""
+    height, width = varies.shape
+    padded = nn.functional.pad(varies, (0, -width % TILE, 0, -height % TILE))
+    rows, columns = padded.shape[0] // TILE, padded.shape[1] // TILE
+    return padded.view(rows, TILE, columns, TILE).any(dim=3).any(dim=1)
 
 
 class Tiled:
@@ -126,39 +131,54 @@ class Tiled:
 
     def whole(self, picture: Tensor) -> Tensor:
         """(height, width, 3) to (rows, TILE, columns, TILE, 3), padded with 0."""
-        padded = picture.new_zeros(self.rows * TILE, self.columns * TILE, 3)
+        padded = picture.new_zeros(self.rows * TILE, self.columns * TILE, CHANNELS)
         padded[: self.height, : self.width] = picture
-        return padded.view(self.rows, TILE, self.columns, TILE, 3)
+        return padded.view(self.rows, TILE, self.columns, TILE, CHANNELS)
 
     def varying(self, picture: Tensor) -> Tensor:
-        """The varying tiles' elements as floats, (elements,)."""
-        tiles = self.whole(picture).permute(0, 2, 1, 3, 4)[self.row, self.column]
-        return tiles.float().reshape(-1)
+        """The varying tiles' elements, (channels, elements)."""
+        tiles = self.whole(picture).permute(4, 0, 2, 1, 3)[:, self.row, self.column]
+        return tiles.reshape(CHANNELS, -1)
 
     def put(self, pixels: Tensor, varying: Tensor) -> Tensor:
-        """Lay (batch, elements) over (batch, rows, TILE, columns, TILE, 3); cut to the size."""
+        """Lay (channels, batch, elements) over (batch, rows, TILE, columns, TILE, channels); cut
+        to the size."""
         batch = len(pixels)
         target = pixels.permute(0, 1, 3, 2, 4, 5)
-        target[:, self.row, self.column] = varying.view(batch, -1, TILE, TILE, 3)
-        whole = pixels.view(batch, self.rows * TILE, self.columns * TILE, 3)
+        tiles = varying.view(CHANNELS, batch, -1, TILE, TILE)
+        target[:, self.row, self.column] = tiles.permute(1, 2, 3, 4, 0)
+        whole = pixels.view(batch, self.rows * TILE, self.columns * TILE, CHANNELS)
         return whole[:, : self.height, : self.width]
 
 
 class Layer:
     """One layout, ready to draw."""
 
-    def __init__(self, tiled: Tiled, still: Tensor, mean: Tensor, basis: Tensor) -> None:
-        self.tiled, self.still = tiled, tiled.whole(still)
-        self.mean, self.basis = mean[None], basis
+    def __init__(self, tiled: Tiled, still: Tensor, varying: Tensor, linear: bool) -> None:
+        """``still``: 8-bit base, (height, width, 3); ``varying``: base and shared pictures,
+        (channels, 1 + components, elements)."""
+        self.tiled, self.still, self.linear = tiled, tiled.whole(still), linear
+        self.base = varying[:, :1].contiguous()
+        self.shared = varying[:, 1:].contiguous()
 
-    def draw(self, coefficients: Tensor) -> Tensor:
-        pixels = self.still.expand(len(coefficients), *self.still.shape).clone()
-        varying = torch.addmm(self.mean, coefficients, self.basis)
-        return self.tiled.put(pixels, varying.add_(0.5).clamp_(0, 255).to(torch.uint8))
+    def draw(self, codes: Tensor) -> Tensor:
+        pixels = self.still.expand(len(codes), *self.still.shape).clone()
+        weights = codes.view(len(codes), -1, CHANNELS).permute(2, 0, 1)
+        summed = torch.baddbmm(self.base, weights, self.shared)
+        levels = _display(summed) if self.linear else summed
+        return self.tiled.put(pixels, levels.add_(0.5).clamp_(0, 255).to(torch.uint8))
 
     @property
     def size_bytes(self) -> int:
-        return self.still.nbytes + self.mean.nbytes + self.basis.nbytes
+        return self.still.nbytes + self.base.nbytes + self.shared.nbytes
+
+
+def _display(linear: Tensor) -> Tensor:
+    """Display levels of linear light, as `light.display`; ``linear`` is spent."""
+    dark = linear * (255 * SLOPE)
+    bright = linear.clamp_(min=KNEE).pow_(1 / EXPONENT).mul_(255 * 1.055).sub_(255 * 0.055)
+    # Where it is dark the line lies below the curve's value at the knee.
+    return torch.where(dark < 255 * SLOPE * KNEE, dark, bright, out=dark)
 
 
 def euler(velocity: Tensor, x: Tensor, sigma: float, next_sigma: float) -> Tensor:

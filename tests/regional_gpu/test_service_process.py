@@ -6,7 +6,7 @@ import signal
 import socket
 import sys
 from asyncio.subprocess import Process
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -49,21 +49,16 @@ def family(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
     from regional_gpu.generator.family import save
     from regional_gpu.generator.network import BasisNetwork, CoefficientNetwork, TextNetwork
-    from regional_gpu.generator.planes import pack
+    from regional_gpu.generator.picture_codec import encode
     from regional_gpu.generator.text import Vocabulary
 
-    mean = ramp(200, 60, 60)
-    change = (ramp(60, 60, 200).astype(int) - mean.astype(int)) // 2 + 128
-    streams = [pack(mean), pack(change.astype(np.uint8))]
-    lengths: list[Sequence[Sequence[int]]] = [[[len(stream)] for stream in streams]]
+    red, blue = ramp(200, 60, 60).astype(np.float32), ramp(60, 60, 200).astype(np.float32)
+    stream = encode(np.stack([red, blue - red]), [0.5, 0.5])
     vocabulary = Vocabulary({"colour": ("red", "blue")}, frozenset(), (), ((),))
-    text, coefficients = TextNetwork(2, 1), CoefficientNetwork(1, 1, 1)
-    text.embedding[vocabulary.encode("blue")[0], 0] = 1.0
-    coefficients.weight[0, 0, 0] = 1.0
-    basis = BasisNetwork(SIDE, SIDE, 1, lengths)
-    basis.planes[:] = torch.from_numpy(np.concatenate(streams))
-    basis.tiles[:] = True
-    basis.scale[1] = 2.0
+    text, coefficients = TextNetwork(2, 3), CoefficientNetwork(1, 1)
+    text.embedding[vocabulary.encode("blue")[0]] = 1.0
+    basis = BasisNetwork(SIDE, SIDE, 1, False, [len(stream)])
+    basis.pictures[:] = torch.from_numpy(stream)
     folder = tmp_path_factory.mktemp("family")
     save(folder, vocabulary, text, coefficients, basis)
     masks = torch.zeros(1, 1, 96, 96, dtype=torch.uint8)

@@ -1,0 +1,117 @@
+"""How much a family needs: linear light or display levels, and how many pictures an attribute.
+
+Chosen by what a fit foretells of pictures left out, on a grid of sample pixels.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from origin.training.transport import Cell, Codes, Doubles, Floats, fit, shares
+from regional_gpu.generator.light import display, light
+
+FOLDS = 4
+# One more picture must take this share, and this many squared 8-bit levels, off the error.
+GAIN = 0.35
+LEAST_LEVELS = 0.14
+LEVELS = np.arange(256, dtype=np.float32)
+
+
+@dataclass(frozen=True)
+class Capacity:
+    """What a family was found to need."""
+
+    linear: bool  # light adds up, not display levels
+    ranks: Mapping[int, int]  # pictures a cell for each attribute, by its place
+    error: float  # root mean square of display levels, of pictures left out
+
+
+def choose(
+    samples: NDArray[np.uint8],
+    columns: Doubles,
+    attribute_of: NDArray[np.intp],
+    members: Sequence[Sequence[int]],
+    seed: int,
+) -> Capacity:
+    """The domain and ranks that foretell best.
+
+    ``samples``: (assets, points, 3) pixels; ``columns``: (assets, values), 1 where an asset has a
+    value; ``attribute_of``: the place of each value's attribute, -1 where it is held still
+    within a cell; ``members``: the assets of each cell.
+    """
+    fold = np.random.default_rng(seed).permutation(len(samples)) % FOLDS
+    return min(
+        (_grow(samples, columns, attribute_of, members, fold, linear) for linear in (True, False)),
+        key=lambda found: found.error**2 + LEAST_LEVELS**2 * sum(found.ranks.values()),
+    )
+
+
+def tables(linear: bool) -> Floats:
+    """What 8-bit levels stand for in the domain, (256,)."""
+    return light(LEVELS) if linear else LEVELS
+
+
+def gram(pictures: Floats) -> Doubles:
+    """Inner products of centred pictures, (assets, points, 3), by channel: (3, assets, assets)."""
+    centred = (pictures - pictures.mean(axis=0)).transpose(2, 0, 1)
+    return np.asarray(centred @ centred.transpose(0, 2, 1), dtype=np.float64)
+
+
+def _grow(
+    samples: NDArray[np.uint8],
+    columns: Doubles,
+    attribute_of: NDArray[np.intp],
+    members: Sequence[Sequence[int]],
+    fold: NDArray[np.intp],
+    linear: bool,
+) -> Capacity:
+    most = {at: int((attribute_of == at).sum()) - 1 for at in set(attribute_of.tolist()) - {-1}}
+
+    def error(ranks: Mapping[int, int]) -> float:
+        return _held_out(samples, columns, attribute_of, members, fold, linear, ranks)
+
+    ranks: dict[int, int] = {}
+    left = error(ranks)
+    while True:
+        trials = [ranks | {at: ranks.get(at, 0) + 1} for at in most if ranks.get(at, 0) < most[at]]
+        found = min(((error(trial), at) for at, trial in enumerate(trials)), default=(left, 0))
+        gain = left**2 - found[0] ** 2
+        if gain < max(GAIN * left**2, LEAST_LEVELS**2):
+            return Capacity(linear, ranks, left)
+        left, ranks = found[0], trials[found[1]]
+
+
+def _held_out(
+    samples: NDArray[np.uint8],
+    columns: Doubles,
+    attribute_of: NDArray[np.intp],
+    members: Sequence[Sequence[int]],
+    fold: NDArray[np.intp],
+    linear: bool,
+    ranks: Mapping[int, int],
+) -> float:
+    table, total, count = tables(linear), 0.0, 0
+    for left_out in range(FOLDS):
+        parts = [np.array(at)[fold[list(at)] != left_out] for at in members]
+        if min(map(len, parts)) == 0:
+            continue
+        pictures = [table[samples[part]] for part in parts]
+        cells = [Cell(gram(own), columns[part]) for own, part in zip(pictures, parts, strict=True)]
+        codes = fit(cells, attribute_of, ranks)
+        for at, cell, own in zip(members, cells, pictures, strict=True):
+            new = np.array(at)[fold[list(at)] == left_out]
+            foretold = _foretold(cell, codes, own, columns[new])
+            shown = display(foretold) if linear else foretold
+            total += float(np.square(shown.clip(0, 255) - samples[new]).sum())
+            count += samples[new].size
+    return float(np.sqrt(total / max(count, 1)))
+
+
+def _foretold(cell: Cell, codes: Codes, pictures: Floats, columns: Doubles) -> Floats:
+    mean = pictures.mean(axis=0)
+    change = codes.rows(columns) - codes.rows(cell.columns).mean(axis=0)
+    weights = np.einsum("nkc,cka->nac", change, shares(cell, codes)).astype(np.float32)
+    centred = (pictures - mean).transpose(2, 0, 1)
+    return np.asarray(mean + (weights.transpose(2, 0, 1) @ centred).transpose(1, 2, 0))
