@@ -11,19 +11,20 @@ import typer
 from rich.console import Console
 
 from origin.cli_errors import OneLineErrors
+from origin.cli_options import (
+    ByOption,
+    EdgeOption,
+    GalleryOption,
+    PropertyOption,
+    RegionOption,
+    StateOption,
+    StoreOption,
+)
 from origin.cli_qa import qa
 
 if TYPE_CHECKING:
     from origin.delivery import Confirmation, Targets
     from origin.workplace import Workplace
-
-PropertyOption = Annotated[str, typer.Option("--property", help="The property's id.")]
-GalleryOption = Annotated[Path, typer.Option(help="Folder with the gallery's manifest.json.")]
-StoreOption = Annotated[list[str] | None, typer.Option(help="Record store, one per region.")]
-RegionOption = Annotated[list[str] | None, typer.Option(help="Region to purge, by its URL.")]
-EdgeOption = Annotated[list[str] | None, typer.Option(help="Edge to purge, by its admin URL.")]
-ByOption = Annotated[str | None, typer.Option(help="Who does it; this account by default.")]
-
 
 app = typer.Typer(no_args_is_help=True, add_completion=False)
 app.add_typer(qa, name="qa", help="Look at candidates; approve or reject them.")
@@ -37,6 +38,31 @@ def serve() -> None:
     from origin.settings import read_settings
 
     run(read_settings())
+
+
+@app.command("try", cls=OneLineErrors)
+def try_(
+    folder: Annotated[Path, typer.Argument(help="Pictures of one size; a manifest is not needed.")],
+    out: Annotated[Path, typer.Option(help="The contact sheet.")] = Path("rehydrate-try.html"),
+    images_a_month: Annotated[float, typer.Option(min=1, help="Traffic to reckon with.")] = 1e6,
+    dollars_per_gb: Annotated[float, typer.Option(min=0, help="The middle mile's price.")] = 0.05,
+    dollars_per_hour: Annotated[
+        float | None, typer.Option(min=0, help="This machine's: $0.04 a core, $3 with a GPU.")
+    ] = None,
+    minutes: Annotated[float, typer.Option(min=0.5, help="Answer within about this.")] = 5.0,
+) -> None:
+    """Say whether a folder of pictures is a family worth regenerating, and show it."""
+    from origin.try_command import try_folder
+
+    try_folder(
+        folder,
+        out,
+        images_a_month=images_a_month,
+        dollars_per_gb=dollars_per_gb,
+        dollars_per_hour=dollars_per_hour,
+        minutes=minutes,
+        console=console,
+    )
 
 
 @app.command(cls=OneLineErrors)
@@ -62,6 +88,7 @@ def dehydrate(
     resume: Annotated[bool, typer.Option(help="Skip what is done already.")] = True,
     min_score: Annotated[float, typer.Option(help="Least SSIMULACRA2 to propose.")] = 80.0,
     origin_url: Annotated[str | None, typer.Option(help="Check this origin's headers.")] = None,
+    state: StateOption = None,
 ) -> None:
     """Find a recipe for each asset and propose it for approval."""
     from origin.dehydrate import Effort
@@ -69,7 +96,7 @@ def dehydrate(
     from origin.workplace import open_workplace
 
     effort = Effort(seeds=seeds, min_score=min_score)
-    with open_workplace(property) as place:
+    with open_workplace(property, state) as place:
         dehydrate_with_progress(
             console, place, gallery, model, effort, only=only, resume=resume, origin_url=origin_url
         )
@@ -86,12 +113,13 @@ def publish(
     region: RegionOption = None,
     edge_admin: EdgeOption = None,
     json_line: Annotated[bool, typer.Option("--json", help="End with a line of JSON.")] = False,
+    state: StateOption = None,
 ) -> None:
     """Sign what was approved and bring it to every region."""
     from origin.publish import Publisher
     from origin.workplace import open_workplace
 
-    with open_workplace(property) as place:
+    with open_workplace(property, state) as place:
         publisher = Publisher(
             place.site, place.database, place.models, place.key, place.settings.approval_days
         )
@@ -123,6 +151,7 @@ def revoke(
     store: StoreOption = None,
     region: RegionOption = None,
     edge_admin: EdgeOption = None,
+    state: StateOption = None,
 ) -> None:
     """Take records back everywhere: tombstones to the stores, purges to the caches."""
     from origin.qa import this_user
@@ -131,7 +160,7 @@ def revoke(
 
     if sum((bool(paths), family is not None, all_)) != 1:
         raise typer.BadParameter("name PATHs, or --family, or --all")
-    with open_workplace(property) as place:
+    with open_workplace(property, state) as place:
         revoked = bury(
             place.database,
             place.site,

@@ -59,6 +59,17 @@ class OriginSettings(BaseSettings):
     )
     approval_days: int = 365
 
+    def kept_in(self, folder: Path) -> "OriginSettings":
+        """The same, but for where database, models and signing key lie: as ``./rehydrate up``
+        keeps them in the folder of its state."""
+        return self.model_copy(
+            update={
+                "database_url": f"sqlite:///{folder.absolute() / 'origin.db'}",
+                "models_dir": folder / "models",
+                "signing_key": folder / "keys" / "signing.key",
+            }
+        )
+
 
 def read_settings() -> OriginSettings:
     """:class:`InputError` names the setting that cannot be read, and why."""

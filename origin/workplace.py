@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 
 from kvsync.errors import InputError
 from kvsync.property import read_properties
@@ -37,9 +38,10 @@ class Workplace:
 
 
 @contextmanager
-def open_workplace(property: str) -> Iterator[Workplace]:
-    """:class:`InputError` for a property without settings or asset store, or bad settings."""
-    settings = read_settings()
+def open_workplace(property: str, state: Path | None = None) -> Iterator[Workplace]:
+    """A property's workplace, its database, keys and models in the folder ``state`` if one is
+    given. :class:`InputError` for a property without settings or asset store, or bad settings."""
+    settings = read_settings() if state is None else read_settings().kept_in(state)
     properties = read_properties(settings.properties_dir)
     if property not in properties or property not in settings.dam:
         known = ", ".join(sorted(properties.keys() & settings.dam.keys()))

@@ -1,0 +1,141 @@
+"""A family's first trial: some combinations are left out of training, then drawn and scored."""
+
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from itertools import cycle, islice
+from pathlib import Path
+from statistics import median
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kvsync.rendition import Still
+from origin.gallery import Asset, Gallery
+from origin.training import TrainingReport, train
+from regional_gpu.generator.encode import encode
+from regional_gpu.generator.load import Generator, Job, load
+from regional_gpu.generator.score import ssimulacra2
+
+Pixels = NDArray[np.uint8]
+Told = Callable[[str, float], None]
+
+LEFT_OUT: Final = 16
+MOST_LEFT_OUT: Final = 0.2
+"""Combinations left out of training: so many, but no more than this share of them."""
+SEEN: Final = 16
+DELIVERED: Final = Still("jpeg", 2048, 92)
+BATCH: Final = 4
+SPEED_SECONDS: Final = 3.0
+
+
+@dataclass(frozen=True)
+class Compared:
+    """One picture beside what the model drew for its prompt."""
+
+    file: str
+    prompt: str
+    unseen: bool  # its combination was left out of training
+    score: float  # SSIMULACRA2 against the file
+    original: Pixels
+    generated: Pixels
+
+
+@dataclass(frozen=True)
+class Trial:
+    report: TrainingReport
+    compared: tuple[Compared, ...]
+    images_per_s: float  # drawn and encoded as JPEG, on this machine
+    trained_on: int
+
+    def scores(self, *, unseen: bool) -> list[float]:
+        return [one.score for one in self.compared if one.unseen == unseen]
+
+    def recall(self, least: float, *, unseen: bool) -> float | None:
+        """The share of pictures that score ``least`` or more; None where there are none."""
+        scores = self.scores(unseen=unseen)
+        return sum(score >= least for score in scores) / len(scores) if scores else None
+
+    def median(self, *, unseen: bool) -> float | None:
+        scores = self.scores(unseen=unseen)
+        return median(scores) if scores else None
+
+
+def measure(gallery: Gallery, scratch: Path, minutes: float, told: Told) -> Trial:
+    """Train ``gallery`` into ``scratch`` without some combinations of it, draw them, score them.
+
+    Raises InputError where training does.
+    """
+    kept, left = leave_out(gallery)
+    rest = replace(gallery, assets=tuple(kept))
+    report = train(rest, scratch / "model", progress=told, minutes=minutes)
+    generator = load(scratch / "model")
+    seen = kept if len(kept) <= SEEN else [kept[at] for at in _spread(len(kept), SEEN)]
+    subjects = [(asset, True) for asset in left] + [(asset, False) for asset in seen]
+    compared = []
+    for at, (asset, unseen) in enumerate(subjects):
+        told("drawing and scoring", at / len(subjects))
+        compared.append(_compare(gallery, asset, unseen, generator))
+    jobs = [_job(gallery, asset) for asset in kept]
+    return Trial(report, tuple(compared), images_per_s(generator, jobs), len(kept))
+
+
+def leave_out(gallery: Gallery) -> tuple[list[Asset], list[Asset]]:
+    """The assets to train on, and those of a few combinations that are kept from training.
+
+    Each value of every attribute stays in training at least twice; where that cannot be, nothing
+    is left out.
+    """
+    combinations = sorted({tuple(asset.attributes.values()) for asset in gallery.assets})
+    random = np.random.default_rng(0)
+    wanted = min(LEFT_OUT, int(MOST_LEFT_OUT * len(combinations)))
+    staying = set(combinations)
+    for at in random.permutation(len(combinations)):
+        if len(combinations) - len(staying) == wanted:
+            break
+        if _can_do_without(combinations[at], staying):
+            staying.remove(combinations[at])
+    kept: list[Asset] = []
+    left: list[Asset] = []
+    for asset in gallery.assets:
+        (kept if tuple(asset.attributes.values()) in staying else left).append(asset)
+    return kept, left[:: max(1, len(left) // LEFT_OUT)]
+
+
+def images_per_s(generator: Generator, jobs: Sequence[Job]) -> float:
+    """Pictures drawn and encoded a second, encoding beside drawing."""
+    endless = cycle(jobs)
+    generator.generate(list(islice(endless, BATCH)))  # the first batch pays for the start
+    drawn, start = 0, time.perf_counter()
+    with ThreadPoolExecutor(1) as encoder:
+        while time.perf_counter() - start < SPEED_SECONDS:
+            pictures = generator.generate(list(islice(endless, BATCH)))
+            drawn += len(pictures)
+            files = encoder.map(lambda picture: encode(picture, DELIVERED), pictures)
+        list(files)
+    return drawn / (time.perf_counter() - start)
+
+
+def _can_do_without(combination: tuple[str, ...], staying: set[tuple[str, ...]]) -> bool:
+    # Its own one counts, so that two others remain.
+    return all(
+        sum(other[at] == value for other in staying) > 2 for at, value in enumerate(combination)
+    )
+
+
+def _spread(of: int, count: int) -> list[int]:
+    return [at * of // count for at in range(count)]
+
+
+def _compare(gallery: Gallery, asset: Asset, unseen: bool, generator: Generator) -> Compared:
+    job = _job(gallery, asset)
+    original, (generated,) = gallery.pixels(asset), generator.generate([job])
+    score = ssimulacra2(original, generated)
+    return Compared(asset.file, job.prompt, unseen, score, original, generated)
+
+
+def _job(gallery: Gallery, asset: Asset) -> Job:
+    prompt = gallery.prompt(asset.attributes)
+    return Job(prompt, 0, gallery.width, gallery.height, 1, "Euler", 1.0)
