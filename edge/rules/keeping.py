@@ -77,7 +77,8 @@ def terms(told: Exchange, custom: Custom, jitter: float = 0.0) -> Terms | None:
     fresh_until = born_at + (lifetime or 0.0)
     if _always_validated(rules) or not one_age(told.fields):
         fresh_until = min(fresh_until, told.received_at)
-    stale = rules.keys().isdisjoint(_NO_STALE)
+    # An error stands in for nothing.
+    stale = told.status < 500 and rules.keys().isdisjoint(_NO_STALE)
     revalidating = (seconds(rules.get("stale-while-revalidate")) or 0) if stale else 0
     on_error = _on_error_s(rules, custom) if stale else 0.0
     if fresh_until <= told.received_at and not validator and not (revalidating or on_error):
