@@ -2,27 +2,34 @@
 
 import re
 from email.utils import formatdate
+from typing import Any
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from edge.ask import Ask, read_ask
 from edge.breaker import Breaker, Rules, State
 from edge.decide import (
     AskOrigin,
     AskStore,
+    Fail,
     Serve,
+    Stream,
     after_cache,
     after_store,
     may_stand_in,
 )
-from edge.freshness import NOT_KEPT, directives, freshness, initial_age, limit_ages
 from edge.negotiate import choose, clamp_width, nearest_quality, negotiated_format
-from edge.reply import Reply
 from edge.respond import Travel, cache_status, parse_server_timing
+from edge.rules.limits import limit_ages
+from edge.rules.stored import Cached, Source, Stored
 from kvsync.conditional import Conditions, entity_tag, not_modified
 from kvsync.errors import BadRequest, BadSignature, RevokedRecord
+from kvsync.property import Property, read_property
 from kvsync.rendition import FormatRule, RenditionRules
+from tests.edge.world import PROPERTY_FILE
 
 RULES = RenditionRules(
     widths=(256, 512, 768),
@@ -36,6 +43,8 @@ RULES = RenditionRules(
 )
 CHROME = "image/avif,image/webp,image/apng,image/svg+xml,image/*,*/*;q=0.8"
 NOW = 1_760_000_000.0
+SITE = read_property(PROPERTY_FILE)
+PLAIN = Property(id="plain", hosts=("localhost",), pass_through=True)
 
 
 @pytest.mark.parametrize(
@@ -87,53 +96,6 @@ def test_widths_round_up_and_qualities_to_the_nearest(asked: int) -> None:
     assert width == 768 if asked > 512 else asked <= width <= asked + 256
     nearest = nearest_quality(RULES, asked)
     assert all(abs(nearest - asked) <= abs(other - asked) for other in RULES.qualities)
-
-
-@pytest.mark.parametrize(
-    ("headers", "fresh_s", "usable_s"),
-    [
-        ({"cache-control": "public, max-age=60"}, 60, 660),
-        ({"cache-control": "max-age=60, s-maxage=90"}, 90, 90),
-        ({"cache-control": "max-age=60", "cdn-cache-control": "max-age=5"}, 5, 605),
-        ({"cache-control": "no-store", "cdn-cache-control": "max-age=5"}, 5, 605),
-        ({"cache-control": "max-age=60", "cdn-cache-control": "no-store"}, None, None),
-        ({"cache-control": "max-age=60, must-revalidate"}, 60, 60),
-        ({"cache-control": "max-age=60, stale-if-error=5"}, 60, 65),
-        ({"cache-control": 'private="x", max-age=60'}, None, None),
-        ({"cache-control": "max-age=0"}, None, None),
-        ({"cache-control": "max-age=-5"}, None, None),
-        ({"cache-control": "max-age=60", "set-cookie": "a=b"}, None, None),
-        ({"cache-control": "max-age=60", "vary": "*"}, None, None),
-        ({"cache-control": "max-age=60", "vary": "Accept, Accept-Encoding"}, 60, 660),
-        ({"expires": formatdate(NOW + 30, usegmt=True), "date": formatdate(NOW, usegmt=True)},
-         30, 630),
-        ({}, None, None),
-    ],
-)  # fmt: skip
-def test_the_origin_says_how_long(
-    headers: dict[str, str], fresh_s: float | None, usable_s: float | None
-) -> None:
-    kept = freshness(200, headers, received_at=NOW, age_s=0, stale_if_error_s=600)
-    if fresh_s is None or usable_s is None:
-        assert kept == NOT_KEPT
-    else:
-        assert (kept.fresh_until - NOW, kept.usable_until - NOW) == (fresh_s, usable_s)
-
-
-def test_age_on_arrival_shortens_freshness() -> None:
-    sent = {"date": formatdate(NOW - 20, usegmt=True), "age": "30"}
-    assert initial_age(sent, asked_at=NOW - 2, received_at=NOW) == 32
-    assert initial_age({"date": sent["date"]}, asked_at=NOW, received_at=NOW) == 20
-    kept = freshness(
-        200, {"cache-control": "max-age=60"}, received_at=NOW, age_s=32, stale_if_error_s=0
-    )
-    assert kept.fresh_until == NOW + 28
-    assert freshness(404, {}, received_at=NOW, age_s=0, stale_if_error_s=0) == NOT_KEPT
-
-
-@given(st.text(max_size=200))
-def test_any_cache_control_can_be_read(value: str) -> None:
-    assert all(name == name.lower() for name in directives(value))
 
 
 def test_downstream_ages_are_limited() -> None:
@@ -196,25 +158,51 @@ def test_a_breaker_always_recovers(events: list[str]) -> None:
     assert admitted
 
 
-def reply(source: str = "rehydrated", fresh_s: float = 60, accept: str | None = None) -> Reply:
-    return Reply(
+def kept(source: Source = "rehydrated", fresh_s: float = 60, **changed: Any) -> Cached:
+    stored = Stored(
         status=200,
-        headers=(("content-type", "image/jpeg"),),
-        source="rehydrated" if source == "rehydrated" else "origin",
+        head=b"content-type: image/jpeg\r\n",
+        source=source,
         reason="" if source == "rehydrated" else "no-record",
-        generated_at=NOW,
+        born_at=NOW,
         fresh_until=NOW + fresh_s,
-        usable_until=NOW + 1000,
-        accept=accept,
-        body=b"x",
+        revalidating_until=0.0,
+        on_error_until=NOW + 1000,
+        length=1,
     )
+    return Cached(msgspec.structs.replace(stored, **changed), b"x")
+
+
+def ask(method: str = "GET", site: Property = SITE, **fields: str) -> Ask:
+    named = [(name.replace("_", "-").encode(), value.encode()) for name, value in fields.items()]
+    by_host = {"localhost": site}
+    return read_ask(method, b"/a.jpg", [(b"host", b"localhost"), *named], by_host)
 
 
 def test_after_the_cache() -> None:
-    assert after_cache(None, "", NOW) == AskStore("uri-miss")
-    assert after_cache(reply(), "", NOW) == Serve(reply(), "hit", "")
-    assert after_cache(reply(fresh_s=0), "", NOW) == AskStore("stale", reply(fresh_s=0))
-    assert after_cache(reply("origin", accept="a"), "b", NOW) == AskStore("vary-miss")
+    assert after_cache(None, ask(), NOW) == AskStore("uri-miss")
+    assert after_cache(None, ask(), NOW, others=True) == AskStore("vary-miss")
+    assert after_cache(kept(), ask(), NOW) == Serve(kept(), "hit", "")
+    assert after_cache(kept(fresh_s=0), ask(), NOW) == AskStore("stale", kept(fresh_s=0))
+    reviving = kept(fresh_s=0, revalidating_until=NOW + 1)
+    again = Serve(reviving, "stale", "revalidating", refresh=True)
+    assert after_cache(reviving, ask(), NOW) == again
+
+
+def test_only_if_cached_means_it() -> None:
+    only = ask(cache_control="only-if-cached")
+    assert isinstance(after_cache(kept(), only, NOW), Serve)
+    assert isinstance(after_cache(None, only, NOW), Fail)
+    assert isinstance(after_cache(kept(fresh_s=0), only, NOW), Fail)
+
+
+def test_what_is_not_for_a_cache_passes_it() -> None:
+    passed = Stream("pass-through", "method")
+    assert after_cache(kept(), ask("POST", PLAIN), NOW) == passed
+    assert after_cache(None, ask("HEAD", PLAIN), NOW) == Stream("pass-through", "uri-miss")
+    assert isinstance(after_cache(kept(), ask("HEAD", PLAIN), NOW), Serve)
+    conditional = ask("GET", PLAIN, if_match='"a"')
+    assert after_cache(kept(), conditional, NOW) == Stream("pass-through", "request")
 
 
 def test_after_the_store() -> None:
@@ -226,21 +214,21 @@ def test_after_the_store() -> None:
 def test_only_what_is_still_approved_may_stand_in() -> None:
     gone = AskOrigin("region", fallback=True, withdrawn=False)
     revoked = AskOrigin("revoked", fallback=False, withdrawn=True)
-    assert may_stand_in(reply(), gone, NOW)
-    assert not may_stand_in(reply(), revoked, NOW)
-    assert may_stand_in(reply("origin"), revoked, NOW)
-    assert not may_stand_in(reply(), gone, NOW + 1000)
+    assert may_stand_in(kept(), gone, NOW)
+    assert not may_stand_in(kept(), revoked, NOW)
+    assert may_stand_in(kept("origin"), revoked, NOW)
+    assert not may_stand_in(kept(), gone, NOW + 1000)
 
 
 @pytest.mark.parametrize(
     ("served", "travel", "expected"),
     [
-        (Serve(reply(), "hit", ""), Travel(), "e; hit; ttl=60; detail=rehydrated"),
-        (Serve(reply("origin", -5), "stale", "region"), Travel("stale"),
+        (Serve(kept(), "hit", ""), Travel(), "e; hit; ttl=60; detail=rehydrated"),
+        (Serve(kept("origin", -5), "stale", "region"), Travel("stale"),
          'e; hit; ttl=-5; detail="stale:origin"'),
-        (Serve(reply("origin"), "origin", "no-record"), Travel("uri-miss", collapsed=True),
+        (Serve(kept("origin"), "origin", "no-record"), Travel("uri-miss", collapsed=True),
          'e; fwd=uri-miss; collapsed; detail="origin:no-record"'),
-        (Serve(reply(), "rehydrated", ""), Travel("stale", stored=True),
+        (Serve(kept(), "rehydrated", ""), Travel("stale", stored=True),
          "e; fwd=stale; stored; detail=rehydrated"),
     ],
 )  # fmt: skip
