@@ -26,6 +26,7 @@ from edge.protocol import EdgeProtocol
 from edge.records import Records
 from edge.regions import Regions
 from edge.settings import EdgeSettings
+from edge.upstream import CheckedTransport, allowed_networks
 from kvsync.errors import InputError
 from kvsync.flights import Flights, Sharing
 from kvsync.property import hosts_to_properties, read_properties
@@ -33,6 +34,7 @@ from kvsync.signing import Keyring
 from kvsync.store import ValkeyStore
 
 _CONNECTIONS = 256
+_LIMITS = httpx2.Limits(max_connections=_CONNECTIONS, max_keepalive_connections=_CONNECTIONS)
 _BACKLOG = 2048
 _ORIGIN_QUEUE_S = 1.0
 _MEMORY_SHARE = 8
@@ -124,7 +126,9 @@ async def built(
     store = ValkeyStore(settings.store_url, timeout_s=store_timeout_s)
     rules = Rules(settings.region_failures_to_open, settings.region_rest_ms / 1000)
     trusted = ssl.create_default_context()
-    async with new_client(trusted) as to_regions, new_client(trusted) as to_origin:
+    named = allowed_networks(settings.origin_url, settings.origin_networks)
+    outside = CheckedTransport(named, trusted, _LIMITS)
+    async with new_client(trusted) as to_regions, new_client(trusted, outside) as to_origin:
         edge = Edge(
             node=settings.node,
             cache=cache,
@@ -173,11 +177,16 @@ def _origin_gate(limit: int) -> Gate:
     return Gate("the origin", limit, queue=limit, wait_s=_ORIGIN_QUEUE_S)
 
 
-def new_client(trusted: ssl.SSLContext) -> httpx2.AsyncClient:
+def new_client(
+    trusted: ssl.SSLContext, transport: httpx2.AsyncBaseTransport | None = None
+) -> httpx2.AsyncClient:
     """A pool that keeps connections; proxies of the environment are not for this traffic."""
-    limits = httpx2.Limits(max_connections=_CONNECTIONS, max_keepalive_connections=_CONNECTIONS)
     return httpx2.AsyncClient(
-        limits=limits, verify=trusted, trust_env=False, follow_redirects=False
+        limits=_LIMITS,
+        verify=trusted,
+        transport=transport,
+        trust_env=False,
+        follow_redirects=False,
     )
 
 

@@ -38,6 +38,8 @@ class EdgeSettings(BaseSettings):
     # Calls under way to one region; one more goes elsewhere at once.
     region_concurrency: int = Field(64, gt=0)
     origin_url: str = Field(pattern=_URL)
+    # Where the origin's name may lead besides public addresses, like 10.1.0.0/16.
+    origin_networks: Annotated[tuple[str, ...], NoDecode] = ()
     origin_failures_to_open: int = Field(3, gt=0)
     origin_rest_ms: int = Field(2_000, gt=0)
     # Requests under way to the origin; as many again wait for their turn, each a second at most.
@@ -59,7 +61,7 @@ class EdgeSettings(BaseSettings):
     stale_if_error_s: int = Field(86_400, ge=0)
     shutdown_grace_s: int = Field(5, gt=0)
 
-    @field_validator("region_urls", mode="before")
+    @field_validator("region_urls", "origin_networks", mode="before")
     @classmethod
     def _split(cls, value: Any) -> Any:
         if not isinstance(value, str):
