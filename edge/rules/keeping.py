@@ -71,7 +71,7 @@ def terms(told: Exchange, custom: Custom, jitter: float = 0.0) -> Terms | None:
         return None
     born_at = told.received_at - initial_age(told.fields, told.asked_at, told.received_at)
     lifetime = lifetime_of(told, rules, targeted, custom, jitter)
-    validator = _has_validator(told.fields)
+    validator = told.status < 500 and _has_validator(told.fields)
     if lifetime is None and not validator:
         return None
     fresh_until = born_at + (lifetime or 0.0)
