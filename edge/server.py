@@ -8,6 +8,7 @@ import ssl
 import time
 from collections.abc import AsyncIterator, Callable, Generator, Iterator
 from dataclasses import dataclass
+from functools import partial
 from typing import Self
 
 import httpx2
@@ -21,6 +22,7 @@ from edge.counters import Counters
 from edge.flow import Edge
 from edge.gate import Gate
 from edge.held import HeldEntries
+from edge.hits import Hits
 from edge.origin_client import Origin
 from edge.protocol import EdgeProtocol
 from edge.records import Records
@@ -37,7 +39,6 @@ _CONNECTIONS = 256
 _LIMITS = httpx2.Limits(max_connections=_CONNECTIONS, max_keepalive_connections=_CONNECTIONS)
 _BACKLOG = 2048
 _ORIGIN_QUEUE_S = 1.0
-_MEMORY_SHARE = 8
 
 
 class Server(uvicorn.Server):
@@ -86,9 +87,7 @@ def check(settings: EdgeSettings) -> None:
     """Raise what :func:`running` would raise before it serves, except for busy ports."""
     read_properties(settings.properties_dir)
     Keyring.read(settings.trusted_keys)
-    ResponseCache(
-        settings.cache_dir, settings.cache_bytes, settings.cache_bytes // _MEMORY_SHARE
-    ).close()
+    ResponseCache(settings.cache_dir, settings.cache_bytes, settings.memory_bytes).close()
 
 
 @contextlib.asynccontextmanager
@@ -107,7 +106,8 @@ async def running(
     keys = Keyring.read(settings.trusted_keys)
     with contextlib.nullcontext(inherited) if inherited else listening(settings) as listeners:
         async with built(settings, keys, clock) as edge:
-            public = _server(settings, PublicApp(edge, by_host), EdgeProtocol)
+            protocol = partial(EdgeProtocol, hits=Hits(edge, by_host))
+            public = _server(settings, PublicApp(edge, by_host), protocol)
             admin = _server(settings, admin_app(edge, tuple(properties)), "httptools")
             async with _serving((public, listeners.public), (admin, listeners.admin)):
                 yield listeners.public.getsockname()[1], listeners.admin.getsockname()[1]
@@ -119,9 +119,7 @@ async def built(
 ) -> AsyncIterator[Edge]:
     """An edge with its cache open and its connections pooled."""
     counters = Counters()
-    cache = ResponseCache(
-        settings.cache_dir, settings.cache_bytes, settings.cache_bytes // _MEMORY_SHARE
-    )
+    cache = ResponseCache(settings.cache_dir, settings.cache_bytes, settings.memory_bytes)
     store_timeout_s = settings.store_timeout_ms / 1000
     store = ValkeyStore(settings.store_url, timeout_s=store_timeout_s)
     rules = Rules(settings.region_failures_to_open, settings.region_rest_ms / 1000)

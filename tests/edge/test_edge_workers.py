@@ -22,7 +22,7 @@ class Pop:
     """An edge of several processes before an origin that knows how often it was asked."""
 
     def __init__(self, folder: Path) -> None:
-        site, properties = read_site(folder / "properties")
+        site, properties = read_site(folder / "properties", fallback_freshness_s=600)
         Keyring((SigningKey.generate().trusted_for([site.id]),)).write(folder / "keys.json")
         self.origin = OriginPeer(site)
         self.origin.headers = {"cache-control": "max-age=60"}

@@ -1,0 +1,68 @@
+"""A hit, answered at once: what the first step of :mod:`edge.flow` says, without waiting for it.
+
+There are no rules here. Whatever is not a plain hit is left to the application, which asks the
+same functions from the start.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+
+from edge.ask import Ask, RawHeaders, read_ask
+from edge.decide import Serve, after_cache
+from edge.flow import Edge
+from edge.respond import Answer, Travel, respond
+from edge.shelf import find
+from kvsync.errors import RequestError
+from kvsync.property import Property
+
+_NOWHERE = Travel()
+# Requests that differ in no field: those of one page's images, of one browser.
+_READ_BEFORE = 4_096
+
+Reader = Callable[[str, bytes, tuple[tuple[bytes, bytes], ...]], Ask | None]
+
+
+@dataclass(frozen=True, slots=True)
+class Hit:
+    ask: Ask
+    answer: Answer
+
+
+class Hits:
+    """Answers from the cache, where a request is one for it and it is fresh there."""
+
+    def __init__(self, edge: Edge, by_host: Mapping[str, Property]) -> None:
+        self._edge = edge
+        self._read = reader(by_host)
+
+    def find(self, method: str, target: bytes, headers: RawHeaders) -> Hit | None:
+        ask = self._read(method, target, tuple(headers))
+        if ask is None:
+            return None
+        now = self._edge.clock()
+        cached, others = find(self._edge.cache, ask)
+        step = after_cache(cached, ask, now, others=others)
+        if not isinstance(step, Serve) or step.outcome != "hit":
+            return None
+        return Hit(ask, respond(step, ask, _NOWHERE, node=self._edge.node, now=now))
+
+    def told(self, hit: Hit, seconds: float) -> None:
+        """Count one that was sent."""
+        answer = hit.answer
+        self._edge.counters.answered(
+            hit.ask.site.id, answer.outcome, answer.reason, len(answer.body), seconds
+        )
+
+
+def reader(by_host: Mapping[str, Property]) -> Reader:
+    """:func:`read_ask` with a memory; None for requests that are wrong."""
+
+    @lru_cache(maxsize=_READ_BEFORE)
+    def read(method: str, target: bytes, headers: tuple[tuple[bytes, bytes], ...]) -> Ask | None:
+        try:
+            return read_ask(method, target, list(headers), by_host)
+        except RequestError:
+            return None
+
+    return read
