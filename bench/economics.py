@@ -141,7 +141,9 @@ def _usd(cost: float) -> str:
 
 
 def _count(value: float | None) -> str:
-    return "no number of" if value is None else f"{value:,.2f}"
+    if value is None:
+        return "no number of"
+    return f"{value:,.2f}" if value < 100 else f"{value:,.0f}"
 
 
 def _rounded(value: float | None) -> float | None:
