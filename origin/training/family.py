@@ -16,6 +16,7 @@ from safetensors.torch import save_file
 from kvsync.errors import InputError
 from origin.gallery import Gallery
 from origin.training.attribute_masks import attribute_masks
+from origin.training.between import choose_methods
 from origin.training.capacity import Capacity, choose
 from origin.training.cell import Fitted, fitted, measured
 from origin.training.deblock import Thresholds, basis_noise, coding_steps, deblocked, mean_noise
@@ -180,8 +181,9 @@ def _write(
     from regional_gpu.generator.family import save
 
     gallery, layouts = family.gallery, family.layouts
-    vocabulary = gallery.vocabulary(layouts.by, layouts.values)
     by_text = codes.values.shape[1]
+    methods = choose_methods(gallery, layouts.by, _effects(codes, pictures))
+    vocabulary = gallery.vocabulary(layouts.by, layouts.values, methods)
     components = by_text + max(one.seeded for one in pictures)
     text = TextNetwork(len(codes.values), 3 * components)
     text.embedding[:, : 3 * by_text] = torch.from_numpy(codes.values.reshape(len(codes.values), -1))
@@ -195,6 +197,13 @@ def _write(
     basis.pictures.copy_(torch.from_numpy(np.concatenate(streams)))
     save(folder, vocabulary, text, coefficients, basis)
     save_file({"masks": torch.from_numpy(masks)}, folder / MASKS)
+
+
+def _effects(codes: Codes, pictures: Sequence[Fitted]) -> Doubles:
+    """Codes as far as they change pictures, (values, components x channels)."""
+    count = codes.values.shape[1]
+    energy = sum((np.square(one.shared[:count]).sum(axis=(1, 2)) for one in pictures), np.zeros(()))
+    return np.asarray(codes.values * np.sqrt(energy)).reshape(len(codes.values), -1)
 
 
 def _stream(one: Fitted, components: int) -> NDArray[np.uint8]:
