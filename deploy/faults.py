@@ -11,6 +11,7 @@ import argparse
 import asyncio
 import contextlib
 import socket
+import struct
 import sys
 import time
 from collections.abc import Sequence
@@ -72,13 +73,13 @@ class _Connection:
 
     def abort(self) -> None:
         for writer in (self.near, self.far):
-            if writer is not None:
-                # Unsent bytes are dropped and the peer gets a reset instead of an end.
-                linger = b"\x01\x00\x00\x00\x00\x00\x00\x00"
-                writer.get_extra_info("socket").setsockopt(
-                    socket.SOL_SOCKET, socket.SO_LINGER, linger
-                )
-                writer.transport.abort()
+            if writer is None or writer.transport.is_closing():
+                continue
+            # Unsent bytes are dropped and the peer gets a reset instead of an end.
+            writer.get_extra_info("socket").setsockopt(
+                socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0)
+            )
+            writer.transport.abort()
 
 
 @dataclass

@@ -17,6 +17,8 @@ from redis.exceptions import RedisError
 from kvsync.errors import InputError, StoreUnavailable
 
 _MAX_CONNECTIONS = 64
+# uvloop raises RuntimeError when it is to write to a connection that has just been closed.
+_BROKEN = (RedisError, OSError, TimeoutError, RuntimeError)
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +93,7 @@ class ValkeyStore:
                 timeout=timeout_s,
                 socket_timeout=timeout_s,
                 socket_connect_timeout=timeout_s,
-                retry=Retry(NoBackoff(), 1, supported_errors=(Disconnected,)),
+                retry=Retry(NoBackoff(), 1, supported_errors=(Disconnected, RuntimeError)),
             )
         except ValueError as error:
             raise InputError(f"{where}: not a redis:// or rediss:// URL: {error}") from error
@@ -103,7 +105,7 @@ class ValkeyStore:
             record, tombstone = await self._redis.mget(
                 _name(b"r", property, key), _name(b"t", property, key)
             )
-        except (RedisError, OSError, TimeoutError) as error:
+        except _BROKEN as error:
             raise self._unavailable(error) from error
         return StoredEntry(_bytes(record), _bytes(tombstone))
 
@@ -115,7 +117,7 @@ class ValkeyStore:
                 if records:
                     pipe.sadd(_index(property), *records)
                 await pipe.execute()
-        except (RedisError, OSError, TimeoutError) as error:
+        except _BROKEN as error:
             raise self._unavailable(error) from error
 
     async def bury(self, property: str, tombstones: Mapping[bytes, bytes]) -> None:
@@ -127,13 +129,13 @@ class ValkeyStore:
                 if tombstones:
                     pipe.srem(_index(property), *tombstones)
                 await pipe.execute()
-        except (RedisError, OSError, TimeoutError) as error:
+        except _BROKEN as error:
             raise self._unavailable(error) from error
 
     async def count(self, property: str) -> int:
         try:
             return int(await self._redis.scard(_index(property)))
-        except (RedisError, OSError, TimeoutError) as error:
+        except _BROKEN as error:
             raise self._unavailable(error) from error
 
     async def close(self) -> None:
