@@ -13,6 +13,10 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
 from edge.hits import Hits
 
+# uvicorn knows the registered statuses; an origin may use any of three digits.
+for _status in range(600, 1000):
+    STATUS_LINE.setdefault(_status, b"HTTP/1.1 %d \r\n" % _status)
+
 MAX_HEAD_BYTES = 64 * 1024
 HEAD_SECONDS = 10.0
 _LINGER_S = 1.0

@@ -21,6 +21,7 @@ from ipaddress import (
 import httpcore2
 import httpx2
 
+from edge.surplus import close_on_surplus
 from kvsync.errors import InputError
 
 Address = IPv4Address | IPv6Address
@@ -146,6 +147,7 @@ class CheckedTransport(httpx2.AsyncHTTPTransport):
         self, allowed: Sequence[Network], trusted: ssl.SSLContext, limits: httpx2.Limits
     ) -> None:
         super().__init__(verify=trusted, trust_env=False, limits=limits)
+        close_on_surplus()
         # httpx2 has no parameter for it; a test connects to a refused address to hold this.
         self._pool = httpcore2.AsyncConnectionPool(
             ssl_context=trusted,
