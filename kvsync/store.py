@@ -6,7 +6,7 @@ the revocation. Both are read in one round trip.
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 from redis.asyncio import BlockingConnectionPool, Redis
 from redis.asyncio.retry import Retry
@@ -19,6 +19,7 @@ from kvsync.errors import InputError, StoreUnavailable
 _MAX_CONNECTIONS = 64
 # uvloop raises RuntimeError when it is to write to a connection that has just been closed.
 _BROKEN = (RedisError, OSError, TimeoutError, RuntimeError)
+_WORTH_ANOTHER: tuple[Any, ...] = (Disconnected, RuntimeError)
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +94,7 @@ class ValkeyStore:
                 timeout=timeout_s,
                 socket_timeout=timeout_s,
                 socket_connect_timeout=timeout_s,
-                retry=Retry(NoBackoff(), 1, supported_errors=(Disconnected, RuntimeError)),
+                retry=Retry(NoBackoff(), 1, supported_errors=_WORTH_ANOTHER),
             )
         except ValueError as error:
             raise InputError(f"{where}: not a redis:// or rediss:// URL: {error}") from error
