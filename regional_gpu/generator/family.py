@@ -134,10 +134,10 @@ def save(
     tokens, width = text.embedding.shape
     pipeline = FamilyPipeline(
         AttributeTokenizer(str(scratch)),
-        _like(AttributeEncoder(tokens, width), text),
-        _like(CoefficientDenoiser(*coefficients.spread.shape), coefficients),
+        like(AttributeEncoder(tokens, width), text),
+        like(CoefficientDenoiser(*coefficients.spread.shape), coefficients),
         FlowMatchEulerDiscreteScheduler(),
-        _like(
+        like(
             BasisDecoder(basis.width, basis.height, basis.components, basis.linear, basis.streams),
             basis,
         ),
@@ -146,6 +146,7 @@ def save(
     pipeline.save_pretrained(folder)
 
 
-def _like(wrapped: Wrapped, plain: torch.nn.Module) -> Wrapped:
+def like(wrapped: Wrapped, plain: torch.nn.Module) -> Wrapped:
+    """``wrapped`` with the weights of ``plain``."""
     wrapped.load_state_dict(plain.state_dict())
     return wrapped

@@ -40,10 +40,10 @@ class FamilyGenerator:
         self.digest = digest
         self.device = torch.device(device)
         self.vocabulary = read_vocabulary(folder / "tokenizer" / "vocabulary.json")
-        self.text = self._network(TextNetwork, folder / "text_encoder")
-        self.coefficients = self._network(CoefficientNetwork, folder / "denoiser")
-        self.basis = self._network(BasisNetwork, folder / "decoder")
-        self._masks = _read_masks(folder / MASKS)
+        self.text = read_network(TextNetwork, folder / "text_encoder", self.device)
+        self.coefficients = read_network(CoefficientNetwork, folder / "denoiser", self.device)
+        self.basis = read_network(BasisNetwork, folder / "decoder", self.device)
+        self._masks = read_masks(folder / MASKS)
         layouts = {
             len(self.vocabulary.layouts),
             self.coefficients.spread.shape[0],
@@ -95,24 +95,15 @@ class FamilyGenerator:
         if (job.width, job.height) != (self.basis.width, self.basis.height):
             size = f"{self.basis.width}x{self.basis.height}"
             raise InputError(f"size {job.width}x{job.height}: this model makes {size} only")
+        if job.payload:
+            raise InputError("payload: this model takes none; its recipe's method is prompt")
         if job.steps != 1 or job.sampler.casefold() != "euler" or job.guidance > 1:
             asked = f"{job.steps} steps of {job.sampler} with guidance {job.guidance:g}"
             raise InputError(f"{asked}: a family model takes 1 step of Euler, guidance 1")
 
-    def _network(self, kind: type[Network], folder: Path) -> Network:
-        config: dict[str, Any] = read_json(folder / "config.json")
-        try:
-            network = kind(**{key: config[key] for key in config if not key.startswith("_")})
-            network.load_state_dict(load_file(folder / WEIGHTS))
-        except OSError as error:
-            raise ModelError(f"{folder / WEIGHTS}: {error}; fetch the model again") from None
-        except (SafetensorError, RuntimeError, TypeError, ValueError, AttributeError) as error:
-            reason = str(error).splitlines()[0]
-            raise ModelError(f"{folder}: not the weights of this model ({reason})") from None
-        return network.to(self.device).eval()
 
-
-def _read_masks(path: Path) -> NDArray[np.uint8]:
+def read_masks(path: Path) -> NDArray[np.uint8]:
+    """Masks by layout and attribute, (layouts, attributes, 96, 96). Raises ModelError."""
     if not path.is_file():
         raise ModelError(f"{path}: missing; train the model again")
     try:
@@ -122,3 +113,17 @@ def _read_masks(path: Path) -> NDArray[np.uint8]:
     if masks.ndim != 4 or masks.shape[2:] != (MASK_SIDE, MASK_SIDE) or masks.dtype != np.uint8:
         raise ModelError(f"{path}: masks of shape {masks.shape}")
     return masks
+
+
+def read_network(kind: type[Network], folder: Path, device: torch.device) -> Network:
+    """A network from its configuration and weights. Raises ModelError when they are not its."""
+    config: dict[str, Any] = read_json(folder / "config.json")
+    try:
+        network = kind(**{key: config[key] for key in config if not key.startswith("_")})
+        network.load_state_dict(load_file(folder / WEIGHTS))
+    except OSError as error:
+        raise ModelError(f"{folder / WEIGHTS}: {error}; fetch the model again") from None
+    except (SafetensorError, RuntimeError, TypeError, ValueError, AttributeError) as error:
+        reason = str(error).splitlines()[0]
+        raise ModelError(f"{folder}: not the weights of this model ({reason})") from None
+    return network.to(device).eval()

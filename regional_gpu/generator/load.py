@@ -12,6 +12,7 @@ from kvsync.errors import ModelError
 from kvsync.record import FittedRecipe, PromptRecipe
 from regional_gpu.generator.model_folder import (
     FAMILY_PIPELINE,
+    POSED_PIPELINE,
     check,
     describe,
     read_json,
@@ -81,7 +82,12 @@ def load(folder: Path, *, expect: bytes | None = None, device: str = "cpu") -> G
         raise ModelError(f"{folder}: is model {digest.hex()[:16]}, not {expect.hex()[:16]}")
     check(folder, manifest)
     # Imported late: a family model needs no diffusers, whose import takes seconds.
-    if read_json(folder / "model_index.json")["_class_name"] == FAMILY_PIPELINE:
+    pipeline = read_json(folder / "model_index.json")["_class_name"]
+    if pipeline == POSED_PIPELINE:
+        from regional_gpu.generator.posed_generator import PosedGenerator
+
+        return PosedGenerator(folder, digest, device)
+    if pipeline == FAMILY_PIPELINE:
         from regional_gpu.generator.family_generator import FamilyGenerator
 
         return FamilyGenerator(folder, digest, device)

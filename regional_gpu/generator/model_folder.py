@@ -34,10 +34,13 @@ DTYPE_BITS = {
 
 FAMILY = "regional_gpu.generator.family"
 FAMILY_PIPELINE = "FamilyPipeline"
+POSED = "regional_gpu.generator.posed_family"
+POSED_PIPELINE = "PosedPipeline"
 
 PIPELINES = frozenset(
     {
         FAMILY_PIPELINE,
+        POSED_PIPELINE,
         "StableDiffusionPipeline",
         "StableDiffusionXLPipeline",
     }
@@ -48,6 +51,8 @@ COMPONENTS = frozenset(
         (FAMILY, "AttributeEncoder"),
         (FAMILY, "CoefficientDenoiser"),
         (FAMILY, "BasisDecoder"),
+        (POSED, "PoseDenoiser"),
+        (POSED, "PosedDecoder"),
         ("transformers", "CLIPTokenizer"),
         ("transformers", "CLIPTokenizerFast"),
         ("transformers", "CLIPTextModel"),
