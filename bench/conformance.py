@@ -2,7 +2,8 @@
 
 Their server is the origin, patched to listen on loopback only; our edge passes everything through
 to it; their client asks the edge. ``required`` and ``optimal`` count the tests passed of those
-kinds, of 157 and 86. What the `check` tests show is explained in docs/edge.md.
+kinds, of 157 and 86. What fails is run once more by itself: a hundred tests at a time are too many
+for the one-second margins of some. What the `check` tests show is explained in docs/edge.md.
 """
 
 import contextlib
@@ -15,9 +16,10 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Annotated
 
 import httpx2
 import msgspec
@@ -78,7 +80,7 @@ class Ratchet:
 
 
 def run(
-    write: bool = typer.Option(False, help="Add what passes now to the committed list."),
+    write: Annotated[bool, typer.Option(help="Add what passes now to the committed list.")] = False,
 ) -> dict[str, object]:
     """Run all 329 tests, about a minute; says which of the committed list are lost, if any."""
     results = conformance()
@@ -103,20 +105,25 @@ def run(
     return {"required": counted["required"], "optimal": counted["optimal"], "run": len(results)}
 
 
-def conformance(only: str = "") -> dict[str, Result]:
+def conformance() -> dict[str, Result]:
     """Results by test id; :class:`InputError` where node or npm is missing or a part fails."""
+    results = run_tests()
+    again = run_tests(name for name, of in results.items() if not of.passed)
+    return {**results, **{name: of for name, of in again.items() if of.passed}}
+
+
+def run_tests(only: Iterable[str] = (), *, show: bool = False) -> dict[str, Result]:
+    """Results of all tests or of those named, with an edge and a server of their own."""
     package = installed()
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch)
         with _origin(package, folder) as origin_url, _edge(origin_url, folder) as edge_url:
             command = ["node", "--no-warnings", str(PACKAGE / "run.mjs"), str(package), edge_url]
-            told = subprocess.run(
-                [*command, *([only] if only else [])], capture_output=True, text=True, check=False
-            )
+            told = subprocess.run([*command, *only], capture_output=True, text=True, check=False)
     if told.returncode:
         raise InputError(f"the tests ended with {told.returncode}: {told.stderr[-500:]}")
     *before, last = told.stdout.splitlines()
-    if only:
+    if show:
         print("\n".join(before))
     return msgspec.json.decode(last, type=dict[str, Result])
 
@@ -220,4 +227,4 @@ def _free_port() -> int:
 
 if __name__ == "__main__":
     # One test with all that is sent and received: python -m bench.conformance TEST_ID
-    print(json.dumps(msgspec.to_builtins(conformance(sys.argv[1])), indent=1))
+    print(json.dumps(msgspec.to_builtins(run_tests(sys.argv[1:2], show=True)), indent=1))
