@@ -4,6 +4,7 @@ Heavy imports are inside the commands, so that ``--help`` answers at once.
 """
 
 import json
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -11,6 +12,7 @@ import typer
 from rich.console import Console
 
 from origin.cli_errors import OneLineErrors
+from origin.cli_model import model, range_
 from origin.cli_options import (
     ByOption,
     EdgeOption,
@@ -28,6 +30,8 @@ if TYPE_CHECKING:
 
 app = typer.Typer(no_args_is_help=True, add_completion=False)
 app.add_typer(qa, name="qa", help="Look at candidates; approve or reject them.")
+app.add_typer(model, name="model", help="A family's models: the next one, and the end of one.")
+app.add_typer(range_, name="range", help="Approve spans of a continuous attribute by a sample.")
 console = Console()
 
 
@@ -135,6 +139,7 @@ def publish(
             f"{len(refused)} refused"
         )
         _deliver(place, place.targets(store, region, edge_admin))
+        _tell_new_models(place)
     if json_line:
         counts = {"published": len(outcome.signed), "refused": len(refused)}
         typer.echo(json.dumps({**counts, "already": outcome.already}))
@@ -195,6 +200,13 @@ def _take_over(
     publisher.add_model(model, entries[0].family)
     typer.echo(f"{len(entries) - len(refused)} of {len(entries)} approvals hold on this machine")
     return refused
+
+
+def _tell_new_models(place: "Workplace") -> None:
+    from origin.model_life import minutes_to_live
+
+    for digest, minutes in minutes_to_live(place.database, place.site.id, time.time()).items():
+        typer.echo(f"model {digest.hex()[:8]} is live, {minutes:.1f} minutes after its pictures")
 
 
 def _deliver(place: "Workplace", targets: "Targets") -> None:

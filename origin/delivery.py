@@ -172,7 +172,12 @@ def _load(database: Database, property: str) -> _Load:
     current = [row for row, _ in found if row.kind == "tombstone" or row.ended_at is None]
     pending = [row for row in current if row.delivered_at is None]
     unsent = {row.id for row in pending}
-    stale = tuple(row.asset.key for row, replaced in found if replaced and row.id in unsent)
+    stale = tuple(
+        row.asset.key
+        for row, replaced in found
+        # A carried approval is of the picture that the caches have: they keep it.
+        if replaced and row.id in unsent and not (row.candidate and row.candidate.carried_from)
+    )
     return _Load(pending, current, stale, _samples(current))
 
 

@@ -5,7 +5,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import msgspec
-from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from kvsync.errors import RequestError
@@ -13,8 +12,9 @@ from kvsync.record import Approval, Check, Original, RecordBody
 from kvsync.signing import Envelope, SigningKey
 from origin.database import Database, next_seq
 from origin.inventory import current_original
+from origin.live import live_record
 from origin.model_store import ModelStore
-from origin.qa import audit, list_candidates, recipe_of, this_user
+from origin.qa import audit, newest_approved, recipe_of, this_user
 from origin.revoke import withdraw_changed
 from origin.site import Site
 from origin.tables import CandidateRow, RecordRow
@@ -54,10 +54,7 @@ class Publisher:
         live for an original that is another now, or gone, is withdrawn.
         """
         outcome = Published()
-        newest: dict[int, CandidateRow] = {}
-        approved = list_candidates(self.database, self.site.id, "approved", "path")
-        for candidate in sorted(approved, key=lambda one: (one.decided_at or 0, one.id)):
-            newest[candidate.asset_id] = candidate
+        newest = {one.asset_id: one for one in newest_approved(self.database, self.site.id)}
         originals = {id: self._original(one, outcome) for id, one in newest.items()}
         with self.database.writing() as session:
             for asset_id, candidate in newest.items():
@@ -96,7 +93,7 @@ class Publisher:
         if now >= not_after:
             outcome.refused[path] = f"its approval is older than {self.approval_days} days"
             return
-        live = live_record(session, candidate.asset_id)
+        live = live_record(session, self.site.id, candidate.asset_id)
         if live is not None and self._is_current(live, candidate, original):
             outcome.already += 1
             return
@@ -148,11 +145,3 @@ class Publisher:
             ),
             not_after=not_after,
         )
-
-
-def live_record(session: Session, asset_id: int) -> RecordRow | None:
-    """The asset's record that no later record or tombstone has replaced."""
-    query = select(RecordRow).where(
-        RecordRow.asset_id == asset_id, RecordRow.kind == "record", RecordRow.ended_at.is_(None)
-    )
-    return session.scalars(query).one_or_none()

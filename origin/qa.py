@@ -37,7 +37,8 @@ def audit(session: Session, who: str, what: str, subject: str, **detail: Any) ->
 
 
 def recipe_of(candidate: CandidateRow) -> PromptRecipe:
-    return msgspec.msgpack.decode(candidate.recipe, type=Recipe)
+    recipe: PromptRecipe = msgspec.msgpack.decode(candidate.recipe, type=Recipe)
+    return recipe
 
 
 def list_candidates(
@@ -106,17 +107,31 @@ def find_or_add_approver(session: Session, name: str) -> ApproverRow:
 
 
 def export_approved(database: Database, property: str) -> list[Approved]:
-    """Every approval, by path."""
-    return [_line_of(row) for row in list_candidates(database, property, "approved", "path")]
+    """The approval that counts of every asset, by path."""
+    return [_line_of(row) for row in newest_approved(database, property)]
+
+
+def newest_approved(database: Database, property: str) -> list[CandidateRow]:
+    """Of each asset the candidate approved last, by path; of two at once, the one found later."""
+    newest: dict[int, CandidateRow] = {}
+    approved = list_candidates(database, property, "approved", "path")
+    for candidate in sorted(approved, key=lambda one: (one.decided_at or 0, one.id)):
+        newest[candidate.asset_id] = candidate
+    return sorted(newest.values(), key=lambda one: one.asset.path)
 
 
 def differs_from_original(database: Database, site: Site, entry: Approved) -> str | None:
     """Why an approval does not hold for the original that is in the asset store now, if so."""
+    return differs_now(database, site, entry.path, bytes.fromhex(entry.original.digest))
+
+
+def differs_now(database: Database, site: Site, path: str, approved: bytes) -> str | None:
+    """The same, for the digest of the original that was approved at a path."""
     try:
-        now = current_original(database, site, entry.path)
+        now = current_original(database, site, path)
     except AssetNotFound:
         return "its original is not in the asset store"
-    if now.digest.hex() != entry.original.digest:
+    if now.digest != approved:
         return "its original is not the one that was approved: approve it anew"
     return None
 

@@ -14,6 +14,7 @@ from kvsync.signing import SigningKey
 from origin.dam import AssetNotFound
 from origin.database import Database, next_seq
 from origin.inventory import current_original
+from origin.live import live_record, live_records
 from origin.qa import audit, reject_candidates
 from origin.site import Site
 from origin.tables import AssetRow, CandidateRow, RecordRow
@@ -54,7 +55,7 @@ def withdraw_changed(database: Database, site: Site, key: SigningKey, *, by: str
     An approval of the new original stands.
     """
     with database.reading() as session:
-        live = session.scalars(_live(site.id)).all()
+        live = session.scalars(live_records(site.id)).all()
     changed: dict[int, str] = {}
     for row in live:
         old = row.candidate.original if row.candidate is not None else b""
@@ -66,7 +67,7 @@ def withdraw_changed(database: Database, site: Site, key: SigningKey, *, by: str
     if not changed:
         return {}
     with database.writing() as session:
-        found = session.scalars(_live(site.id).where(RecordRow.asset_id.in_(changed))).all()
+        found = session.scalars(live_records(site.id).where(RecordRow.asset_id.in_(changed))).all()
         for row in found:
             original = row.candidate.original if row.candidate is not None else b""
             why = changed[row.asset_id]
@@ -80,7 +81,7 @@ def _bury(
     session: Session, site: Site, key: SigningKey, asset: AssetRow, by: str, reason: str
 ) -> bool:
     """False when there was nothing live to bury."""
-    live = session.scalars(_live(site.id).where(RecordRow.asset_id == asset.id)).one_or_none()
+    live = live_record(session, site.id, asset.id)
     approvals = session.scalars(_approvals(asset.id))
     reject_candidates(session, approvals, by=by, reason=f"revoked: {reason}")
     if live is not None:
@@ -105,12 +106,6 @@ def _end(
         )
     )
     audit(session, by, "revoke", live.asset.path, seq=seq, reason=reason)
-
-
-def _live(property: str) -> Select[RecordRow]:
-    return select(RecordRow).where(
-        RecordRow.property == property, RecordRow.kind == "record", RecordRow.ended_at.is_(None)
-    )
 
 
 def _approvals(asset_id: int) -> Select[CandidateRow]:

@@ -31,7 +31,13 @@ class Base(DeclarativeBase):
             "pk": "pk_%(table_name)s",
         }
     )
-    type_annotation_map = {bytes: LargeBinary, dict[str, Any]: JSON, State: String(16)}
+    type_annotation_map = {
+        bytes: LargeBinary,
+        dict[str, Any]: JSON,
+        list[float]: JSON,
+        list[int]: JSON,
+        State: String(16),
+    }
 
 
 class PropertyRow(Base):
@@ -52,6 +58,7 @@ class ModelRow(Base):
     size: Mapped[Big]
     announcement: Mapped[bytes]
     added_at: Mapped[Big]
+    retired_at: Mapped[Big | None] = mapped_column(default=None)
 
 
 class AssetRow(Base):
@@ -83,7 +90,8 @@ class CandidateRow(Base):
     """A recipe found for an asset, with what was measured and what a person decided.
 
     Another recipe is another row, so what was once decided stays as it was. ``original`` is the
-    digest of the bytes that were compared; ``recipe`` is msgpack.
+    digest of the bytes that were compared; ``recipe`` is msgpack. ``carried_from`` is the candidate
+    whose approval by a person was carried to this one's model.
     """
 
     __tablename__ = "candidates"
@@ -104,6 +112,7 @@ class CandidateRow(Base):
     decided_by: Mapped[bytes | None] = mapped_column(ForeignKey("approvers.id"))
     decided_at: Mapped[Big | None]
     made_at: Mapped[Big]
+    carried_from: Mapped[int | None] = mapped_column(default=None)
 
     asset: Mapped[AssetRow] = relationship(lazy="joined", innerjoin=True)
     approver: Mapped[ApproverRow | None] = relationship(lazy="joined")
@@ -131,6 +140,27 @@ class RecordRow(Base):
 
     asset: Mapped[AssetRow] = relationship(lazy="joined", innerjoin=True)
     candidate: Mapped[CandidateRow | None] = relationship(lazy="joined")
+
+
+class RangeRow(Base):
+    """A span of a continuous attribute that a person judges by a drawn sample of candidates.
+
+    ``low`` and ``high`` are lists of numbers: one for a number or an angle, three for a colour.
+    ``turns`` is of an angle, whose span may pass through 0.
+    """
+
+    __tablename__ = "ranges"
+    id: Mapped[int] = mapped_column(primary_key=True)
+    property: Mapped[str] = mapped_column(ForeignKey("properties.id"))
+    family: Mapped[str]
+    attribute: Mapped[str]
+    low: Mapped[list[float]]
+    high: Mapped[list[float]]
+    turns: Mapped[bool]
+    sample: Mapped[list[int]]
+    drawn_at: Mapped[Big]
+    decided_by: Mapped[bytes | None] = mapped_column(ForeignKey("approvers.id"))
+    decided_at: Mapped[Big | None]
 
 
 class AuditRow(Base):
