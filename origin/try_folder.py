@@ -52,8 +52,9 @@ def look_into(folder: Path, told: Callable[[int, int], None]) -> Folder:
     if count < FEWEST:
         more = f", and {len(left_out)} that cannot be used: {left_out[0]}" if left_out else ""
         raise InputError(
-            f"{folder}: {count} pictures of one size ({size[0]}x{size[1]}){more}. A family needs "
-            f"{FEWEST} or more, so that some can be left out to check the others"
+            f"{folder}: {count} {'picture' if count == 1 else 'pictures'} of one size "
+            f"({size[0]}x{size[1]}){more}. A family needs {FEWEST} or more, so that some can be "
+            "left out to check the others"
         )
     names = (path.relative_to(folder) for path in found if sizes.get(path) == size)
     return Folder(folder, tuple(map(PurePosixPath, names)), *size, tuple(left_out))

@@ -20,7 +20,9 @@ Attributes = Mapping[str, str]
 
 THUMBNAIL: Final = 64
 # More pictures than this tell no more about a family, and take longer than a first look may.
-MOST_PIXELS: Final = 110_000_000
+MOST_PIXELS: Final = 130_000_000
+# Coloured parts that explain this share of all that varies leave nothing to arrangements.
+ONE_ARRANGEMENT: Final = 0.95
 # An attribute without which the others explain the pictures as well is none (a shot's number).
 WORTH_HAVING: Final = 1.1
 
@@ -57,15 +59,17 @@ def gallery_of(folder: Path, told: Callable[[str, float], None]) -> Guess:
 
 
 def _by_pixels(found: Folder, thumbnails: NDArray[np.float32], notes: tuple[str, ...]) -> Guess:
+    parts = coloured_parts(thumbnails)
+    if parts is not None and _explained(thumbnails, parts) >= ONE_ARRANGEMENT:
+        return Guess(_gallery(found, found.names, parts), "pixels", notes)
     labels = arrangements(thumbnails)
-    commonest = int(np.bincount(labels).argmax())
-    members = np.flatnonzero(labels == commonest)
-    if labels.any():
+    members = np.flatnonzero(labels == int(np.bincount(labels).argmax()))
+    if labels.any() and len(members) >= FEWEST:
+        parts = coloured_parts(thumbnails[members])
         notes += (
             f"{len(np.unique(labels))} arrangements of things were seen; the commonest "
             f"({len(members)} pictures) is tried",
         )
-    parts = coloured_parts(thumbnails[members]) if len(members) >= FEWEST else None
     if parts is None:
         raise InputError(
             f"{found.path}: these {len(found.names)} pictures do not look like one family: no part "
@@ -111,6 +115,13 @@ def _useful(
     if not names:
         return []
     return [{name: asset[name] for name in names} for asset in attributes]
+
+
+def _explained(thumbnails: NDArray[np.float32], attributes: list[dict[str, str]]) -> float:
+    """The share of what varies that additive effects of all attributes explain."""
+    flat = thumbnails.reshape(len(thumbnails), -1)
+    whole = _unexplained(flat, attributes, [])
+    return 1 - _unexplained(flat, attributes, list(attributes[0])) / whole if whole else 1.0
 
 
 def _unexplained(

@@ -62,9 +62,10 @@ def coloured_parts(thumbnails: Floats) -> list[dict[str, str]] | None:
             trials.append((_left_over(changes, parts), parts))
     if not trials:
         return None
-    # More parts always explain more: take the fewest that do nearly as well as the best.
-    enough = 1.25 * min(error for error, _ in trials)
-    parts = _needed(changes, next(parts for error, parts in trials if error <= enough))
+    # More values always explain more: take the fewest that do nearly as well as the best.
+    enough = _nearly(changes, min(error for error, _ in trials))
+    good = [parts for error, parts in trials if error <= enough]
+    parts = _needed(changes, min(good, key=lambda parts: sum(len(set(part)) for part in parts)))
     return [
         {f"part{at}": colours[picture] for at, colours in enumerate(parts, 1)}
         for picture in range(len(pictures))
@@ -75,9 +76,15 @@ def _needed(changes: Floats, parts: list[list[str]]) -> list[list[str]]:
     """``parts`` less those whose colours follow from the others'."""
     for part in sorted(parts, key=lambda part: len(set(part))):
         others = [other for other in parts if other is not part]
-        if others and _left_over(changes, others) <= 1.25 * _left_over(changes, parts):
+        enough = _nearly(changes, _left_over(changes, parts))
+        if others and _left_over(changes, others) <= enough:
             return _needed(changes, others)
     return parts
+
+
+def _nearly(changes: Floats, error: float) -> float:
+    """An error that is as good as ``error``: a quarter more, or next to nothing."""
+    return max(1.25 * error, 0.002 * float(np.square(changes).sum()) / len(changes))
 
 
 def _colours(pixels: Floats) -> list[str]:
