@@ -2,19 +2,27 @@
 
 import msgspec
 from fastapi import FastAPI, Request, Response
+from starlette.exceptions import HTTPException
 
 from edge.flow import Edge
-from kvsync.errors import RehydrationError
+from edge.sites import Sites
+from kvsync.errors import BadRequest, MethodNotAllowed, RehydrationError
 from kvsync.wire import MAX_PURGE_BYTES, PURGE_PATH, ErrorBody, Purge, read_body
 
 
-def admin_app(edge: Edge, properties: tuple[str, ...]) -> FastAPI:
+def admin_app(edge: Edge, sites: Sites) -> FastAPI:
     """The admin application of an edge that is ready: it is built last."""
     app = FastAPI(title="Media rehydration: edge", openapi_url=None)
 
     @app.exception_handler(RehydrationError)
     async def tell(request: Request, error: RehydrationError) -> Response:
         return _json(ErrorBody.of(error), error.status)
+
+    @app.exception_handler(HTTPException)
+    async def no_route(request: Request, error: HTTPException) -> Response:
+        reason = MethodNotAllowed.reason if error.status_code == 405 else BadRequest.reason
+        told = ErrorBody(reason, f"{request.method} {request.url.path}: {error.detail}")
+        return _json(told, error.status_code, dict(error.headers or {}))
 
     @app.get("/healthz")
     async def healthz() -> Response:
@@ -23,7 +31,9 @@ def admin_app(edge: Edge, properties: tuple[str, ...]) -> FastAPI:
     @app.get("/readyz")
     async def readyz() -> Response:
         cached = {"entries": len(edge.cache), "bytes": edge.cache.bytes_used}
-        return _json({"ready": True, "properties": properties, "cache": cached})
+        state = {"ready": True, "properties": sites.ids, "cache": cached}
+        # Wrong files do not make an edge unready: those that were right are in force.
+        return _json({**state, "properties_fault": sites.fault} if sites.fault else state)
 
     @app.get("/metrics")
     async def metrics() -> Response:
@@ -37,5 +47,6 @@ def admin_app(edge: Edge, properties: tuple[str, ...]) -> FastAPI:
     return app
 
 
-def _json(body: object, status: int = 200) -> Response:
-    return Response(msgspec.json.encode(body), status, media_type="application/json")
+def _json(body: object, status: int = 200, headers: dict[str, str] | None = None) -> Response:
+    kind = "application/problem+json" if status >= 400 else "application/json"
+    return Response(msgspec.json.encode(body), status, headers, media_type=kind)

@@ -3,20 +3,24 @@
 import logging
 import time
 from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import httpx2
 from uvicorn._types import ASGIReceiveCallable, ASGISendCallable, Scope
 
+from edge.access_log import Line
 from edge.ask import Ask, announces_content, read_ask
-from edge.decide import Stream
+from edge.decide import Outcome, Stream
 from edge.flow import Edge
 from edge.respond import Answer, Travel, respond_error, streamed_headers
+from edge.trace import REQUEST_ID, TRACE_FIELDS, Trace, follow, read_trace
 from kvsync.errors import BadRequest, RehydrationError
 from kvsync.property import Property
 
 _log = logging.getLogger(__name__)
 _NO_PROPERTY = "-"
+_LOGGED = frozenset({"host", "user-agent"})
 
 
 class PublicApp:
@@ -34,13 +38,15 @@ class PublicApp:
             raise RuntimeError(f"the edge serves HTTP, not {scope['type']}")
         head = scope["method"] == "HEAD"
         site = _NO_PROPERTY
+        trace = read_trace(_named(scope, TRACE_FIELDS))
+        follow(trace)
         try:
             ask = read_ask(scope["method"], _target(scope), list(scope["headers"]), self._by_host)
             site = ask.site.id
             answer = await self._edge.answer(ask)
             if not isinstance(answer, Answer):
                 content = _content(receive) if ask.has_content else None
-                await self._stream(ask, *answer, content, send, begun)
+                await self._stream(ask, *answer, content, send, _Seen(scope, trace, begun))
                 return
         except Exception as raised:
             answer = respond_error(
@@ -51,12 +57,14 @@ class PublicApp:
                 node=self._edge.node,
                 now=self._edge.clock(),
             )
-        await _start(send, answer.status, answer.headers)
+        headers = answer.headers
+        if answer.outcome == "error":  # all others are the same for everybody
+            headers = [*headers, (REQUEST_ID.encode(), trace.request_id.encode())]
+        await _start(send, answer.status, headers)
         body: Any = answer.body
         await send({"type": "http.response.body", "body": body, "more_body": False})
-        self._edge.counters.answered(
-            site, answer.outcome, answer.reason, len(answer.body), time.perf_counter() - begun
-        )
+        told = (site, answer.outcome, answer.reason, len(answer.body))
+        self._told(_Seen(scope, trace, begun), answer.status, *told)
 
     async def _stream(
         self,
@@ -65,7 +73,7 @@ class PublicApp:
         travel: Travel,
         content: AsyncIterator[bytes] | None,
         send: ASGISendCallable,
-        begun: float,
+        seen: "_Seen",
     ) -> None:
         """Pass an answer on piece by piece, kept nowhere."""
         sent = 0
@@ -85,9 +93,58 @@ class PublicApp:
                 _log.warning("the origin broke off after %d bytes: %r", sent, error)
             finally:
                 self._edge.counters.hauled(ask.site.id, sent)
-                self._edge.counters.answered(
-                    ask.site.id, "origin", step.reason, sent, time.perf_counter() - begun
-                )
+                self._told(seen, passing.status, ask.site.id, "origin", step.reason, sent)
+
+    def _told(
+        self,
+        seen: "_Seen",
+        status: int,
+        site: str,
+        outcome: Outcome,
+        reason: str,
+        body_bytes: int,
+    ) -> None:
+        """Count an answer that was sent, and write it down."""
+        seconds = time.perf_counter() - seen.begun
+        self._edge.counters.answered(site, outcome, reason, body_bytes, seconds)
+        log = self._edge.access_log
+        if not log.on:
+            return
+        named = _named(seen.scope, _LOGGED)
+        client = seen.scope["client"]
+        log.note(
+            Line(
+                time=self._edge.clock(),
+                client=client[0] if client else "",
+                method=seen.scope["method"],
+                host=named.get("host", ""),
+                target=_target(seen.scope).decode("latin-1"),
+                status=status,
+                bytes=body_bytes,
+                ms=round(seconds * 1000, 3),
+                property=site,
+                outcome=outcome,
+                reason=reason,
+                agent=named.get("user-agent", ""),
+                request_id=seen.trace.request_id,
+                trace_id=seen.trace.trace_id,
+            )
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class _Seen:
+    """A request for as long as it is answered; ``begun`` is on the performance counter."""
+
+    scope: Any
+    trace: Trace
+    begun: float
+
+
+def _named(scope: Any, names: frozenset[str]) -> dict[str, str]:
+    """Fields of a request by lower-case name; the last of several."""
+    pairs = ((name.decode("latin-1"), value) for name, value in scope["headers"])
+    return {name: value.decode("latin-1") for name, value in pairs if name in names}
 
 
 def _target(scope: Any) -> bytes:

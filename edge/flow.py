@@ -9,6 +9,7 @@ from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
+from edge.access_log import AccessLog
 from edge.ask import Ask
 from edge.cache import ResponseCache
 from edge.counters import Counters
@@ -25,6 +26,7 @@ from edge.decide import (
     after_origin,
     after_region,
     after_store,
+    for_others,
     may_be_shared,
     may_stand_in,
 )
@@ -36,8 +38,10 @@ from edge.regions import Regions
 from edge.reply import Generated
 from edge.respond import Answer, Travel, respond
 from edge.shelf import find, keep, untrue
-from kvsync.errors import OriginUnavailable, Overloaded, RehydrationError
+from kvsync.errors import Busy, OriginUnavailable, Overloaded, RehydrationError, Unavailable
 from kvsync.flights import Flights
+from kvsync.record import Record
+from kvsync.rendition import Still
 from kvsync.wire import Purge
 
 T = TypeVar("T")
@@ -83,6 +87,7 @@ class Edge:
     coalesce_wait_s: float = 2.0
     max_fills: int = 1_000
     flights: Flights[tuple[bytes, bool], Filled] = field(default_factory=Flights)
+    access_log: AccessLog = field(default_factory=lambda: AccessLog(""))
 
     async def answer(self, ask: Ask) -> Answer | tuple[Stream, Travel]:
         """Answer from the cache, or from a fill that concurrent misses share.
@@ -150,10 +155,18 @@ class Edge:
             )
         if isinstance(step, AskOrigin):
             return await self._from_origin(ask, miss, step, laps, mark)
-        rendition, late = ask.choice.rendition, asyncio.Event()
-        asking = self.regions.rehydrate(ask.site, step.record, rendition, late.set)
+        return await self._from_region(ask, miss, (step.record, ask.choice.rendition), laps, mark)
+
+    async def _from_region(
+        self, ask: Ask, miss: AskStore, wanted: tuple[Record, Still], laps: Laps, mark: int
+    ) -> Filled:
+        """Region, the origin beside it when it is late, the origin after it when it cannot, and the
+        region again, with more time, when nobody else can either."""
+        late = asyncio.Event()
         with laps.lap("region"):
-            region = asyncio.create_task(settle(asking))
+            region = asyncio.create_task(
+                settle(self.regions.rehydrate(ask.site, *wanted, late=late.set))
+            )
             hauled = await overtaken(
                 region,
                 late,
@@ -164,22 +177,43 @@ class Edge:
         if hauled is not None:
             return hauled
         made = region.result()
-        decided = after_region(
-            made,
-            ask,
-            (step.record, rendition),
-            now=self.clock(),
-            stale_if_error_s=self.stale_if_error_s,
+        filled = self._rehydrated(ask, miss, wanted, made, laps, mark)
+        if isinstance(filled, Filled):
+            return filled
+        hauled = await self._from_origin(ask, miss, filled, laps, mark)
+        if not isinstance(hauled.step, Fail) or not isinstance(made, Unavailable):
+            return hauled
+        with laps.lap("again"):
+            site = ask.site
+            more_ms = site.origin_deadline_ms if isinstance(made, Busy) else site.region_deadline_ms
+            made = await settle(
+                self.regions.rehydrate(site, *wanted, late=late.set, deadline_s=more_ms / 1000)
+            )
+        filled = self._rehydrated(ask, miss, wanted, made, laps, mark)
+        return filled if isinstance(filled, Filled) else hauled
+
+    def _rehydrated(
+        self,
+        ask: Ask,
+        miss: AskStore,
+        wanted: tuple[Record, Still],
+        made: Generated | RehydrationError,
+        laps: Laps,
+        mark: int,
+    ) -> Filled | AskOrigin:
+        """What a region's answer comes to; an image is kept."""
+        step = after_region(
+            made, ask, wanted, now=self.clock(), stale_if_error_s=self.stale_if_error_s
         )
-        if isinstance(decided, AskOrigin):
-            return await self._from_origin(ask, miss, decided, laps, mark)
+        if isinstance(step, AskOrigin):
+            return step
         if isinstance(made, Generated):
             laps.timings.extend(made.timings)
-        stored = self._keep(ask, decided, mark)
-        avoided = step.record.body.original.size
+        stored = self._keep(ask, step, mark)
+        avoided = wanted[0].body.original.size
         self.counters.avoided(ask.site.id, avoided)
         timings = tuple(laps.timings)
-        return Filled(decided, Travel(miss.forward, 0, False, stored, timings, avoided))
+        return Filled(step, Travel(miss.forward, 0, False, stored, timings, avoided))
 
     async def _from_origin(
         self, ask: Ask, miss: AskStore, asked: AskOrigin, laps: Laps, mark: int
@@ -215,7 +249,7 @@ class Edge:
                 return filled
             return await self._from_origin(ask, miss, filled.asked, laps, self.cache.mark())
         self.counters.coalesced(ask.site.id)
-        return Filled(filled.step, replace(filled.travel, collapsed=True, stored=False))
+        return Filled(for_others(filled.step), replace(filled.travel, collapsed=True, stored=False))
 
     @asynccontextmanager
     async def passing(
@@ -232,7 +266,7 @@ class Edge:
         """Keep or drop as decided; what was begun before a purge may be what was purged."""
         if step.drop:
             self.cache.drop(ask.cache_key)
-        return step.keep and keep(self.cache, ask, step.cached, mark)
+        return step.keep is not None and keep(self.cache, ask, step.keep, mark)
 
     def purge(self, wanted: Purge) -> int:
         """Drop what carries one of the tags, or everything; how many answers that were."""
@@ -252,7 +286,9 @@ class Edge:
     def _patience_s(self, ask: Ask) -> float:
         """A fill's own deadlines in a row, and a little for what lies between them."""
         site = ask.site
-        return self.store_timeout_s + (site.region_deadline_ms + site.origin_deadline_ms) / 1000 + 1
+        # The region may be asked a second time, for as long as the origin.
+        peers_ms = site.region_deadline_ms + 2 * site.origin_deadline_ms
+        return self.store_timeout_s + peers_ms / 1000 + 1
 
 
 def _name(ask: Ask) -> tuple[bytes, bool]:

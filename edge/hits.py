@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 
+from edge.access_log import Line
 from edge.ask import Ask, RawHeaders, read_ask
 from edge.decide import Serve, after_cache
 from edge.flow import Edge
@@ -34,7 +35,12 @@ class Hits:
 
     def __init__(self, edge: Edge, by_host: Mapping[str, Property]) -> None:
         self._edge = edge
+        self._by_host = by_host
         self._read = reader(by_host)
+
+    def forget(self) -> None:
+        """Read requests anew: other properties are in force."""
+        self._read = reader(self._by_host)
 
     def find(self, method: str, target: bytes, headers: RawHeaders) -> Hit | None:
         ask = self._read(method, target, tuple(headers))
@@ -47,11 +53,34 @@ class Hits:
             return None
         return Hit(ask, respond(step, ask, _NOWHERE, node=self._edge.node, now=now))
 
-    def told(self, hit: Hit, seconds: float) -> None:
-        """Count one that was sent."""
-        answer = hit.answer
+    def told(self, hit: Hit, target: bytes, client: str, seconds: float) -> None:
+        """Count one that was sent, and write it down."""
+        ask, answer = hit.ask, hit.answer
         self._edge.counters.answered(
-            hit.ask.site.id, answer.outcome, answer.reason, len(answer.body), seconds
+            ask.site.id, answer.outcome, answer.reason, len(answer.body), seconds
+        )
+        log = self._edge.access_log
+        if not log.on:
+            return
+        # Nothing is asked of peers, so that there is a trace only where the client began one.
+        named = ask.fields
+        log.note(
+            Line(
+                time=self._edge.clock(),
+                client=client,
+                method=ask.method,
+                host=ask.host,
+                target=target.decode("latin-1"),
+                status=answer.status,
+                bytes=len(answer.body),
+                ms=round(seconds * 1000, 3),
+                property=ask.site.id,
+                outcome=answer.outcome,
+                reason=answer.reason,
+                agent=named.get("user-agent", ""),
+                request_id=named.get("x-request-id", "")[:128],
+                trace_id=named.get("traceparent", "")[3:35],
+            )
         )
 
 

@@ -15,6 +15,7 @@ from edge.reply import Fetched
 from edge.rules.fields import end_to_end
 from edge.rules.invalidation import SAFE
 from edge.rules.stored import Fields
+from edge.trace import TRACE_FIELDS, onward
 from kvsync.errors import OriginUnavailable
 
 Clock = Callable[[], float]
@@ -108,7 +109,8 @@ class Origin:
         self, wanted: Outgoing, content: AsyncIterable[bytes] | None = None
     ) -> httpx2.Response:
         # Field values may have bytes beyond ASCII (RFC 9110 section 5.5); they pass as they came.
-        sent = [(name.encode(), value.encode("latin-1")) for name, value in wanted.fields]
+        fields = (*(one for one in wanted.fields if one[0] not in TRACE_FIELDS), *onward())
+        sent = [(name.encode(), value.encode("latin-1")) for name, value in fields]
         url = self._base.copy_with(raw_path=wanted.target.encode("ascii"))
         # Not by the client, which would add fields of its own to what was asked.
         timeout = {"timeout": httpx2.Timeout(wanted.deadline_s).as_dict()}

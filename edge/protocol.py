@@ -147,7 +147,8 @@ class EdgeProtocol(HttpToolsProtocol):
         self._answered = True
         self._idle_since = self.loop.time()
         self.server_state.total_requests += 1
-        self._hits.told(hit, time.perf_counter() - begun)
+        client = self.client[0] if self.client else ""
+        self._hits.told(hit, self.url, client, time.perf_counter() - begun)
         return True
 
     def _end_if_idle(self) -> None:

@@ -13,6 +13,7 @@ from edge.hedge import Bucket, Latencies
 from edge.reply import Generated
 from edge.respond import parse_server_timing
 from edge.rules.fields import seconds
+from edge.trace import onward
 from kvsync.encoding import UNREADABLE
 from kvsync.errors import (
     BadSignature,
@@ -51,6 +52,7 @@ _SAYINGS: dict[str, type[RehydrationError]] = {
     )
 }
 _CONNECT_SHARE = 0.5
+_TOLD_SHARE = 0.95
 _WORTHWHILE_S = 0.02
 
 Counted = Callable[[str, str], None]
@@ -108,16 +110,22 @@ class Regions:
         self._hedges = Bucket()
 
     async def rehydrate(
-        self, site: Property, record: Record, rendition: Still, late: Callable[[], None]
+        self,
+        site: Property,
+        record: Record,
+        rendition: Still,
+        late: Callable[[], None],
+        deadline_s: float | None = None,
     ) -> Generated:
-        """The approved image from the nearest region that can, within the property's deadline.
+        """The approved image from the nearest region that can, within ``deadline_s``, or else the
+        property's deadline.
 
         A region that is late has company: the next one is asked as well, or ``late`` is called
         where there is none, and the first good answer counts. Raises what the last region asked
         said; :class:`RegionUnavailable` when none was asked.
         """
         self._hedges = self._hedges.earned()
-        until = time.monotonic() + site.region_deadline_ms / 1000
+        until = time.monotonic() + (deadline_s or site.region_deadline_ms / 1000)
         calls: set[asyncio.Task[Generated]] = set()
         try:
             return await self._first_good(calls, site, record, rendition, until, late)
@@ -200,15 +208,17 @@ class Regions:
     async def _call(
         self, url: str, site: Property, record: Record, rendition: Still, left_s: float
     ) -> Generated:
+        # A region that is only slow gets to say so, and does not look dead.
+        deadline_ms = int(left_s * _TOLD_SHARE * 1000)
         wanted = RehydrateRequest.make(
-            site.id, record.body.key, record.signed, rendition, int(left_s * 1000)
+            site.id, record.body.key, record.signed, rendition, deadline_ms
         )
         try:
             async with asyncio.timeout(left_s):
                 answer = await self._client.post(
                     url + REHYDRATE_PATH,
                     content=wanted.encode(),
-                    headers={"content-type": MSGPACK},
+                    headers={"content-type": MSGPACK, **dict(onward())},
                     timeout=httpx2.Timeout(left_s, connect=left_s * _CONNECT_SHARE),
                 )
         except (httpx2.HTTPError, TimeoutError) as error:

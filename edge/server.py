@@ -14,6 +14,7 @@ from typing import Self
 import httpx2
 import uvicorn
 
+from edge.access_log import AccessLog
 from edge.admin import admin_app
 from edge.app import PublicApp
 from edge.breaker import Rules
@@ -28,10 +29,11 @@ from edge.protocol import EdgeProtocol
 from edge.records import Records
 from edge.regions import Regions
 from edge.settings import EdgeSettings
+from edge.sites import Sites
 from edge.upstream import CheckedTransport, allowed_networks
 from kvsync.errors import InputError
 from kvsync.flights import Flights, Sharing
-from kvsync.property import hosts_to_properties, read_properties
+from kvsync.property import read_properties
 from kvsync.signing import Keyring
 from kvsync.store import ValkeyStore
 
@@ -101,16 +103,19 @@ async def running(
     Raises :class:`InputError` for a busy port, a missing keys or property file, an unusable
     cache folder.
     """
-    properties = read_properties(settings.properties_dir)
-    by_host = hosts_to_properties(properties.values())
+    sites = Sites(settings.properties_dir)
     keys = Keyring.read(settings.trusted_keys)
     with contextlib.nullcontext(inherited) if inherited else listening(settings) as listeners:
         async with built(settings, keys, clock) as edge:
-            protocol = partial(EdgeProtocol, hits=Hits(edge, by_host))
-            public = _server(settings, PublicApp(edge, by_host), protocol)
-            admin = _server(settings, admin_app(edge, tuple(properties)), "httptools")
+            hits = Hits(edge, sites)
+            protocol = partial(EdgeProtocol, hits=hits)
+            public = _server(settings, PublicApp(edge, sites), protocol)
+            admin = _server(settings, admin_app(edge, sites), "httptools")
+            watch_sites(edge, sites)
+            reloading = asyncio.create_task(sites.watch(settings.reload_s, hits.forget))
             async with _serving((public, listeners.public), (admin, listeners.admin)):
                 yield listeners.public.getsockname()[1], listeners.admin.getsockname()[1]
+            reloading.cancel()
 
 
 @contextlib.asynccontextmanager
@@ -161,6 +166,7 @@ async def built(
             coalesce_wait_s=settings.coalesce_wait_ms / 1000,
             max_fills=settings.max_fills,
             flights=Flights(Sharing(settings.coalesce_most, settings.coalesce_wait_ms / 1000)),
+            access_log=AccessLog(settings.access_log),
         )
         watch(edge)
         try:
@@ -168,6 +174,7 @@ async def built(
         finally:
             await edge.flights.close()
             await edge.records.close()
+            edge.access_log.close()
             cache.close()
 
 
@@ -199,6 +206,16 @@ def watch(edge: Edge) -> None:
     counters.watch("edge_fills", "Misses under way", lambda: len(edge.flights))
     for region in edge.regions.all:
         counters.watch("edge_breaker_state", state, region.state, peer=region.url)
+
+
+def watch_sites(edge: Edge, sites: Sites) -> None:
+    """Gauges of the property files and of what keeps new ones from being used."""
+    text = "Times that changed property files were refused"
+    edge.counters.watch("edge_properties_refused", text, lambda: sites.refused)
+    text = "When the properties in force were read (Unix seconds)"
+    edge.counters.watch("edge_properties_loaded", text, lambda: sites.loaded_at)
+    text = "Lines that the access log could not take"
+    edge.counters.watch("edge_access_log_lost", text, lambda: edge.access_log.lost)
 
 
 def listen(setting: str, host: str, port: int) -> socket.socket:

@@ -26,6 +26,8 @@ class EdgeSettings(BaseSettings):
     # Processes that share the ports and the cache: one per core to spare.
     workers: int = Field(1, ge=1, le=256)
     properties_dir: Path = Path("deploy/properties")
+    # Changed property files are in force after this long, where they are right.
+    reload_s: float = Field(1.0, gt=0)
     trusted_keys: Path
     store_url: str = "redis://127.0.0.1:6379"
     store_timeout_ms: int = Field(250, gt=0)
@@ -59,6 +61,8 @@ class EdgeSettings(BaseSettings):
     body_limit_bytes: int = Field(32 << 20, gt=0)
     # How long past its freshness an answer that does not say may stand in for peers that are gone.
     stale_if_error_s: int = Field(86_400, ge=0)
+    # A file, or a pipe like /dev/stdout; none is written without it.
+    access_log: str = ""
     shutdown_grace_s: int = Field(5, gt=0)
 
     @field_validator("region_urls", "origin_networks", mode="before")

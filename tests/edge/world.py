@@ -15,6 +15,7 @@ import msgspec
 import uvicorn
 from prometheus_client.parser import text_string_to_metric_families
 from starlette.applications import Starlette
+from starlette.datastructures import Headers
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
@@ -77,12 +78,14 @@ class RegionPeer(Peer):
         super().__init__(Starlette(routes=[Route(REHYDRATE_PATH, self._answer, methods=["POST"])]))
         self._keys = keys
         self.generated: list[str] = []
+        self.told: list[Headers] = []
         self.refusal: tuple[int, str] | None = None
         self.age_s: int | None = None
         self.takes_s = 0.0
 
     async def _answer(self, request: Request) -> Response:
         assert request.headers["content-type"] == MSGPACK
+        self.told.append(request.headers)
         wanted = RehydrateRequest.decode(await request.body())
         await self.wait_while_hung()
         await asyncio.sleep(self.takes_s)

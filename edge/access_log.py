@@ -1,0 +1,103 @@
+"""One line of JSON for every answer, gathered and written in few large pieces.
+
+Processes that share a file may write at once: lines go out whole, in one append.
+"""
+
+import asyncio
+import os
+from pathlib import Path
+
+import msgspec
+
+from edge.decide import Outcome
+from kvsync.errors import InputError
+
+_FLUSH_BYTES = 64 << 10
+_FLUSH_S = 1.0
+
+
+class Line(msgspec.Struct, frozen=True, omit_defaults=True):
+    """One answer. ``time`` is Unix seconds at its end, ``ms`` from the head to the last byte."""
+
+    time: float
+    client: str
+    method: str
+    host: str
+    target: str
+    status: int
+    bytes: int
+    ms: float
+    property: str
+    outcome: Outcome
+    reason: str = ""
+    agent: str = ""
+    request_id: str = ""
+    trace_id: str = ""
+
+
+class AccessLog:
+    """Lines to a file, or to a pipe like ``/dev/stdout``; nowhere for an empty name.
+
+    What cannot be written is counted in ``lost`` and forgotten: a full disk is no reason not to
+    serve. A file that was moved away, as by logrotate, is begun again.
+    """
+
+    def __init__(self, where: str) -> None:
+        self.lost = 0
+        self.on = bool(where)
+        self._where = where
+        self._lines: list[bytes] = []
+        self._size = 0
+        self._due: asyncio.TimerHandle | None = None
+        self._encoder = msgspec.json.Encoder()
+        self._fd = _open(where) if where else -1
+
+    def note(self, line: Line) -> None:
+        """To be called in a running event loop."""
+        if not self.on:
+            return
+        encoded = self._encoder.encode(line)
+        self._lines.append(encoded)
+        self._size += len(encoded)
+        if self._size >= _FLUSH_BYTES:
+            self.flush()
+        elif self._due is None:
+            self._due = asyncio.get_running_loop().call_later(_FLUSH_S, self.flush)
+
+    def flush(self) -> None:
+        if self._due is not None:
+            self._due.cancel()
+            self._due = None
+        if not self._lines:
+            return
+        lines, self._lines, self._size = self._lines, [], 0
+        try:
+            if _moved(self._where, self._fd):
+                os.close(self._fd)
+                self._fd = _open(self._where)
+            os.write(self._fd, b"\n".join(lines) + b"\n")
+        except (OSError, InputError):
+            self.lost += len(lines)
+
+    def close(self) -> None:
+        self.flush()
+        if self.on:
+            os.close(self._fd)
+        self.on = False
+
+
+def _moved(where: str, fd: int) -> bool:
+    try:
+        return not os.path.samestat(os.stat(where), os.fstat(fd))
+    except FileNotFoundError:
+        return True
+
+
+def _open(where: str) -> int:
+    # A pipe that nobody reads loses lines; it must not make the edge wait.
+    flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NONBLOCK
+    try:
+        Path(where).parent.mkdir(parents=True, exist_ok=True)
+        return os.open(where, flags, 0o640)
+    except OSError as error:
+        raise InputError(f"EDGE_ACCESS_LOG: cannot write {where}: {error.strerror}") from error
