@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import math
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -13,7 +14,7 @@ import httpx2
 from msgspec.structs import replace
 
 from bench._faulty_system import PROPERTY, FaultySystem
-from bench._shoppers import Shot
+from bench._shoppers import Seen, Shot
 from deploy.layout import HOST, SAMPLE
 from kvsync.key import read_request
 from kvsync.record import Record, Tombstone
@@ -28,12 +29,24 @@ Verdict = Literal["original", "rehydrated", "unapproved", "unknown"]
 
 @dataclass
 class ApprovedImages:
-    """The assets of a system, their records, and the digests of what may be shown for them."""
+    """The assets of a system, their records, and the digests of what may be shown for them.
+
+    ``withdrawn`` are those of which a region's picture may no longer be shown, and since when
+    (monotonic seconds).
+    """
 
     system: FaultySystem
     records: dict[str, Record]
-    special: set[str] = field(default_factory=set)
+    withdrawn: dict[str, float] = field(default_factory=dict)
     _known: dict[tuple[str, Still], bytes] = field(default_factory=dict)
+    _originals: dict[str, bytes] = field(init=False)
+
+    def __post_init__(self) -> None:
+        gallery = SAMPLE / "gallery"
+        self._originals = {
+            path: hashlib.sha256((gallery / PurePosixPath(path).name).read_bytes()).digest()
+            for path in self.records
+        }
 
     @classmethod
     async def of(cls, system: FaultySystem) -> Self:
@@ -60,18 +73,40 @@ class ApprovedImages:
         of them may a region's picture be shown any more."""
         signer = SigningKey.load_or_create(self.system.state.signing_key)
         store = ValkeyStore(self.system.store_url, timeout_s=5.0)
-        for number, path in enumerate(paths):
+        for path in paths[1::2]:
+            await self.revoke(path)
+        for path in paths[::2]:
             body = self.records[path].body
-            if number % 2:
-                buried = Tombstone("tombstone", body.key, PROPERTY, body.seq + 1_000)
-                await store.bury(PROPERTY, {body.key: buried.sign(signer)})
-            else:
-                check = body.checks[0]
-                other = replace(check, digest=bytes(byte ^ 0xFF for byte in check.digest))
-                spoiled = replace(body, checks=(other,), seq=body.seq + 1)
-                await store.put(PROPERTY, {body.key: spoiled.sign(signer)})
+            check = body.checks[0]
+            other = replace(check, digest=bytes(byte ^ 0xFF for byte in check.digest))
+            spoiled = replace(body, checks=(other,), seq=body.seq + 1)
+            await store.put(PROPERTY, {body.key: spoiled.sign(signer)})
+            self.withdrawn[path] = time.monotonic()
         await store.close()
-        self.special |= set(paths)
+
+    async def revoke(self, path: str) -> bool:
+        """Revoke as the origin does: bury the record, then purge region and edge. Whether the edge
+        confirmed; a region that is gone is purged when it is back, which is not awaited here."""
+        signer = SigningKey.load_or_create(self.system.state.signing_key)
+        body = self.records[path].body
+        buried = Tombstone("tombstone", body.key, PROPERTY, body.seq + 1_000)
+        store = ValkeyStore(self.system.store_url, timeout_s=5.0)
+        await store.bury(PROPERTY, {body.key: buried.sign(signer)})
+        await store.close()
+        tag = body.key.hex()
+        await self._purge(self.system.ports.region, tag, patience_s=0.5)
+        confirmed = await self._purge(self.system.ports.edge_admin, tag, patience_s=5.0)
+        if confirmed:
+            self.withdrawn[path] = time.monotonic()
+        return confirmed
+
+    async def _purge(self, port: int, tag: str, patience_s: float) -> bool:
+        url = f"http://{HOST}:{port}/v1/purge"
+        try:
+            async with httpx2.AsyncClient(timeout=patience_s, trust_env=False) as client:
+                return (await client.post(url, json={"tags": [tag]})).status_code == 200
+        except httpx2.HTTPError:
+            return False
 
     def shots(self) -> Iterator[Shot]:
         """Every rendition of every asset, cheap formats only."""
@@ -80,15 +115,20 @@ class ApprovedImages:
             self.records, rules.widths, rules.qualities, _FORMATS
         ):
             query = f"w={width}&q={quality}&fm={form}"
-            yield Shot(path, query, Still(form, width, quality), path in self.special)
+            yield Shot(path, query, Still(form, width, quality))
 
-    async def verdict(self, shot: Shot, digest: bytes) -> Verdict:
+    def was_withdrawn(self, seen: Seen) -> bool:
+        """Whether the asset was withdrawn before it was asked for."""
+        return seen.begun > self.withdrawn.get(seen.shot.path, math.inf)
+
+    async def verdict(self, shot: Shot, digest: bytes, withdrawn: bool) -> Verdict:
         """What a body with this SHA-256 is to the asset asked for."""
-        original = (SAMPLE / "gallery" / PurePosixPath(shot.path).name).read_bytes()
-        if digest == hashlib.sha256(original).digest():
+        if digest == self._originals[shot.path]:
             return "original"
+        if digest in self._originals.values():
+            return "unapproved"
         if digest == await self._rehydrated(shot):
-            return "unapproved" if shot.special else "rehydrated"
+            return "unapproved" if withdrawn else "rehydrated"
         return "unknown"
 
     async def _rehydrated(self, shot: Shot) -> bytes:

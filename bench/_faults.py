@@ -78,12 +78,7 @@ async def _writable(system: FaultySystem) -> None:
 
 
 async def _kill_worker(system: FaultySystem) -> None:
-    workers = system.worker_pids()
-    if workers:
-        os.kill(workers[0], signal.SIGKILL)
-        return
-    system.running["edge"].kill()
-    system.running["edge"].start()
+    os.kill(system.worker_pids()[0], signal.SIGKILL)
 
 
 async def _nothing(system: FaultySystem) -> None:

@@ -202,9 +202,10 @@ class FaultySystem:
         }
         return self._python("regional_gpu", self.ports.region, environment)
 
-    def _edge(self) -> Part:
+    def edge_environment(self) -> dict[str, str]:
         ports = self.ports
-        environment = {
+        return {
+            **_python_path(),
             "EDGE_HOST": HOST,
             "EDGE_PORT": str(ports.edge),
             "EDGE_ADMIN_PORT": str(ports.edge_admin),
@@ -215,8 +216,13 @@ class FaultySystem:
             "EDGE_ORIGIN_URL": self.url(ports.faulty_origin),
             "EDGE_CACHE_DIR": str(self.disk / "edge"),
             "EDGE_CACHE_BYTES": str(CACHE_BYTES),
+            "EDGE_MEMORY_BYTES": str(CACHE_BYTES),
+            "EDGE_RECORDS_BYTES": str(1 << 20),
+            "EDGE_WORKERS": str(WORKERS),
         }
-        part = self._python("edge", ports.edge_admin, environment)
+
+    def _edge(self) -> Part:
+        part = self._python("edge", self.ports.edge_admin, self.edge_environment())
         # A small disk that only this process and its children see; exec keeps the process id.
         mount = f'mount -t tmpfs -o size={DISK_BYTES} tmpfs "$0" && exec "$@"'
         command = ("unshare", "-rm", "sh", "-c", mount, str(self.disk), *part.command)

@@ -25,7 +25,6 @@ class Shot:
     path: str
     query: str
     still: Still
-    special: bool = False
 
     @property
     def target(self) -> str:

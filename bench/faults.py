@@ -9,6 +9,7 @@ processes left behind at the end.
 """
 
 import asyncio
+import math
 import os
 import random
 import tempfile
@@ -16,6 +17,7 @@ import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import cycle
 from pathlib import Path
 
 import typer
@@ -25,12 +27,15 @@ from rich.table import Table
 from bench._approved_images import ApprovedImages
 from bench._faults import Break, matrix
 from bench._faulty_system import FaultySystem, started
-from bench._shoppers import Seen, Shot, steady_load
+from bench._purge_everything import POPS, purge_everything
+from bench._shoppers import Seen, Shopper, Shot, steady_load
 from deploy.layout import SAMPLE
 
-ASSETS = 36
-_SPECIAL = 6
+# Assets asked for all the time, and those withdrawn before the first fault; one more is revoked
+# during each.
+_STEADY, _WITHDRAWN = 24, 6
 _HOT = 24
+_PURGED = 12
 _SHOPPERS = 12
 _PER_SECOND = 20.0
 _FAULT_S, _MENDED_S = 3.0, 1.2
@@ -51,40 +56,32 @@ class Tally:
     retried: int = 0
     truncated: int = 0
     slowest_s: float = 0.0
+    note: str = ""
     why: Counter[str] = field(default_factory=Counter)
 
 
 def run(full: bool = False) -> dict[str, object]:
     """Break everything in turn; ``full`` for every pair of faults instead of the black holes'."""
     with tempfile.TemporaryDirectory(prefix="rehydrate-faults-") as folder:
-        return asyncio.run(_run(Path(folder), full, Console()))
+        return asyncio.run(_run(Path(folder), full, Console(width=140)))
 
 
 async def _run(folder: Path, full: bool, console: Console) -> dict[str, object]:
+    breaks = list(matrix(full))
+    assets = _STEADY + _WITHDRAWN + len(breaks)
     approved = (SAMPLE / "approved.jsonl").read_text().splitlines(keepends=True)
-    chosen = approved[:: len(approved) // ASSETS][:ASSETS]
     console.print("Starting the system and publishing its approvals…")
-    async with started(folder, chosen) as system:
+    async with started(folder, approved[:: len(approved) // assets][:assets]) as system:
         images = await ApprovedImages.of(system)
-        await images.spoil(images.paths[:_SPECIAL])
         trial = Trial(system, images)
         console.print(f"Ready; {_PER_SECOND:g} requests/s by {_SHOPPERS} shoppers")
-        await trial.run(list(matrix(full)), console)
+        await trial.run(breaks)
+        await trial.purge()
         await trial.verify()
-        pids = system.edge_pids()
-    tallies = trial.tallies
-    console.print(_table(tallies))
-    for tally in tallies:
-        if tally.why:
-            console.print(f"{tally.name}: {dict(tally.why)}")
-    return {
-        "requests": sum(one.requests for one in tallies),
-        "failed": sum(one.failed for one in tallies),
-        "unservable": sum(one.unservable for one in tallies),
-        "unapproved": sum(one.unapproved for one in tallies),
-        "wrong_bytes": sum(one.wrong_bytes for one in tallies),
-        "orphans": sum(Path(f"/proc/{pid}").exists() for pid in pids),
-    }
+    _print(trial.tallies, console)
+    counted = ("requests", "failed", "unservable", "unapproved", "wrong_bytes")
+    sums = {name: sum(getattr(one, name) for one in trial.tallies) for name in counted}
+    return {**sums, "orphans": _left_behind(folder)}
 
 
 class Trial:
@@ -94,14 +91,16 @@ class Trial:
         self.tallies = [Tally("none")]
         self._system = system
         self._images = images
-        self._gone: set[str] = set()
-        self._gone_since: dict[str, float] = {}
-        self._back_at: dict[str, float] = {}
+        self._steady = images.paths[:_STEADY]
+        self._spoiled = images.paths[_STEADY : _STEADY + _WITHDRAWN]
+        self._doomed = images.paths[_STEADY + _WITHDRAWN :]
+        self._gone: dict[str, tuple[float, float]] = {}
         self._answered: set[str] = set()
-        self._sightings: dict[tuple[Shot, bytes], list[Tally]] = {}
+        self._sightings: dict[tuple[Shot, bytes, bool], list[Tally]] = {}
         self._over = False
 
-    async def run(self, breaks: Sequence[tuple[Break, ...]], console: Console) -> None:
+    async def run(self, breaks: Sequence[tuple[Break, ...]]) -> None:
+        await self._images.spoil(self._spoiled)
         load = asyncio.create_task(
             steady_load(
                 self._system.ports.edge,
@@ -120,49 +119,67 @@ class Trial:
             self._over = True
             await load
 
+    async def purge(self) -> None:
+        """A purge of everything in a region of many PoPs."""
+        self.tallies.append(Tally(f"purge of everything, {POPS} PoPs"))
+        few = self._steady[:_PURGED]
+        wanted = {shot.path: shot for shot in self._images.shots() if shot.path in few}
+        purged = await purge_everything(self._system, list(wanted.values()), self._judge)
+        tally = self.tallies[-1]
+        tally.note = f"{purged.images} images, {purged.generated} generated"
+        if purged.generated > purged.images:
+            tally.failed += purged.generated - purged.images
+            tally.why["generated again"] += purged.generated - purged.images
+
     async def verify(self) -> None:
         """Compare every different body seen with the asset's original and approved renditions."""
-        for (shot, digest), tallies in self._sightings.items():
-            verdict = await self._images.verdict(shot, digest)
+        for (shot, digest, withdrawn), tallies in self._sightings.items():
+            verdict = await self._images.verdict(shot, digest, withdrawn)
             for tally in tallies:
                 if verdict == "unapproved":
                     tally.unapproved += 1
                 elif verdict == "unknown":
                     tally.wrong_bytes += 1
-                if verdict not in ("original", "rehydrated"):
+                if verdict in ("unapproved", "unknown"):
                     tally.why[f"{verdict} {shot.target}"] += 1
 
     async def _break(self, together: tuple[Break, ...]) -> None:
         self.tallies.append(Tally(" + ".join(one.name for one in together)))
+        # The edge has heard of what will be revoked, as it has of all that it serves.
+        doomed = next(shot for shot in self._images.shots() if shot.path == self._doomed[0])
+        self._judge(await Shopper(self._system.ports.edge).get(doomed))
         for one in together:
             await one.begin(self._system)
-            self._gone.add(one.part)
-            self._gone_since[one.part] = time.monotonic()
-        await asyncio.sleep(_FAULT_S)
+            self._gone[one.part] = (time.monotonic(), math.inf)
+        await asyncio.sleep(_FAULT_S / 2)
+        if not any(one.name == "kv SIGSTOP" for one in together):
+            confirmed = await self._images.revoke(self._doomed[0])
+            if not confirmed:
+                self.tallies[-1].failed += 1
+                self.tallies[-1].why["the edge did not confirm a purge"] += 1
+        await asyncio.sleep(_FAULT_S / 2)
         for one in together:
             await one.end(self._system)
-            self._gone.discard(one.part)
-            self._back_at[one.part] = time.monotonic()
+            self._gone[one.part] = (self._gone[one.part][0], time.monotonic())
         await asyncio.sleep(_MENDED_S)
+        self._doomed.pop(0)
 
     def _was_gone(self, part: str, seen: Seen) -> bool:
         """Whether ``part`` was broken at any time while the request ran."""
-        since = self._gone_since.get(part)
-        if since is None or seen.ended < since:
-            return False
-        return part in self._gone or seen.begun < self._back_at[part]
+        since, until = self._gone.get(part, (math.inf, math.inf))
+        return seen.ended >= since and seen.begun <= until
 
     def _judge(self, seen: Seen) -> None:
         tally = self.tallies[-1]
         tally.requests += 1
         tally.retried += seen.retried
         tally.slowest_s = max(tally.slowest_s, seen.seconds)
-        target = seen.shot.target
         if not seen.whole:
             tally.truncated += 1
         elif seen.status == 200:
-            self._answered.add(target)
-            self._sightings.setdefault((seen.shot, seen.digest), []).append(tally)
+            self._answered.add(seen.shot.target)
+            sighting = (seen.shot, seen.digest, self._images.was_withdrawn(seen))
+            self._sightings.setdefault(sighting, []).append(tally)
             tally.stale += "ttl=-" in seen.cache_status
             tally.origin += "fwd=" in seen.cache_status and "origin:" in seen.cache_status
             if seen.error:
@@ -177,35 +194,52 @@ class Trial:
     def _nobody_could(self, seen: Seen) -> bool:
         if not self._was_gone("origin", seen):
             return False
-        if seen.shot.special:
+        if self._images.was_withdrawn(seen):
             return True
         return self._was_gone("region", seen) and seen.shot.target not in self._answered
 
     def _shots(self) -> Iterator[Shot]:
-        """Mostly what was asked for before, then new renditions, then assets of ill repute."""
+        """Mostly what was asked for before, then new renditions, then what is or will be
+        withdrawn."""
         dice = random.Random(0)
-        every = list(self._images.shots())
+        by_path: dict[str, list[Shot]] = {}
+        for shot in self._images.shots():
+            by_path.setdefault(shot.path, []).append(shot)
+        every = [shot for path in self._steady for shot in by_path[path]]
         dice.shuffle(every)
-        hot = [shot for shot in every if not shot.special][:_HOT]
-        cold = iter([shot for shot in every if not shot.special][_HOT:])
-        special = [shot for shot in every if shot.special]
+        hot, cold = every[:_HOT], cycle(every[_HOT:])
+        spoiled = [by_path[path][0] for path in self._spoiled]
         while True:
             roll = dice.random()
             if roll < 0.7:
                 yield dice.choice(hot)
-            elif roll < 0.92:
+            elif roll < 0.82:
                 yield next(cold)
+            elif roll < 0.9 or not self._doomed:
+                yield dice.choice(spoiled)
             else:
-                yield dice.choice(special)
+                yield by_path[self._doomed[0]][0]
 
 
-def _table(tallies: Sequence[Tally]) -> Table:
+def _left_behind(folder: Path) -> int:
+    """Processes that still live and were told of this run's folder."""
+    found = 0
+    for process in Path("/proc").glob("[0-9]*"):
+        try:
+            told = (process / "environ").read_bytes() + (process / "cmdline").read_bytes()
+        except OSError:
+            continue
+        found += str(folder).encode() in told
+    return found
+
+
+def _print(tallies: Sequence[Tally], console: Console) -> None:
     columns = "requests failed unservable stale origin slowest retried truncated".split()
     table = Table("fault", *columns)
     for one in tallies:
         counts = (one.requests, one.failed, one.unservable, one.stale, one.origin)
         table.add_row(
-            one.name,
+            f"{one.name}: {one.note}" if one.note else one.name,
             *(str(count) for count in counts),
             f"{one.slowest_s:.2f} s",
             str(one.retried),
@@ -213,7 +247,10 @@ def _table(tallies: Sequence[Tally]) -> Table:
             style="red" if one.failed or one.unapproved or one.wrong_bytes else "",
         )
     table.caption = f"{os.cpu_count()} cores for everything, the load included"
-    return table
+    console.print(table)
+    for one in tallies:
+        for why, count in one.why.items():
+            console.print(f"{one.name}: {count} x {why}", style="red", soft_wrap=True)
 
 
 if __name__ == "__main__":
