@@ -11,6 +11,8 @@
 from dataclasses import dataclass, replace
 from typing import Literal
 
+from msgspec import Struct
+
 from edge.ask import SENT_FOR_IMAGES, Ask
 from edge.forward import Outgoing
 from edge.reply import (
@@ -19,6 +21,7 @@ from edge.reply import (
     confirmed,
     custom_of,
     exchange,
+    for_all,
     from_origin,
     rehydrated,
 )
@@ -41,15 +44,14 @@ _WITHDRAWN = frozenset({"revoked", "expired"})
 _PROPER = frozenset({"no-record", "revoked"})
 
 
-@dataclass(frozen=True, slots=True)
-class Serve:
-    """Answer with ``cached``; ``keep`` it if so said, ``drop`` what was kept before if so said.
-    ``refresh`` it behind the answer."""
+class Serve(Struct, frozen=True, gc=False):
+    """Answer with ``cached``. ``keep`` is what others may get of it, ``drop`` says that what was
+    kept before is wrong, ``refresh`` that it is to be fetched again behind the answer."""
 
     cached: Cached
     outcome: Outcome
     reason: str
-    keep: bool = False
+    keep: Cached | None = None
     drop: bool = False
     refresh: bool = False
 
@@ -140,7 +142,7 @@ def after_region(
     image = rehydrated(
         ask.site, record, rendition, outcome, now=now, stale_if_error_s=stale_if_error_s
     )
-    return Serve(image, "rehydrated", "", keep=not ask.forbids("no-store"))
+    return Serve(image, "rehydrated", "", keep=None if ask.forbids("no-store") else image)
 
 
 def after_origin(
@@ -190,12 +192,16 @@ def _settled(
         briefly = told.received_at + ask.site.fallback_freshness_s
         kept = replace(kept, fresh_until=min(kept.fresh_until, briefly))
     cached = from_origin(told, body, asked.reason, ask, kept)
+    keep = for_all(cached, kept.left_out) if kept is not None and kept.left_out else cached
     if in_trouble:
-        return Serve(cached, "error", "origin-status", keep=kept is not None)
+        return Serve(cached, "error", "origin-status", keep if kept is not None else None)
+    if kept is not None:
+        return Serve(cached, "origin", asked.reason, keep)
     replaced = miss.stand_in is not None and miss.stand_in.stored.source == "origin"
-    unkept = kept is None and not ask.credentialed
-    drop = unkept and (replaced or told.status in _GONE)
-    return Serve(cached, "origin", asked.reason, keep=kept is not None, drop=drop)
+    # What one client has for itself says nothing of what others were given.
+    own = ask.credentialed or told.asks_no_store
+    drop = not own and (replaced or told.status in _GONE)
+    return Serve(cached, "origin", asked.reason, drop=drop)
 
 
 def _varies_unsent(told: Exchange) -> bool:
@@ -219,9 +225,16 @@ def may_be_shared(step: Serve | Stream | Fail, ask: Ask) -> bool:
     return (
         isinstance(step, Fail)
         or step.outcome == "stale"
-        or step.keep
-        and fits(step.cached.stored, ask.sends)
+        or step.keep is not None
+        and fits(step.keep.stored, ask.sends)
     )
+
+
+def for_others(step: Serve | Stream | Fail) -> Serve | Stream | Fail:
+    """A step as those get it whose request did not cause it."""
+    if isinstance(step, Serve) and step.keep is not None:
+        return replace(step, cached=step.keep)
+    return step
 
 
 def _to_origin(reason: str) -> AskOrigin:

@@ -3,9 +3,18 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
+from msgspec import structs
+
 from edge.ask import Ask
 from edge.rules.fields import end_to_end, joined, without
-from edge.rules.keeping import Custom, Exchange, Terms, initial_age
+from edge.rules.keeping import (
+    Custom,
+    Exchange,
+    Terms,
+    initial_age,
+    may_be_stale,
+    policy_of,
+)
 from edge.rules.limits import limit_ages
 from edge.rules.stored import Body, Cached, Fields, Stored, head_of
 from edge.rules.validation import freshened
@@ -65,6 +74,8 @@ def rehydrated(
     body = record.body
     born_at = now - generated.age_s
     fresh_until = min(now + site.freshness_s, body.not_after)
+    rules, _ = policy_of(tuple(site.image_headers(body.family, body.key.hex()).items()))
+    grace_s = stale_if_error_s if may_be_stale(rules) else 0.0
     headers = site.image_headers(body.family, body.key.hex())
     # Targeted fields end alike (RFC 9213 section 2.1); Surrogate-Control came before them.
     for name in [name for name in headers if name.endswith(("cache-control", "surrogate-control"))]:
@@ -84,7 +95,7 @@ def rehydrated(
         born_at=born_at,
         fresh_until=fresh_until,
         revalidating_until=0.0,
-        on_error_until=min(fresh_until + stale_if_error_s, body.not_after),
+        on_error_until=min(fresh_until + grace_s, body.not_after),
         length=len(generated.body),
         etag=tag,
         last_modified=changed,
@@ -95,7 +106,7 @@ def rehydrated(
 
 def from_origin(told: Exchange, body: Body, reason: str, ask: Ask, kept: Terms | None) -> Cached:
     """The origin's answer with its end-to-end fields, ``kept`` on these terms or not at all."""
-    shown = without(end_to_end(told.fields), _SAID_ANEW | (kept.left_out if kept else frozenset()))
+    shown = without(end_to_end(told.fields), _SAID_ANEW)
     if ask.choice is not None:
         shown = _exposed(without(shown, _NOT_OF_IMAGES))
     if joined(shown, "date") is None:
@@ -127,6 +138,12 @@ def from_origin(told: Exchange, body: Body, reason: str, ask: Ask, kept: Terms |
         own_tag=own_tag,
     )
     return Cached(stored, body)
+
+
+def for_all(cached: Cached, left_out: frozenset[str]) -> Cached:
+    """``cached`` without the fields that were for its first client only."""
+    fields = without(cached.stored.fields, left_out)
+    return Cached(structs.replace(cached.stored, head=head_of(fields)), cached.body)
 
 
 def confirmed(stand_in: Cached, told: Exchange) -> Exchange:

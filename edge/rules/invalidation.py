@@ -27,13 +27,6 @@ def invalidated(method: str, status: int, url: str, fields: Fields) -> tuple[str
     return tuple(dict.fromkeys(targets))
 
 
-def names_itself(url: str, fields: Fields) -> bool:
-    """Whether Content-Location says that the answer is what a GET of ``url`` would give
-    (RFC 9110 section 9.3.3)."""
-    said = joined(fields, "content-location")
-    return said is not None and _resolved(url, said) == url
-
-
 def _resolved(base: str, reference: str) -> str | None:
     try:
         return urljoin(base, reference.strip())

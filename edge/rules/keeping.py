@@ -3,10 +3,10 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from edge.rules.dates import read_date
 from edge.rules.fields import directives, elements, joined, names, seconds
 from edge.rules.stored import Fields
 from edge.rules.structured import parse_dictionary
-from kvsync.conditional import unix_seconds
 
 # RFC 9110 section 15.1.
 _HEURISTIC = frozenset({200, 203, 204, 300, 301, 308, 404, 405, 410, 414, 501})
@@ -78,7 +78,7 @@ def terms(told: Exchange, custom: Custom, jitter: float = 0.0) -> Terms | None:
     if _always_validated(rules) or not one_age(told.fields):
         fresh_until = min(fresh_until, told.received_at)
     # An error stands in for nothing.
-    stale = told.status < 500 and rules.keys().isdisjoint(_NO_STALE)
+    stale = told.status < 500 and may_be_stale(rules)
     revalidating = (seconds(rules.get("stale-while-revalidate")) or 0) if stale else 0
     on_error = _on_error_s(rules, custom) if stale else 0.0
     if fresh_until <= told.received_at and not validator and not (revalidating or on_error):
@@ -109,7 +109,7 @@ def policy_of(fields: Fields) -> tuple[dict[str, str | None], bool]:
 
 def initial_age(fields: Fields, asked_at: float, received_at: float) -> float:
     """The age of a response on arrival, in seconds (RFC 9111 section 4.2.3)."""
-    sent = unix_seconds(joined(fields, "date"))
+    sent = read_date(joined(fields, "date"), received_at)
     apparent = 0.0 if sent is None else max(0.0, received_at - sent)
     said = elements(joined(fields, "age"))
     corrected = ((seconds(said[0]) if said else 0) or 0) + max(0.0, received_at - asked_at)
@@ -140,9 +140,8 @@ def lifetime_of(
             return float(seconds(rules[name]) or 0)
     expires = None if targeted else joined(told.fields, "expires")
     if expires is not None:
-        until = unix_seconds(expires)
-        sent = unix_seconds(joined(told.fields, "date"))
-        return max(0.0, until - (told.received_at if sent is None else sent)) if until else 0.0
+        until = read_date(expires, told.received_at)
+        return max(0.0, until - _sent_at(told)) if until is not None else 0.0
     return _unsaid_lifetime(told, rules, custom, jitter)
 
 
@@ -152,13 +151,22 @@ def _unsaid_lifetime(
     """Negative caching, and the heuristics of RFC 9111 section 4.2.2."""
     if custom.negative_s and told.status in _NEGATIVE:
         return custom.negative_s * (0.5 + jitter / 2)
-    changed = unix_seconds(joined(told.fields, "last-modified"))
+    changed = read_date(joined(told.fields, "last-modified"), told.received_at)
     may_guess = told.status in _HEURISTIC or "public" in rules
     if not custom.heuristic_share or changed is None or not may_guess:
         return None
-    sent = unix_seconds(joined(told.fields, "date")) or told.received_at
-    guess = max(0.0, sent - changed) * custom.heuristic_share
+    guess = max(0.0, _sent_at(told) - changed) * custom.heuristic_share
     return min(guess, custom.heuristic_limit_s)
+
+
+def may_be_stale(rules: Mapping[str, str | None]) -> bool:
+    """Whether nothing forbids to serve it stale (RFC 9111 section 4.2.4)."""
+    return rules.keys().isdisjoint(_NO_STALE)
+
+
+def _sent_at(told: Exchange) -> float:
+    sent = read_date(joined(told.fields, "date"), told.received_at)
+    return told.received_at if sent is None else sent
 
 
 def _may_store(told: Exchange, rules: Mapping[str, str | None], custom: Custom) -> bool:

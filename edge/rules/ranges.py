@@ -4,8 +4,8 @@ allows it, and nothing can be made to repeat bytes."""
 import re
 from dataclasses import dataclass
 
+from edge.rules.dates import read_date
 from edge.rules.stored import Stored
-from kvsync.conditional import unix_seconds
 
 _RANGE = re.compile(r"bytes=[ \t]*(?:([0-9]+)-([0-9]*)|-([0-9]+))[ \t]*", re.IGNORECASE)
 # Python refuses to read longer numbers than 4300 digits, and no body needs more than these.
@@ -55,7 +55,8 @@ def range_applies(stored: Stored, if_range: str | None, *, by_date: bool) -> boo
         return True
     if if_range.startswith('"'):
         return stored.etag == if_range
-    changed, sent = unix_seconds(stored.last_modified), unix_seconds(stored.field("date"))
+    changed = read_date(stored.last_modified, stored.born_at)
+    sent = read_date(stored.field("date"), stored.born_at)
     return (
         by_date
         and changed is not None

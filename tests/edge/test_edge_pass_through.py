@@ -289,6 +289,18 @@ async def test_what_is_for_one_client_is_not_kept(
     assert "; hit;" not in status(await plain.get())
 
 
+async def test_a_field_for_one_client_reaches_that_one_only(plain: Plain) -> None:
+    plain.origin.say(cache_control='max-age=60, private="x-own"', x_own="1", x_all="2")
+    plain.origin.hung = True
+    asking = [asyncio.create_task(plain.get()) for _ in range(3)]
+    await asyncio.sleep(0.2)
+    plain.origin.hung = False
+    answers = [await answer for answer in asking] + [await plain.get()]
+    assert [answer.headers.get("x-own") for answer in answers].count("1") == 1
+    assert all(answer.headers["x-all"] == "2" for answer in answers)
+    assert len(plain.origin.seen) == 1
+
+
 async def test_a_kept_answer_is_for_clients_with_cookies_too(plain: Plain) -> None:
     plain.origin.say(b"all", cache_control="max-age=60")
     await plain.get()
