@@ -1,6 +1,8 @@
 """Any text-to-image pipeline of diffusers' own, with our noise in the place of the framework's."""
 
 import inspect
+import threading
+from collections import OrderedDict
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -10,86 +12,164 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from safetensors import SafetensorError
+from torch import Tensor
 
 from kvsync.errors import InputError, ModelError
 from regional_gpu.generator.load import MASK_SIDE, Job
 from regional_gpu.generator.model_folder import SKIPPED, check_classes, read_json
-from regional_gpu.generator.philox import torch_normals
+from regional_gpu.generator.noise import PhiloxNoise
 
-# Those that draw no noise of their own: all randomness is in the first latents.
+# Every draw of noise is ours, at the start and at each step: PhiloxNoise.
 SAMPLERS = {
     "ddim": "DDIMScheduler",
     "dpm++ 2m": "DPMSolverMultistepScheduler",
     "euler": "EulerDiscreteScheduler",
+    "euler a": "EulerAncestralDiscreteScheduler",
+    "lcm": "LCMScheduler",
     "plms": "PNDMScheduler",
 }
+FLOW = "FlowMatchEulerDiscreteScheduler"  # what "Euler" is for a model of flows, such as FLUX
+
+# On a CPU a batch gains nothing and would round otherwise than a picture drawn alone.
+MAX_BATCH = {"cpu": 1, "cuda": 16}
+# Half precision where the hardware is made for it; transformers of flows overflow in float16.
+DTYPES = {"StableDiffusionPipeline": torch.float16, "StableDiffusionXLPipeline": torch.float16}
+PROMPT_BYTES = 256 << 20
+
+Embeddings = dict[str, Tensor]
 
 
 class PipelineGenerator:
-    """Generates through a diffusers pipeline; one job at a time, so that no batch changes it."""
+    """Generates through a diffusers pipeline, in batches of jobs that ask for the same settings.
+
+    One batch at a time: a pipeline and its scheduler keep state between steps.
+    """
 
     def __init__(self, folder: Path, digest: bytes, device: str = "cpu") -> None:
         self.digest = digest
         self.device = torch.device(device)
-        self._pipeline = _pipeline(folder).to(self.device)
+        self._pipeline = _pipeline(folder, self.device)
         self._pipeline.set_progress_bar_config(disable=True)
+        self._own_scheduler = self._pipeline.scheduler
+        self._prompts = PromptCache(self._pipeline, self.device, PROMPT_BYTES)
+        self._one_at_a_time = threading.Lock()
 
     @property
     def size_bytes(self) -> int:
         parts = self._pipeline.components.values()
         modules = [part for part in parts if isinstance(part, torch.nn.Module)]
-        return sum(tensor.nbytes for part in modules for tensor in part.state_dict().values())
+        weights: int = sum(
+            tensor.nbytes for part in modules for tensor in part.state_dict().values()
+        )
+        return weights + self._prompts.bytes_held
 
     def generate(self, jobs: Sequence[Job]) -> list[NDArray[np.uint8]]:
-        return [self._draw(job) for job in jobs]
+        by_settings: OrderedDict[tuple[Any, ...], list[int]] = OrderedDict()
+        for at, job in enumerate(jobs):
+            settings = (job.width, job.height, job.steps, job.sampler.casefold(), job.guidance)
+            by_settings.setdefault(settings, []).append(at)
+        pictures: dict[int, NDArray[np.uint8]] = {}
+        limit = MAX_BATCH[self.device.type]
+        for members in by_settings.values():
+            for start in range(0, len(members), limit):
+                batch = members[start : start + limit]
+                with self._one_at_a_time:
+                    made = self._draw([jobs[at] for at in batch])
+                pictures |= zip(batch, made, strict=True)
+        return [pictures[at] for at in range(len(jobs))]
 
     def masks(self, prompt: str) -> NDArray[np.uint8]:
         """(0, 96, 96): such a pipeline has no attributes."""
         return np.zeros((0, MASK_SIDE, MASK_SIDE), dtype=np.uint8)
 
     @torch.inference_mode()
-    def _draw(self, job: Job) -> NDArray[np.uint8]:
-        self._use(job.sampler)
+    def _draw(self, jobs: Sequence[Job]) -> list[NDArray[np.uint8]]:
+        """Pictures of jobs that differ in prompt and seed alone."""
+        first = jobs[0]
+        self._use(first.sampler)
+        self._check_size(first)
         try:
-            made = self._pipeline(
-                prompt=job.prompt,
-                width=job.width,
-                height=job.height,
-                num_inference_steps=job.steps,
-                guidance_scale=job.guidance,
-                latents=self._latents(job),
-                output_type="np",
-            )
+            embeddings = [self._prompts.get(job.prompt, job.guidance > 1) for job in jobs]
+            together = {
+                name: torch.cat([one[name] for one in embeddings]) for name in embeddings[0]
+            }
+            with PhiloxNoise([job.seed for job in jobs]):
+                made = self._pipeline(
+                    **together,
+                    width=first.width,
+                    height=first.height,
+                    num_inference_steps=first.steps,
+                    guidance_scale=first.guidance,
+                    output_type="np",
+                )
         except (ValueError, TypeError) as error:
             raise InputError(f"recipe: this model cannot do it ({error})") from None
-        pixels: NDArray[np.uint8] = np.rint(np.clip(made.images[0], 0, 1) * 255).astype(np.uint8)
-        if pixels.shape != (job.height, job.width, 3):
-            raise InputError(f"size {job.width}x{job.height}: this model cannot make it")
-        return pixels
+        pictures = np.rint(np.clip(made.images, 0, 1) * 255).astype(np.uint8)
+        if pictures.shape[1:] != (first.height, first.width, 3):
+            raise InputError(f"size {first.width}x{first.height}: this model cannot make it")
+        return list(pictures)
 
     def _use(self, sampler: str) -> None:
         known = SAMPLERS.get(sampler.casefold())
-        scheduler = self._pipeline.scheduler
         if known is None:
             raise InputError(f"sampler {sampler!r}: not one of {', '.join(SAMPLERS)}")
-        if type(scheduler).__name__ == known:
-            return
-        kind = getattr(diffusers, known)
-        if kind not in scheduler.compatibles:
+        own = type(self._own_scheduler).__name__
+        if own == FLOW and known == "EulerDiscreteScheduler":
+            known = FLOW
+        if FLOW in (own, known) and own != known:
             raise InputError(f"sampler {sampler!r}: does not fit this model's own scheduler")
-        self._pipeline.scheduler = kind.from_config(scheduler.config)
+        kind = getattr(diffusers, known)
+        self._pipeline.scheduler = kind.from_config(self._own_scheduler.config)
 
-    def _latents(self, job: Job) -> torch.Tensor:
+    def _check_size(self, job: Job) -> None:
         scale = self._pipeline.vae_scale_factor
+        if hasattr(self._pipeline, "transformer"):
+            scale *= 2  # latents are taken two by two, and what does not fit would be cut away
         if job.width % scale or job.height % scale:
             raise InputError(f"size {job.width}x{job.height}: not a multiple of {scale}")
-        unet = self._pipeline.unet
-        shape = (1, unet.config.in_channels, job.height // scale, job.width // scale)
-        count = shape[1] * shape[2] * shape[3]
-        return torch_normals(job.seed, 0, count, self.device).reshape(shape).to(unet.dtype)
 
 
-def _pipeline(folder: Path) -> Any:
+class PromptCache:
+    """What text encoders made of a prompt, the least recently used leaving beyond ``max_bytes``."""
+
+    def __init__(self, pipeline: Any, device: torch.device, max_bytes: int) -> None:
+        self._pipeline, self._device, self._max_bytes = pipeline, device, max_bytes
+        self._held: OrderedDict[tuple[str, bool], Embeddings] = OrderedDict()
+        self.bytes_held = self.encoded = 0
+
+    def get(self, prompt: str, guided: bool) -> Embeddings:
+        """The pipeline's own arguments for one prompt, (1, …) each; ``guided`` adds the empty
+        prompt that guidance steers away from."""
+        key = (prompt, guided)
+        if key in self._held:
+            self._held.move_to_end(key)
+            return self._held[key]
+        found = self._encode(prompt, guided)
+        self.encoded += 1
+        self._held[key] = found
+        self.bytes_held += _bytes(found)
+        while self.bytes_held > self._max_bytes and len(self._held) > 1:
+            self.bytes_held -= _bytes(self._held.popitem(last=False)[1])
+        return found
+
+    def _encode(self, prompt: str, guided: bool) -> Embeddings:
+        names = ["prompt_embeds", "negative_prompt_embeds"]
+        if hasattr(self._pipeline, "transformer"):
+            made = self._pipeline.encode_prompt(prompt, device=self._device)
+            return {"prompt_embeds": made[0], "pooled_prompt_embeds": made[1]}
+        made = self._pipeline.encode_prompt(
+            prompt, device=self._device, num_images_per_prompt=1, do_classifier_free_guidance=guided
+        )
+        if len(made) == 4:
+            names += ["pooled_prompt_embeds", "negative_pooled_prompt_embeds"]
+        return {name: one for name, one in zip(names, made, strict=True) if one is not None}
+
+
+def _bytes(embeddings: Embeddings) -> int:
+    return sum(tensor.nbytes for tensor in embeddings.values())
+
+
+def _pipeline(folder: Path, device: torch.device) -> Any:
     """The pipeline of a checked folder: local safetensors only, no code of its own."""
     components = check_classes(folder)
     index = read_json(folder / "model_index.json")
@@ -100,10 +180,16 @@ def _pipeline(folder: Path) -> Any:
     for name in components:
         if not (folder / name).is_dir():
             raise ModelError(f"{folder / name}: missing; fetch the model again")
+    half = DTYPES.get(index["_class_name"], torch.bfloat16)
     try:
-        return kind.from_pretrained(
-            str(folder), local_files_only=True, use_safetensors=True, **absent
+        pipeline = kind.from_pretrained(
+            str(folder),
+            local_files_only=True,
+            use_safetensors=True,
+            dtype=half if device.type == "cuda" else torch.float32,
+            **absent,
         )
     except (OSError, ValueError, RuntimeError, KeyError, TypeError, SafetensorError) as error:
         reason = (str(error).splitlines() or [type(error).__name__])[0]
         raise ModelError(f"{folder}: cannot be loaded ({reason}); fetch it again") from None
+    return pipeline.to(device)

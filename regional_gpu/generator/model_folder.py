@@ -11,7 +11,7 @@ from kvsync.errors import ModelError
 from kvsync.model import MAX_FILES, ModelFile, ModelManifest
 
 ALLOWED_SUFFIXES = frozenset({".json", ".safetensors", ".txt", ".model"})
-MAX_MODEL_BYTES = 32 << 30
+MAX_MODEL_BYTES = 48 << 30
 MAX_JSON_BYTES = 32 << 20
 MAX_HEADER_BYTES = 16 << 20
 DTYPE_BITS = {
@@ -43,6 +43,7 @@ PIPELINES = frozenset(
         POSED_PIPELINE,
         "StableDiffusionPipeline",
         "StableDiffusionXLPipeline",
+        "FluxPipeline",
     }
 )
 COMPONENTS = frozenset(
@@ -57,8 +58,12 @@ COMPONENTS = frozenset(
         ("transformers", "CLIPTokenizerFast"),
         ("transformers", "CLIPTextModel"),
         ("transformers", "CLIPTextModelWithProjection"),
+        ("transformers", "T5EncoderModel"),
+        ("transformers", "T5Tokenizer"),
+        ("transformers", "T5TokenizerFast"),
         ("diffusers", "AutoencoderKL"),
         ("diffusers", "AutoencoderTiny"),
+        ("diffusers", "FluxTransformer2DModel"),
         ("diffusers", "UNet2DConditionModel"),
         ("diffusers", "DDIMScheduler"),
         ("diffusers", "DPMSolverMultistepScheduler"),
