@@ -6,14 +6,16 @@
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import cache
 
 import msgspec
+from msgspec import Struct
 
 from edge.ask import ALLOWED_METHODS, Ask
 from edge.decide import Forward, Outcome, Serve
 from edge.rules.fields import without
 from edge.rules.ranges import part_of, range_applies
-from edge.rules.stored import Body, Cached, Fields, Stored, head_of
+from edge.rules.stored import Body, Cached, Fields, Source, head_of
 from edge.rules.validation import may_answer_304
 from kvsync.conditional import http_date
 from kvsync.errors import Busy, MethodNotAllowed, RehydrationError
@@ -22,12 +24,12 @@ from kvsync.wire import ErrorBody
 Timings = tuple[tuple[str, float], ...]
 
 _TIMING = re.compile(r"([!#$%&'*+.^_`|~0-9A-Za-z-]+)\s*;\s*dur=([0-9]+(?:\.[0-9]+)?)")
+_WHOLE_IS_WANTED = frozenset({"if-none-match", "if-modified-since", "range"})
 _ABOUT_THE_BODY = frozenset({"content-type", "content-encoding", "content-language"})
 _DETAIL_TOKEN = re.compile(r"[A-Za-z*][A-Za-z0-9!#$%&'*+.^_`|~-]*")
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
+class Answer(Struct, frozen=True, gc=False):
     """``head`` holds the field lines as they are sent, each ended by CRLF; ``body`` is what is
     sent: nothing for HEAD and 304."""
 
@@ -77,6 +79,8 @@ def _selected_part(cached: Cached, ask: Ask) -> tuple[int, Body, bytes]:
     """Status, body and field lines for the request's own conditions and range, in the order of
     RFC 9110 section 13.2.2."""
     stored, body = cached.stored, cached.body
+    if _WHOLE_IS_WANTED.isdisjoint(ask.fields):
+        return stored.status, body, stored.head
     by_date = ask.choice is None
     if may_answer_304(stored, ask.conditions, by_date=by_date):
         return 304, b"", head_of(without(stored.fields, _ABOUT_THE_BODY))
@@ -96,20 +100,25 @@ def cache_status(node: str, served: Serve, travel: Travel, now: float) -> str:
     """The edge's own member of the list (RFC 9211)."""
     stored = served.cached.stored
     ttl = int(stored.fresh_until - now)
-    detail = _detail(stored)
+    detail = detail_of(stored.source, stored.reason)
     if served.outcome == "hit":
-        return f"{node}; hit; ttl={ttl}; detail={_item(detail)}"
+        return f"{node}; hit; ttl={ttl}; detail={detail}"
     if served.outcome == "stale":
         return f'{node}; hit; ttl={min(ttl, -1)}; detail="stale:{stored.source}"'
     return forwarded(node, travel, detail, travel.status or stored.status)
 
 
-def _detail(stored: Stored) -> str:
-    return stored.source if stored.source == "rehydrated" else f"origin:{stored.reason}"
+@cache
+def detail_of(source: Source, reason: str) -> str:
+    """Where it came from: a structured-field token where it is one, else a string (RFC 9651
+    section 3.3)."""
+    detail = source if source == "rehydrated" else f"origin:{reason}"
+    return detail if _DETAIL_TOKEN.fullmatch(detail) else f'"{detail}"'
 
 
 def forwarded(node: str, travel: Travel, detail: str, status: int) -> str:
-    """Cache-Status of a request that was not answered from this cache."""
+    """Cache-Status of a request that was not answered from this cache; ``detail`` as of
+    :func:`detail_of`."""
     parts = [node, f"fwd={travel.forward}"]
     if status != 200:
         parts.append(f"fwd-status={status}")
@@ -117,7 +126,7 @@ def forwarded(node: str, travel: Travel, detail: str, status: int) -> str:
         parts.append("stored")
     if travel.collapsed:
         parts.append("collapsed")
-    return "; ".join([*parts, f"detail={_item(detail)}"])
+    return "; ".join([*parts, f"detail={detail}"])
 
 
 def server_timing(served: Serve, travel: Travel) -> str:
@@ -166,10 +175,5 @@ def encode(headers: Iterable[tuple[str, str]]) -> list[tuple[bytes, bytes]]:
 def streamed_headers(
     headers: Fields, node: str, travel: Travel, status: int, reason: str
 ) -> list[tuple[bytes, bytes]]:
-    status_line = forwarded(node, travel, f"origin:{reason}", status)
+    status_line = forwarded(node, travel, detail_of("origin", reason), status)
     return encode([*headers, ("cache-status", status_line), ("server-timing", timing_of(travel))])
-
-
-def _item(detail: str) -> str:
-    """A structured-field token where it is one, else a string (RFC 9651 section 3.3)."""
-    return detail if _DETAIL_TOKEN.fullmatch(detail) else f'"{detail}"'
