@@ -11,7 +11,7 @@
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from edge.ask import SENT_FOR_IMAGES, Ask
 from edge.forward import Outgoing
@@ -233,7 +233,7 @@ def may_be_shared(step: Serve | Stream | Fail, ask: Ask) -> bool:
 def for_others(step: Serve | Stream | Fail) -> Serve | Stream | Fail:
     """A step as those get it whose request did not cause it."""
     if isinstance(step, Serve) and step.keep is not None:
-        return replace(step, cached=step.keep)
+        return structs.replace(step, cached=step.keep)
     return step
 
 
