@@ -12,7 +12,7 @@ import msgspec
 from edge.decide import Outcome
 from kvsync.errors import InputError
 
-_FLUSH_BYTES = 64 << 10
+_FLUSH_LINES = 256
 _FLUSH_S = 1.0
 
 
@@ -46,8 +46,7 @@ class AccessLog:
         self.lost = 0
         self.on = bool(where)
         self._where = where
-        self._lines: list[bytes] = []
-        self._size = 0
+        self._lines: list[Line] = []
         self._due: asyncio.TimerHandle | None = None
         self._encoder = msgspec.json.Encoder()
         self._fd = _open(where) if where else -1
@@ -56,10 +55,8 @@ class AccessLog:
         """To be called in a running event loop."""
         if not self.on:
             return
-        encoded = self._encoder.encode(line)
-        self._lines.append(encoded)
-        self._size += len(encoded)
-        if self._size >= _FLUSH_BYTES:
+        self._lines.append(line)
+        if len(self._lines) >= _FLUSH_LINES:
             self.flush()
         elif self._due is None:
             self._due = asyncio.get_running_loop().call_later(_FLUSH_S, self.flush)
@@ -70,12 +67,12 @@ class AccessLog:
             self._due = None
         if not self._lines:
             return
-        lines, self._lines, self._size = self._lines, [], 0
+        lines, self._lines = self._lines, []
         try:
             if _moved(self._where, self._fd):
                 os.close(self._fd)
                 self._fd = _open(self._where)
-            os.write(self._fd, b"\n".join(lines) + b"\n")
+            os.write(self._fd, self._encoder.encode_lines(lines))
         except (OSError, InputError):
             self.lost += len(lines)
 

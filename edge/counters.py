@@ -3,11 +3,10 @@
 from collections.abc import Callable
 from functools import cache
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client import CollectorRegistry, Counter, Gauge, generate_latest
 
 from edge.decide import Outcome
-
-_SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
+from edge.tally import Tallies
 
 
 class Counters:
@@ -15,12 +14,8 @@ class Counters:
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
-        self._answers = self._counter(
-            "edge_answers", "Answers to clients", "property", "outcome", "reason"
-        )
-        self._client_bytes = self._counter(
-            "edge_client_bytes", "Body bytes sent to clients", "property", "outcome"
-        )
+        self._tallies = Tallies()
+        self.registry.register(self._tallies)
         self._middle_mile = self._counter(
             "edge_middle_mile_bytes", "Body bytes hauled from the origin", "property"
         )
@@ -40,23 +35,11 @@ class Counters:
             "edge_held_records", "Records from what the store said last, while it was gone"
         )
         self._purged = self._counter("edge_purged", "Answers dropped from the cache by purges")
-        self._seconds = Histogram(
-            "edge_answer_seconds",
-            "Time from a request's head to the last byte handed to the connection",
-            ("outcome",),
-            buckets=_SECONDS,
-            registry=self.registry,
-        )
-        # Looking labels up costs as much as a cache hit; their sets are small.
-        self._answered = cache(self._answered_children)
 
     def answered(
         self, property: str, outcome: Outcome, reason: str, body_bytes: int, seconds: float
     ) -> None:
-        answers, sent, took = self._answered(property, outcome, reason)
-        answers.inc()
-        sent.inc(body_bytes)
-        took.observe(seconds)
+        self._tallies.of(property, outcome, reason).add(body_bytes, seconds)
 
     def hauled(self, property: str, body_bytes: int) -> None:
         self._middle_mile.labels(property).inc(body_bytes)
@@ -93,12 +76,3 @@ class Counters:
     @cache  # noqa: B019 - as many entries as gauges, and they live as long as this
     def _gauge(self, name: str, text: str, labels: tuple[str, ...]) -> Gauge:
         return Gauge(name, text, labels, registry=self.registry)
-
-    def _answered_children(
-        self, property: str, outcome: Outcome, reason: str
-    ) -> tuple[Counter, Counter, Histogram]:
-        return (
-            self._answers.labels(property, outcome, reason),
-            self._client_bytes.labels(property, outcome),
-            self._seconds.labels(outcome),
-        )
