@@ -2,7 +2,7 @@
 
 import struct
 from collections import OrderedDict
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -31,6 +31,7 @@ class _Held:
     version: int
     size: int
     found: Cached | Variants
+    note_read: Callable[[], None]
 
 
 class ResponseCache:
@@ -61,7 +62,7 @@ class ResponseCache:
                     return self._read(key, version)
                 held.version = version
             self._memory.move_to_end(key)
-            self._blobs.note_read(held.name)
+            held.note_read()
             return held.found
         except (lmdb.Error, struct.error, *UNREADABLE):
             self.faults += 1
@@ -113,7 +114,15 @@ class ResponseCache:
             return None
         found, size = _parsed(blob), len(blob.data)
         if size <= self._memory_bytes // _MAX_MEMORY_SHARE:
-            self._memory[key] = _Held(name, blob.number, blob.soft_at, version, size, found)
+            self._memory[key] = _Held(
+                name,
+                blob.number,
+                blob.soft_at,
+                version,
+                size,
+                found,
+                self._blobs.reader(name),
+            )
             self.held_bytes += size
             while self.held_bytes > self._memory_bytes:
                 self._let_go(next(iter(self._memory)))

@@ -32,12 +32,14 @@ class ReadMarks:
             os.posix_fallocate(file.fileno(), 0, _READ_SLOTS)
             self._map = mmap.mmap(file.fileno(), _READ_SLOTS)
 
-    def set(self, name: bytes) -> None:
-        self._map[_slot(name)] = 1
+    def slot(self, name: bytes) -> int:
+        return int.from_bytes(name[:3], "big") % _READ_SLOTS
 
-    def take(self, name: bytes) -> bool:
+    def set(self, slot: int) -> None:
+        self._map[slot] = 1
+
+    def take(self, slot: int) -> bool:
         """Whether it was read since last asked."""
-        slot = _slot(name)
         was_set = self._map[slot] != 0
         if was_set:
             self._map[slot] = 0
@@ -89,7 +91,3 @@ def _of_this_form(env: lmdb.Environment) -> bool:
         if txn.stat()["entries"] == 0:
             txn.put(_FORM_KEY, _FORM)
         return bool(txn.get(_FORM_KEY) == _FORM)
-
-
-def _slot(name: bytes) -> int:
-    return int.from_bytes(name[:3], "big") % _READ_SLOTS

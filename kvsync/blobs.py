@@ -65,6 +65,7 @@ class BlobStore:
         self.max_bytes = max_bytes
         self._folder = folder
         self._env, self._marks = open_files(folder, max_bytes)
+        self._info = self._env.info
         self._blobs = self._env.open_db(b"blobs")
         self._stamps = self._env.open_db(b"stamps")
         self._turns = self._env.open_db(b"turns")
@@ -84,7 +85,7 @@ class BlobStore:
             if stamp is None:
                 return None
             data = bytes(txn.get(name, b"", db=self._blobs))
-        self._marks.set(name)
+        self._marks.set(self._marks.slot(name))
         return Blob(data, *stamp)
 
     def same(self, name: bytes, number: int, soft_at: float) -> bool:
@@ -94,11 +95,11 @@ class BlobStore:
 
     def version(self) -> int:
         """Grows with every change by any process: while it stays, so does all that was read."""
-        return self._env.info()["last_txnid"]
+        return self._info()["last_txnid"]
 
-    def note_read(self, name: bytes) -> None:
-        """A hit that was answered from a process's own memory."""
-        self._marks.set(name)
+    def reader(self, name: bytes) -> Callable[[], None]:
+        """To be called for a hit that was answered from a process's own memory."""
+        return partial(self._marks.set, self._marks.slot(name))
 
     def mark(self) -> int:
         """The number of the last purge, for ``put(..., since=...)``."""
@@ -257,7 +258,7 @@ class BlobStore:
                 if not cursor.first():
                     return
                 name = bytes(cursor.value())
-            if self._marks.take(name) and self._stamp(txn, name) is not None:
+            if self._marks.take(self._marks.slot(name)) and self._stamp(txn, name) is not None:
                 turn, *rest = _STAMP.unpack(txn.get(name, b"", db=self._stamps))
                 txn.delete(_NUMBER.pack(turn), db=self._turns)
                 self._give_turn(txn, name, self._next_turn(txn), rest)
