@@ -90,8 +90,10 @@ def reader(by_host: Mapping[str, Property]) -> Reader:
     @lru_cache(maxsize=_READ_BEFORE)
     def read(method: str, target: bytes, headers: tuple[tuple[bytes, bytes], ...]) -> Ask | None:
         try:
-            return read_ask(method, target, list(headers), by_host)
+            ask = read_ask(method, target, list(headers), by_host)
         except RequestError:
             return None
+        # Who waits for a 100 is answered by who can send one.
+        return None if "expect" in ask.fields else ask
 
     return read

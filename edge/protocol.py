@@ -33,7 +33,7 @@ class EdgeProtocol(HttpToolsProtocol):
 
     url = b""
     _head_bytes = 0
-    _field_bytes = 0
+    _piece_bytes = _field_bytes = _counted = 0
     _in_head = False
     _refused = False
     _head_due: TimerHandle | None = None
@@ -63,6 +63,7 @@ class EdgeProtocol(HttpToolsProtocol):
                 self._refuse(431, _TOO_LONG)
                 return
             self._head_bytes += len(data)
+        self._piece_bytes = len(data)
         super().data_received(data)
         if self._in_head and self._head_due is None and not self._refused:
             self._head_due = self.loop.call_later(
@@ -78,18 +79,14 @@ class EdgeProtocol(HttpToolsProtocol):
     def on_message_begin(self) -> None:
         self.url = b""
         self.headers = []
-        self.expect_100_continue = False
         self._answered = False
         self._in_head = True
-        self._head_bytes = self._field_bytes = 0
+        self._head_bytes = self._field_bytes = self._counted = 0
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        name = name.lower()
-        if name == b"expect" and value.lower() == b"100-continue":
-            self.expect_100_continue = True
-        self.headers.append((name, value))
-        self._field_bytes += len(name) + len(value)
-        if self._field_bytes > MAX_HEAD_BYTES:
+        self.headers.append((name.lower(), value))
+        # A head that came in one piece is no longer than that.
+        if self._piece_bytes + self._head_bytes > MAX_HEAD_BYTES and self._is_too_long():
             raise ValueError(_TOO_LONG)
 
     def on_url(self, url: bytes) -> None:
@@ -102,10 +99,11 @@ class EdgeProtocol(HttpToolsProtocol):
         if self._answer_hit():
             return
         target, headers = self.url, self.headers
-        expects_continue = self.expect_100_continue
         super().on_message_begin()
         self.headers.extend(headers)
-        self.expect_100_continue = expects_continue
+        self.expect_100_continue = any(
+            name == b"expect" and value.lower() == b"100-continue" for name, value in headers
+        )
         extensions: dict[str, dict[Any, Any]] = {"edge.target": {"raw": target}}
         self.scope["extensions"] = extensions
         # The application reads the target itself; the parser must not trip over it before.
@@ -128,7 +126,6 @@ class EdgeProtocol(HttpToolsProtocol):
             or (before is not None and not before.response_complete)
             # A client that does not read is waited for, which needs a task.
             or self.flow.write_paused
-            or self.expect_100_continue
             or parser.should_upgrade()
             or not parser.should_keep_alive()
             or parser.get_http_version() != "1.1"
@@ -162,6 +159,13 @@ class EdgeProtocol(HttpToolsProtocol):
             )
         elif not self.transport.is_closing():
             self.transport.close()
+
+    def _is_too_long(self) -> bool:
+        """Whether the fields so far are; each is counted once."""
+        for name, value in self.headers[self._counted :]:
+            self._field_bytes += len(name) + len(value)
+        self._counted = len(self.headers)
+        return self._field_bytes > MAX_HEAD_BYTES
 
     def _head_is_in(self) -> None:
         self._in_head = False
