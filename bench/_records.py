@@ -5,24 +5,21 @@ from urllib.parse import quote
 
 from kvsync.key import read_request
 from kvsync.property import Property
-from kvsync.record import Approval, Check, Original, PromptRecipe, RecordBody
+from kvsync.record import Approval, Check, Original, RecordBody
 from kvsync.signing import SigningKey
 from origin.dam import content_digest, media_type_of
-from origin.dehydrate import Pixels
+from origin.dehydrate import Fitted
 from origin.gallery import Asset, Gallery
 from origin.publish import DAY_S
-from regional_gpu.generator.fingerprint import ALGORITHM, fingerprint
-from regional_gpu.generator.load import Generator, Job
+from regional_gpu.generator.fingerprint import ALGORITHM
 
 KEY = SigningKey.generate()
 # As many as a large property has published, so that the number takes its full width.
 SEQ = 1_000_000
 
 
-def signed_record(
-    site: Property, gallery: Gallery, asset: Asset, generator: Generator, job: Job, picture: Pixels
-) -> bytes:
-    """The signed record of ``picture``, (height, width, 3), which ``job`` drew for ``asset``.
+def signed_record(site: Property, gallery: Gallery, asset: Asset, fitted: Fitted) -> bytes:
+    """The signed record of what was ``fitted`` for ``asset``.
 
     Raises RecordError where no record can be made: a prompt too long, a family misnamed.
     """
@@ -31,25 +28,14 @@ def signed_record(
     digest = content_digest(data)
     validator = f'"{digest.hex()[:32]}"'
     path = quote(f"/{gallery.family}/{asset.file}").encode()
-    recipe = PromptRecipe(
-        generator.digest,
-        job.prompt,
-        job.seed,
-        job.width,
-        job.height,
-        job.steps,
-        job.sampler,
-        job.guidance,
-    )
-    check = fingerprint(picture, generator.masks(job.prompt))
     body = RecordBody(
         kind="still",
         key=read_request(site, path).key,
         property=site.id,
         family=gallery.family,
         seq=SEQ,
-        recipe=recipe,
-        checks=(Check(0, ALGORITHM, check),),
+        recipe=fitted.recipe,
+        checks=(Check(0, ALGORITHM, fitted.check),),
         original=Original(validator, digest, media_type_of(asset.file), len(data)),
         # Scores take eight bytes each, whatever they are.
         approval=Approval(bytes(8), now, 90.0, 1.0),

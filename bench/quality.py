@@ -23,7 +23,7 @@ from bench._references import Subject, sample, subjects, unseen_subjects
 from bench._regions import Regions
 from kvsync.property import Property, read_property
 from kvsync.rendition import ImageFormat, Still
-from origin.dehydrate import Effort, Pixels, best_of
+from origin.dehydrate import Effort, Pixels, fit
 from origin.gallery import Gallery, read_gallery
 from origin.training.command import train_command
 from regional_gpu.generator.colour import delta_e2000
@@ -36,7 +36,7 @@ ROOT = Path(__file__).resolve().parent.parent
 SAMPLE = ROOT / "origin/samples/rumba"
 MODEL = SAMPLE / "model"
 PROPERTY = ROOT / "deploy/properties/rumba.toml"
-SEEDS = Effort().seeds
+EFFORT = Effort()
 DELIVERED: ImageFormat = "jpeg"  # what every client can be given
 
 
@@ -71,7 +71,7 @@ def run(
     masters: FolderOption = None,
     unseen: FolderOption = None,
     model: FolderOption = None,
-    minutes: Annotated[float, typer.Option(help="Longest training.")] = 5.0,
+    minutes: Annotated[float, typer.Option(help="Longest training.")] = 20.0,
     everything: Annotated[
         bool, typer.Option("--all", help="Every image, not a sample of 24; so does --full.")
     ] = False,
@@ -130,21 +130,21 @@ def summary(seen: Sequence[Judged], unseen: Sequence[Judged], model: Model) -> d
 
 
 def _judge_seen(generator: Generator, gallery: Gallery, chosen: Sequence[Subject]) -> list[Judged]:
-    """As in life: the best of a few seeds by the gallery's own file, then delivered."""
+    """As in life: seed or payload fitted to the gallery's own file, then delivered."""
     regions, site = Regions(gallery), read_property(PROPERTY)
     judged = []
     for subject in track(chosen, "judging", transient=True):
         original = gallery.pixels(subject.asset)
         prompt = gallery.prompt(subject.asset.attributes)
-        jobs = [_job(gallery, prompt, seed) for seed in range(SEEDS)]
-        job, picture, _ = best_of(generator, jobs, original)
+        fitted = fit(generator, subject.asset.file, prompt, original, EFFORT)
+        (picture,) = generator.generate([Job.of(fitted.recipe)])
         reference = gallery.pixels(subject.reference)
         score = ssimulacra2(reference, picture)
         colour = {
             name: delta_e2000(reference, picture, region)
             for name, region in regions.of(subject.asset.attributes).items()
         }
-        record = signed_record(site, gallery, subject.asset, generator, job, picture)
+        record = signed_record(site, gallery, subject.asset, fitted)
         judged.append(
             Judged(
                 subject.asset.file,
@@ -165,17 +165,19 @@ def _judge_unseen(
     judged = []
     for subject in track(chosen, "judging the unseen", transient=True):
         values = {name: subject.asset.attributes[name] for name in gallery.attributes}
-        (picture,) = generator.generate([_job(unseen, gallery.prompt(values), 0)])
+        job = Job(
+            gallery.prompt(values),
+            0,
+            unseen.width,
+            unseen.height,
+            EFFORT.steps,
+            EFFORT.sampler,
+            EFFORT.guidance,
+        )
+        (picture,) = generator.generate([job])
         score = ssimulacra2(unseen.pixels(subject.reference), picture)
         judged.append(Judged(subject.asset.file, subject.has_master, score))
     return judged
-
-
-def _job(gallery: Gallery, prompt: str, seed: int) -> Job:
-    effort = Effort()
-    return Job(
-        prompt, seed, gallery.width, gallery.height, effort.steps, effort.sampler, effort.guidance
-    )
 
 
 def _deliver(

@@ -73,7 +73,7 @@ def try_(
 def train(
     gallery: GalleryOption,
     out: Annotated[Path, typer.Option(help="The model's folder; an old one is replaced.")],
-    minutes: Annotated[float, typer.Option(min=0.1, help="At most this long.")] = 5.0,
+    minutes: Annotated[float, typer.Option(min=0.1, help="At most this long.")] = 20.0,
     seed: Annotated[int, typer.Option(help="Same seed, same model.")] = 0,
 ) -> None:
     """Train a family's generator on its gallery."""

@@ -5,7 +5,7 @@ The originals are read from the asset store itself, so that what is compared is 
 
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 
 import httpx2
@@ -24,10 +24,12 @@ from origin.gallery import Asset, Gallery
 from origin.inventory import describe_original, find_asset, note_asset
 from origin.site import Site
 from origin.tables import CandidateRow, State
+from origin.training.payload_fit import fit_payload
 from regional_gpu.generator.colour import delta_e2000
 from regional_gpu.generator.encode import decode
 from regional_gpu.generator.fingerprint import ALGORITHM, fingerprint
 from regional_gpu.generator.load import Generator, Job
+from regional_gpu.generator.posed_generator import PosedGenerator
 from regional_gpu.generator.score import psnr, ssimulacra2
 
 Pixels = NDArray[np.uint8]
@@ -125,16 +127,7 @@ def fit(generator: Generator, path: str, prompt: str, reference: Pixels, effort:
     return Fitted(
         path=path,
         state="proposed" if score >= effort.min_score else "short",
-        recipe=PromptRecipe(
-            generator.digest,
-            prompt,
-            best.seed,
-            width,
-            height,
-            effort.steps,
-            effort.sampler,
-            effort.guidance,
-        ),
+        recipe=best.recipe(generator.digest),
         check=fingerprint(picture, masks),
         ssimulacra2=score,
         delta_e=mean_delta_e(reference, picture, masks),
@@ -148,9 +141,14 @@ def best_of(
 ) -> tuple[Job, Pixels, float]:
     """The job with the best picture by PSNR, which is a hundred times cheaper than the score.
 
-    When the first two seeds give the same picture, the model does not listen to the seed here
-    and the others are not tried.
+    A model of shots is asked how this one was taken, which no seed would hit upon. When the first
+    two seeds of another give the same picture, the model does not listen to the seed here and the
+    others are not tried.
     """
+    if isinstance(generator, PosedGenerator):
+        fitted = replace(jobs[0], seed=0, payload=fit_payload(generator, jobs[0].prompt, reference))
+        (picture,) = generator.generate([fitted])
+        return fitted, picture, psnr(reference, picture)
     pictures = list(generator.generate(jobs[:2]))
     if len(jobs) > 2 and not np.array_equal(pictures[0], pictures[1]):
         pictures += generator.generate(jobs[2:])

@@ -10,7 +10,12 @@ from origin.training.family import TrainingReport, train
 
 
 def train_command(
-    gallery: Path, out: Path, *, minutes: float = 5.0, seed: int = 0, console: Console | None = None
+    gallery: Path,
+    out: Path,
+    *,
+    minutes: float = 20.0,
+    seed: int = 0,
+    console: Console | None = None,
 ) -> TrainingReport:
     """Train the family whose gallery is the folder ``gallery``; write its model folder ``out``.
 
@@ -39,4 +44,12 @@ def train_command(
         f"{report.seeded} for the seed; text explains {report.explained:.2%} of what varies",
         highlight=False,
     )
+    if report.taken:
+        taken = report.taken
+        console.print(
+            f"every image is a shot of its own: places differ by {taken.shift:.1f} pixels, "
+            f"zooms by {taken.zoom:.1%}, turns by {taken.turn:.1f} degrees, light by "
+            f"{taken.light:.1%} (standard deviations); dehydrate fits them per asset",
+            highlight=False,
+        )
     return report

@@ -21,6 +21,7 @@ from origin.training.capacity import Capacity, choose
 from origin.training.cell import Fitted, fitted, measured
 from origin.training.deblock import Thresholds, basis_noise, coding_steps, deblocked, mean_noise
 from origin.training.layouts import Layouts, design, find_layouts
+from origin.training.posed_model import SHOT_SIDE, Taken, is_posed, make_posed, value_indices
 from origin.training.transport import Codes, Doubles, Floats, fit
 from regional_gpu.generator.family_generator import MASKS
 from regional_gpu.generator.model_folder import describe
@@ -48,6 +49,7 @@ class TrainingReport:
     pictures: Mapping[str, int]  # shared pictures a layout, by attribute
     seeded: int  # and those that the seed moves
     explained: float  # of the variance within layouts, by text; the least of the layouts
+    taken: Taken | None = None  # how shots differ, in a posed family; ``explained`` with it
 
 
 def train(
@@ -55,7 +57,7 @@ def train(
     out: Path,
     *,
     progress: Progress,
-    minutes: float = 5.0,
+    minutes: float = 20.0,
     seed: int = 0,
 ) -> TrainingReport:
     """Train a family generator on a gallery and write its model folder.
@@ -85,6 +87,7 @@ class Family:
     columns: Doubles  # (assets, values)
     attribute_of: NDArray[np.intp]  # (values,), -1 where it is held still within a layout
     capacity: Capacity
+    posed: bool  # every image is a shot with a pose and a light of its own
 
 
 def _train(
@@ -92,6 +95,8 @@ def _train(
 ) -> TrainingReport:
     family = _measure(gallery, progress, seed)
     members = family.layouts.members
+    if family.posed:
+        return _train_posed(family, scratch, progress, minutes, started)
     linear = family.capacity.linear
     cells = []
     for at, own in enumerate(members):
@@ -115,8 +120,31 @@ def _train(
     return _report(scratch, family, codes, pictures, started)
 
 
+def _train_posed(
+    family: Family, scratch: Path, progress: Progress, minutes: float, started: float
+) -> TrainingReport:
+    def told(doing: str, done: float) -> None:
+        _in_time(family.gallery, started, minutes)
+        progress(doing, 0.2 + 0.8 * done)
+
+    taken = make_posed(family.gallery, family.layouts, scratch, told)
+    manifest = describe(scratch)
+    return TrainingReport(
+        digest=manifest.digest,
+        model_bytes=sum(file.size for file in manifest.files),
+        seconds=time.monotonic() - started,
+        layout_by=family.layouts.by,
+        layouts=len(family.layouts.members),
+        linear=True,
+        pictures={name: 1 for name in family.gallery.attributes},
+        seeded=0,
+        explained=taken.explained,
+        taken=taken,
+    )
+
+
 def _measure(gallery: Gallery, progress: Progress, seed: int) -> Family:
-    thumbnails, samples = [], []
+    thumbnails, samples, shots = [], [], []
     down = np.linspace(0, gallery.height - 1, min(GRID, gallery.height)).astype(np.intp)
     across = np.linspace(0, gallery.width - 1, min(GRID, gallery.width)).astype(np.intp)
     for at, asset in enumerate(gallery.assets):
@@ -124,6 +152,7 @@ def _measure(gallery: Gallery, progress: Progress, seed: int) -> Family:
         pixels = gallery.pixels(asset)
         small = Image.fromarray(pixels).resize((THUMBNAIL, THUMBNAIL), Image.Resampling.BOX)
         thumbnails.append(np.asarray(small, dtype=np.float32).reshape(-1))
+        shots.append(_fitting(pixels, SHOT_SIDE))
         samples.append(pixels[np.ix_(down, across)].reshape(-1, 3))
     attributes = [asset.attributes for asset in gallery.assets]
     layouts = find_layouts(np.stack(thumbnails), attributes, seed)
@@ -136,7 +165,16 @@ def _measure(gallery: Gallery, progress: Progress, seed: int) -> Family:
     ]
     attribute_of = np.array(places, dtype=np.intp)
     capacity = choose(np.stack(samples), columns, attribute_of, layouts.members, seed)
-    return Family(gallery, layouts, columns, attribute_of, capacity)
+    posed = is_posed(np.stack(shots), *value_indices(gallery), layouts)
+    return Family(gallery, layouts, columns, attribute_of, capacity, posed)
+
+
+def _fitting(pixels: NDArray[np.uint8], side: int) -> NDArray[np.uint8]:
+    """A picture reduced to ``side`` pixels along its longer side."""
+    height, width, _ = pixels.shape
+    scale = min(1.0, side / max(height, width))
+    size = (max(1, round(width * scale)), max(1, round(height * scale)))
+    return np.asarray(Image.fromarray(pixels).resize(size, Image.Resampling.BOX))
 
 
 def alike(codes: Codes, pictures: Sequence[Fitted]) -> tuple[Codes, list[Fitted]]:

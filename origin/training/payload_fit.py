@@ -1,5 +1,8 @@
 """How one shot of a posed family was taken, found for its record."""
 
+from collections.abc import Sequence
+from itertools import product
+
 import numpy as np
 import torch
 import torch.nn.functional as F
@@ -10,10 +13,14 @@ from origin.training.posed import LEAST_SIDE, reduced
 from origin.training.registration import Scene, register
 from regional_gpu.generator.payload import pack
 from regional_gpu.generator.posed_generator import PosedGenerator
+from regional_gpu.generator.posed_network import PoseNetwork
 from regional_gpu.generator.shots import CHANNELS, SETTINGS, Frame
 
 # Reductions, and the Gauss-Newton steps at each.
-SCHEDULE = ((8, 6), (4, 3), (2, 3), (1, 3))
+SCHEDULE = ((8, 6), (4, 4), (2, 3), (1, 3))
+# Places nearer than this, in pixels of the reduction, are one; errors so much larger are wrong.
+SAME = 0.5
+WORSE = 1.5
 
 
 @torch.inference_mode()
@@ -26,16 +33,39 @@ def fit_payload(generator: PosedGenerator, prompt: str, reference: NDArray[np.ui
     frame = generator.posed.frames[layout]
     pictures = generator.posed.layers[layout].cpu()
     codes = generator.codes(prompt).cpu().view(len(generator.posed.frames), -1, CHANNELS)[layout]
-    settings = torch.zeros(SETTINGS + codes.numel())
-    settings[:SETTINGS] = generator.pose.centre[layout].cpu()
+    tries = _starts(generator.pose, layout, codes.numel())
     for factor, steps in SCHEDULE:
         if factor > 1 and min(frame.height, frame.width) // factor < LEAST_SIDE:
             continue
         small = Frame(frame.height, frame.width, frame.margin, factor)
         scene = Scene(small, _reduced(pictures, factor), codes)
         shot = reduced(reference, factor)
-        settings, _ = register(scene, shot, settings, steps, free=SETTINGS)
-    return pack(generator.pose.latents(settings.to(generator.device), layout).cpu().numpy())
+        found = [register(scene, shot, start, steps, free=SETTINGS) for start in tries]
+        tries = _distinct(found, SAME * factor / frame.half)
+    return pack(generator.pose.latents(tries[0].to(generator.device), layout).cpu().numpy())
+
+
+def _starts(pose: PoseNetwork, layout: int, tints: int) -> list[Tensor]:
+    """The family's middle, and shifted from it by two standard deviations eight ways."""
+    middle = torch.cat([pose.centre[layout].cpu(), torch.zeros(tints)])
+    spread = pose.spread[layout].cpu().square().sum(dim=1).sqrt()[:2]
+    starts = []
+    for way in sorted(product((0, -2, 2), repeat=2), key=lambda way: way != (0, 0)):
+        start = middle.clone()
+        start[:2] += spread * torch.tensor(way)
+        starts.append(start)
+    return starts
+
+
+def _distinct(found: Sequence[tuple[Tensor, float]], apart: float) -> list[Tensor]:
+    """The best first, without those that came to the same place or are far worse."""
+    best = min(error for _, error in found)
+    kept: list[Tensor] = []
+    for settings, error in sorted(found, key=lambda one: one[1]):
+        near = any(float((settings[:2] - other[:2]).norm()) < apart for other in kept)
+        if error <= WORSE * best and not near:
+            kept.append(settings)
+    return kept
 
 
 def _reduced(pictures: Tensor, factor: int) -> Tensor:

@@ -65,7 +65,7 @@ class Shots:
 
 def reduced(pixels: NDArray[np.uint8], factor: int) -> Tensor:
     """8-bit sRGB (height, width, 3) to linear light of ``factor`` by ``factor`` pixels."""
-    whole = linear(torch.from_numpy(pixels).float() / 255)
+    whole = linear(torch.tensor(pixels).float() / 255)
     if factor == 1:
         return whole
     return F.avg_pool2d(whole.permute(2, 0, 1), factor).permute(1, 2, 0).contiguous()
@@ -135,9 +135,10 @@ def coarse_error(shots: Shots, registered: bool) -> float:
     fit = _start(seen, Frame(height, width, 0), shots)
     with torch.inference_mode():
         for _ in range(4):
-            fit = _turn(fit, seen, shots, 3 if registered else 0)
+            if registered:
+                fit = _turn(fit, seen, shots, 3)
             fit = _refine_pictures(fit, seen, shots.rows)
-    return fit.error
+        return _register_all(fit, seen, shots.rows, 1, free=0).error
 
 
 def _turn(fit: Fit, seen: Sequence[Tensor], shots: Shots, steps: int) -> Fit:

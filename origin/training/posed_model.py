@@ -26,7 +26,7 @@ GAIN = 0.5
 LEAST_ERROR = 0.01
 # No more shots are needed to tell; their longer side in pixels.
 MOST_SHOTS = 48
-SIDE = 64
+SHOT_SIDE = 64
 # Pictures are kept in steps of this many display levels.
 STEP = 0.25
 # The least spread of a seed's draw, where all shots were taken alike: pixels, and logarithms.
@@ -42,6 +42,7 @@ class Taken:
     zoom: float  # share
     turn: float  # degrees
     light: float  # share
+    explained: float  # of the shots' variance, by text and how they were taken; the least
 
 
 def is_posed(
@@ -50,7 +51,7 @@ def is_posed(
     """Whether shots differ in how they were taken: a pose and a light of its own for each explains
     at least half of what the attributes leave open.
 
-    ``small``: the gallery's images, (assets, rows, columns, 3), reduced to `SIDE` pixels;
+    ``small``: the gallery's images, (assets, rows, columns, 3), reduced to `SHOT_SIDE` pixels;
     ``values``: (assets, attributes), which of ``counts`` values each has.
     """
     members = max((list(own) for own in layouts.members), key=len)[:MOST_SHOTS]
@@ -63,19 +64,21 @@ def is_posed(
 
 def make_posed(gallery: Gallery, layouts: Layouts, folder: Path, progress: Progress) -> Taken:
     """Fit the shots of each layout and write the model into the empty ``folder``."""
-    fits = []
+    fits, explained = [], []
     for at, members in enumerate(layouts.members):
 
         def told(doing: str, done: float, at: int = at) -> None:
             progress(doing, (at + done) / len(layouts.members))
 
-        fits.append(fit_shots(_shots(gallery, members), told))
+        shots = _shots(gallery, members)
+        fits.append(fit_shots(shots, told))
+        explained.append(1 - fits[-1].error ** 2 / _variance(shots.pixels))
     masks = [
         _masks(gallery, layouts, members, fit)
         for members, fit in zip(layouts.members, fits, strict=True)
     ]
     _write(folder, gallery, layouts, fits, np.stack(masks))
-    return _taken(fits, gallery)
+    return _taken(fits, gallery, min(explained))
 
 
 def value_indices(gallery: Gallery) -> tuple[NDArray[np.int64], tuple[int, ...]]:
@@ -155,7 +158,14 @@ def _stream(fit: Fit) -> NDArray[np.uint8]:
     return encode(np.concatenate([base, shared]), [STEP] * len(pictures))
 
 
-def _taken(fits: Sequence[Fit], gallery: Gallery) -> Taken:
+def _variance(pixels: NDArray[np.uint8]) -> float:
+    """Of shots around their mean, sRGB of 0 to 1."""
+    mean = pixels.mean(axis=0, dtype=np.float32)
+    energy = [np.square(shot - mean).mean() for shot in pixels]
+    return max(float(np.mean(energy)) / 255**2, 1e-12)
+
+
+def _taken(fits: Sequence[Fit], gallery: Gallery, explained: float) -> Taken:
     spread = torch.stack([fit.settings.std(dim=0) for fit in fits]).amax(dim=0)
     half = max(gallery.width, gallery.height) / 2
     right, _, zoom, turn = spread[PLACE].tolist()
@@ -164,4 +174,5 @@ def _taken(fits: Sequence[Fit], gallery: Gallery) -> Taken:
         zoom=zoom,
         turn=float(np.degrees(turn)),
         light=float(spread[GAINS].mean()),
+        explained=explained,
     )

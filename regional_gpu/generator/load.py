@@ -47,6 +47,20 @@ class Job:
             recipe.payload if isinstance(recipe, FittedRecipe) else b"",
         )
 
+    def recipe(self, model: bytes) -> PromptRecipe:
+        """The recipe of this job for a model's digest; a fitted one where it has a payload."""
+        plain = PromptRecipe(
+            model,
+            self.prompt,
+            self.seed,
+            self.width,
+            self.height,
+            self.steps,
+            self.sampler,
+            self.guidance,
+        )
+        return plain.with_payload(self.payload) if self.payload else plain
+
 
 class Generator(Protocol):
     """A loaded model."""

@@ -1,0 +1,106 @@
+"""Shots that differ in pose and light: found to be such, brought together, fitted one by one."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from kvsync.errors import InputError
+from kvsync.record import FittedRecipe
+from origin.dehydrate import Effort, fit
+from origin.gallery import Gallery, read_gallery
+from origin.training import TrainingReport, train
+from origin.training.payload_fit import fit_payload
+from regional_gpu.generator.load import Job, load
+from regional_gpu.generator.payload import pack, unpack
+from regional_gpu.generator.posed_generator import PosedGenerator
+from regional_gpu.generator.score import psnr
+from tests.origin.studio import SIDE, Taken, shot, write_gallery
+
+PROMPT = "red coat, cream trim"
+
+
+@pytest.fixture(scope="module")
+def gallery(tmp_path_factory: pytest.TempPathFactory) -> Gallery:
+    return read_gallery(write_gallery(tmp_path_factory.mktemp("studio") / "gallery"))
+
+
+@pytest.fixture(scope="module")
+def trained(
+    gallery: Gallery, tmp_path_factory: pytest.TempPathFactory
+) -> tuple[TrainingReport, Path]:
+    folder = tmp_path_factory.mktemp("models") / "studio"
+    return train(gallery, folder, progress=lambda doing, done: None), folder
+
+
+@pytest.fixture(scope="module")
+def generator(trained: tuple[TrainingReport, Path]) -> PosedGenerator:
+    loaded = load(trained[1])
+    assert isinstance(loaded, PosedGenerator)
+    return loaded
+
+
+def job(prompt: str = PROMPT, seed: int = 0, payload: bytes = b"") -> Job:
+    return Job(prompt, seed, SIDE, SIDE, 1, "Euler", 1.0, payload)
+
+
+def draw(generator: PosedGenerator, one: Job) -> NDArray[np.uint8]:
+    return generator.generate([one])[0]
+
+
+def test_training_says_how_the_shots_differ(trained: tuple[TrainingReport, Path]) -> None:
+    taken = trained[0].taken
+    assert taken is not None
+    assert 0.8 < taken.shift < 4 and 0.005 < taken.zoom < 0.05 and 0.3 < taken.turn < 3
+    assert 0.01 < taken.light < 0.1 and taken.explained > 0.95
+
+
+def test_every_shot_comes_back_from_its_prompt_and_payload(
+    gallery: Gallery, generator: PosedGenerator
+) -> None:
+    for asset in gallery.assets:
+        reference, prompt = gallery.pixels(asset), gallery.prompt(asset.attributes)
+        drawn = draw(generator, job(prompt, payload=fit_payload(generator, prompt, reference)))
+        assert psnr(reference, drawn) > 28, asset.file
+
+
+def test_a_shot_that_training_never_saw_is_fitted_as_well(generator: PosedGenerator) -> None:
+    reference = shot("red", "cream", Taken(right=1.5, down=-1, turn=0.015, slope=0.04))
+    drawn = draw(generator, job(payload=fit_payload(generator, PROMPT, reference)))
+    assert psnr(reference, drawn) > 28
+
+
+def test_dehydrating_proposes_a_fitted_recipe(generator: PosedGenerator) -> None:
+    reference = shot("red", "cream", Taken(right=1.5))
+    found = fit(generator, "/red.png", PROMPT, reference, Effort(min_score=0))
+    assert isinstance(found.recipe, FittedRecipe) and found.state == "proposed"
+    assert psnr(reference, draw(generator, Job.of(found.recipe))) == pytest.approx(found.psnr)
+
+
+def test_a_seed_draws_another_shot_of_the_same_thing(generator: PosedGenerator) -> None:
+    first, again, other = (draw(generator, job(seed=seed)) for seed in (1, 1, 2))
+    assert np.array_equal(first, again)
+    assert np.abs(first.astype(int) - other).mean() > 1
+
+
+def test_the_pipeline_of_diffusers_draws_the_same(
+    trained: tuple[TrainingReport, Path], generator: PosedGenerator
+) -> None:
+    from regional_gpu.generator.posed_family import PosedPipeline
+
+    pipeline = PosedPipeline.from_pretrained(trained[1])
+    drawn = np.asarray(pipeline(PROMPT, seed=5).images[0])
+    assert np.array_equal(drawn, draw(generator, job(seed=5)))
+
+
+@pytest.mark.parametrize("payload", [b"\x01", b"\x01" + bytes(10), b"\x02" + bytes(42)])
+def test_another_models_payload_is_refused(generator: PosedGenerator, payload: bytes) -> None:
+    with pytest.raises(InputError, match="fit the asset again"):
+        draw(generator, job(payload=payload))
+
+
+def test_a_payload_holds_latents_to_a_thousandth_of_their_spread() -> None:
+    latents = np.random.default_rng(0).standard_normal(21).astype(np.float32)
+    assert np.abs(unpack(pack(latents), 21) - latents).max() <= 0.5 / 1024
+    assert unpack(pack(np.full(1, 99, np.float32)), 1)[0] == pytest.approx(32, abs=0.01)
