@@ -33,6 +33,7 @@ from kvsync.signing import Keyring
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGE = ROOT / "bench/http-cache-tests"
 RATCHET = PACKAGE / "ratchet.json"
+CHECKS = PACKAGE / "checks.json"
 INSTALLED = ROOT / "var/http-cache-tests"
 HOST = "127.0.0.1"
 # The best results that the package ships, by tests passed of each kind.
@@ -100,8 +101,15 @@ def run(
     known = Ratchet.read()
     for line in known.lost(results):
         console.print(f"LOST {line}", highlight=False, markup=False)
+    recorded = msgspec.json.decode(CHECKS.read_bytes(), type=dict[str, bool])
+    for name, passed in checks(results).items():
+        if passed != recorded.get(name):
+            console.print(
+                f"check {name}: now {'yes' if passed else 'no'}: docs/edge.md explains it"
+            )
     if write and not known.lost(results):
-        RATCHET.write_bytes(msgspec.json.format(msgspec.json.encode(Ratchet.of(results))) + b"\n")
+        _write(RATCHET, Ratchet.of(results))
+        _write(CHECKS, checks(results))
     return {"required": counted["required"], "optimal": counted["optimal"], "run": len(results)}
 
 
@@ -126,6 +134,15 @@ def run_tests(only: Iterable[str] = (), *, show: bool = False) -> dict[str, Resu
     if show:
         print("\n".join(before))
     return msgspec.json.decode(last, type=dict[str, Result])
+
+
+def checks(results: dict[str, Result]) -> dict[str, bool]:
+    """What the tests that only ask say of the edge: recorded, explained, never worked towards."""
+    return {name: of.passed for name, of in results.items() if of.kind == "check"}
+
+
+def _write(path: Path, told: object) -> None:
+    path.write_bytes(msgspec.json.format(msgspec.json.encode(told)) + b"\n")
 
 
 def installed() -> Path:
