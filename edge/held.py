@@ -69,16 +69,10 @@ class HeldEntries:
 
     def purge(self, tags: Iterable[str]) -> None:
         """Hold nothing any more of these asset keys (in hex) or properties."""
-        try:
-            self._blobs.purge(tags)
-        except (lmdb.Error, StoreUnavailable):
-            self.faults += 1
+        self._blobs.purge(tags)
 
     def clear(self) -> None:
-        try:
-            self._blobs.clear()
-        except (lmdb.Error, StoreUnavailable):
-            self.faults += 1
+        self._blobs.clear()
 
     def close(self) -> None:
         self._blobs.close()

@@ -24,13 +24,23 @@ class ReadMarks:
 
     Names that share a slot share their luck. Nothing is lost with the file but the order of
     eviction, so it is neither locked nor synced.
+
+    One byte more says that nothing may be read any more: a disk that takes no new blocks and no
+    writes still has this page in memory, for all processes.
     """
 
     def __init__(self, folder: Path) -> None:
         with (folder / "reads").open("a+b") as file:
             # A hole that the disk has no room for would kill the process that touches it.
-            os.posix_fallocate(file.fileno(), 0, _READ_SLOTS)
-            self._map = mmap.mmap(file.fileno(), _READ_SLOTS)
+            os.posix_fallocate(file.fileno(), 0, _READ_SLOTS + 1)
+            self._map = mmap.mmap(file.fileno(), _READ_SLOTS + 1)
+
+    @property
+    def sealed(self) -> bool:
+        return self._map[_READ_SLOTS] != 0
+
+    def seal(self, sealed: bool) -> None:
+        self._map[_READ_SLOTS] = sealed
 
     def slot(self, name: bytes) -> int:
         return int.from_bytes(name[:3], "big") % _READ_SLOTS

@@ -10,6 +10,9 @@ another. A hit sets one byte of memory that all processes share, and writes noth
 Purges are numbered, and so are entries. A purge drops what was there when it began, a few entries
 per transaction, so that writers wait for milliseconds while one of a million blobs goes on; what
 was being made meanwhile is refused by ``put(..., since=mark())``.
+
+A purge that a broken disk cannot take seals the store: nothing is read from it by any process until
+it could be emptied. Losing a cache is better than showing what was withdrawn.
 """
 
 import hashlib
@@ -80,6 +83,8 @@ class BlobStore:
 
     def read(self, name: bytes) -> Blob | None:
         """What lies under the key whose :func:`short` form is ``name``."""
+        if self._marks.sealed:
+            return None
         with self._env.begin() as txn:
             stamp = self._stamp(txn, name)
             if stamp is None:
@@ -90,12 +95,15 @@ class BlobStore:
 
     def same(self, name: bytes, number: int, soft_at: float) -> bool:
         """Whether the blob that was read with these is what lies there now."""
+        if self._marks.sealed:
+            return False
         with self._env.begin() as txn:
             return self._stamp(txn, name) == (number, soft_at)
 
     def version(self) -> int:
-        """Grows with every change by any process: while it stays, so does all that was read."""
-        return self._info()["last_txnid"]
+        """Another one after every change by any process: while it stays, so does all that was
+        read."""
+        return -1 if self._marks.sealed else self._info()["last_txnid"]
 
     def reader(self, name: bytes) -> Callable[[], None]:
         """To be called for a hit that was answered from a process's own memory."""
@@ -132,6 +140,8 @@ class BlobStore:
             return True
 
         try:
+            if self._marks.sealed:
+                self._clear(None)
             return self._write(change)
         except StoreUnavailable:
             return False
@@ -142,7 +152,28 @@ class BlobStore:
 
     def purge(self, tags: Iterable[str], soft_at: float | None = None) -> int:
         """Drop every blob that carries one of ``tags``, or mark it as purged softly at ``soft_at``
-        (Unix seconds); how many there were."""
+        (Unix seconds); how many there were, or 0 when the store had to be sealed instead."""
+        try:
+            return self._purge(tags, soft_at)
+        except (lmdb.Error, StoreUnavailable):
+            self._marks.seal(True)
+            return 0
+
+    def clear(self, soft_at: float | None = None) -> int:
+        """Drop everything, or mark it, at once for whoever asks; how many blobs there were, or 0
+        when the store had to be sealed instead."""
+        try:
+            return self._clear(soft_at)
+        except (lmdb.Error, StoreUnavailable):
+            self._marks.seal(True)
+            return 0
+
+    @property
+    def sealed(self) -> bool:
+        """Whether a purge failed and nothing may be read until one of everything does not."""
+        return self._marks.sealed
+
+    def _purge(self, tags: Iterable[str], soft_at: float | None) -> int:
         labels = sorted({short(tag.encode()) for tag in tags})
         last = self._write(lambda txn: self._note_purge(txn, labels, soft_at))
 
@@ -155,9 +186,7 @@ class BlobStore:
 
         return sum(self._by_batch(partial(some, label)) for label in labels)
 
-    def clear(self, soft_at: float | None = None) -> int:
-        """Drop everything, or mark it, at once for whoever asks; how many blobs there were."""
-
+    def _clear(self, soft_at: float | None) -> int:
         def change(txn: lmdb.Transaction) -> tuple[int, int]:
             last = self._note_purge(txn, [EVERYTHING], soft_at)
             dead, soft, at = self._floors(txn)
@@ -168,6 +197,7 @@ class BlobStore:
         last, count = self._write(change)
         if soft_at is not None:
             return count
+        self._marks.seal(False)
 
         def some(start: bytes, txn: lmdb.Transaction) -> tuple[int, bytes | None]:
             with txn.cursor(db=self._turns) as cursor:

@@ -1,6 +1,8 @@
 """The blob cache: bounded, shared by processes, and never in the way of an answer."""
 
+import contextlib
 import random
+import resource
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -475,3 +477,44 @@ def test_a_cache_of_another_layout_is_replaced(folder: Path) -> None:
     again = BlobStore(folder, 1 << 20)
     assert again.get(b"a") == b"1"
     again.close()
+
+
+@contextlib.contextmanager
+def unwritable() -> Iterator[None]:
+    """A disk that takes nothing, for this process."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (0, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+
+def test_a_purge_that_the_disk_does_not_take_leaves_nothing_to_be_read(tmp_path: Path) -> None:
+    store = BlobStore(tmp_path, 1 << 20)
+    store.put(b"revoked", b"x", ["tag"])
+    store.put(b"other", b"y")
+    version = store.version()
+    with unwritable():
+        assert store.purge(["tag"]) == 0
+        assert store.sealed and store.version() != version
+        assert store.get(b"revoked") is None and store.get(b"other") is None
+    # The disk is well again, but the purge was never written.
+    assert store.get(b"revoked") is None
+    store.close()
+    again = BlobStore(tmp_path, 1 << 20)
+    assert again.get(b"revoked") is None
+    assert again.put(b"new", b"z") and not again.sealed
+    assert again.get(b"new") == b"z"
+    assert again.get(b"revoked") is None and again.get(b"other") is None
+    again.close()
+
+
+def test_a_sealed_store_opens_with_a_purge_of_everything(tmp_path: Path) -> None:
+    store = BlobStore(tmp_path, 1 << 20)
+    store.put(b"a", b"x", ["tag"])
+    with unwritable():
+        assert store.clear() == 0 and store.get(b"a") is None
+    assert store.clear() == 1 and not store.sealed
+    assert store.get(b"a") is None
+    store.close()
