@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 
 from edge.negotiate import Choice, choose
 from edge.rules.fields import directives
@@ -19,7 +20,7 @@ SENT_FOR_IMAGES = frozenset({"accept", "accept-encoding", "accept-language"})
 RawHeaders = list[tuple[bytes, bytes]]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Ask:
     """One request: whose site, which asset, in which form, under which conditions.
 
@@ -43,7 +44,7 @@ class Ask:
     def accept(self) -> str:
         return self.fields.get("accept", "")
 
-    @property
+    @cached_property
     def cache_key(self) -> bytes:
         if self.choice is None:
             return self.asset.key
