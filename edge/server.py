@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import gc
 import signal
 import socket
 import ssl
@@ -40,6 +41,7 @@ from kvsync.store import ValkeyStore
 _CONNECTIONS = 256
 _LIMITS = httpx2.Limits(max_connections=_CONNECTIONS, max_keepalive_connections=_CONNECTIONS)
 _BACKLOG = 2048
+_GARBAGE = 20_000
 _ORIGIN_QUEUE_S = 1.0
 
 
@@ -112,10 +114,16 @@ async def running(
             public = _server(settings, PublicApp(edge, sites), protocol)
             admin = _server(settings, admin_app(edge, sites), "httptools")
             watch_sites(edge, sites)
-            reloading = asyncio.create_task(sites.watch(settings.reload_s, hits.forget))
+            beside = [sites.watch(settings.reload_s, hits.forget)]
+            if inherited:
+                # Whichever worker is scraped, it tells what all of them have counted.
+                beside.append(edge.counters.share(settings.metrics_dir).keep_publishing())
+            tasks = [asyncio.create_task(one) for one in beside]
             async with _serving((public, listeners.public), (admin, listeners.admin)):
                 yield listeners.public.getsockname()[1], listeners.admin.getsockname()[1]
-            reloading.cancel()
+            for task in tasks:
+                task.cancel()
+            edge.counters.close()
 
 
 @contextlib.asynccontextmanager
@@ -200,6 +208,8 @@ def watch(edge: Edge) -> None:
     counters, state = edge.counters, "0 closed, 1 half-open, 2 open"
     counters.watch("edge_cache_bytes", "Bytes in the cache", lambda: edge.cache.bytes_used)
     counters.watch("edge_cache_entries", "Answers in the cache", lambda: len(edge.cache))
+    text = "1 while a purge that failed keeps the cache from being read"
+    counters.watch("edge_cache_sealed", text, lambda: edge.cache.sealed)
     counters.watch("edge_cache_faults", "Disk errors of the cache", lambda: edge.cache.faults)
     counters.watch("edge_breaker_state", state, edge.records.state, peer="store")
     counters.watch("edge_breaker_state", state, edge.origin.state, peer="origin")
@@ -238,6 +248,10 @@ async def serve(
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
     async with running(settings, inherited=inherited):
+        # What was made at the start stays; looking through it again and again is a tax on hits.
+        gc.collect()
+        gc.freeze()
+        gc.set_threshold(_GARBAGE, 20, 100)
         await stop.wait()
 
 
