@@ -97,6 +97,11 @@ class ResponseCache:
         return self._blobs.clear(soft_at)
 
     @property
+    def sealed(self) -> bool:
+        """Whether nothing is read because a purge could not be written."""
+        return self._blobs.sealed
+
+    @property
     def bytes_used(self) -> int:
         return self._blobs.bytes_used
 

@@ -2,11 +2,13 @@
 
 from collections.abc import Callable
 from functools import cache
+from pathlib import Path
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, generate_latest
 
 from edge.decide import Outcome
 from edge.tally import Tallies
+from edge.worker_metrics import WorkerMetrics
 
 
 class Counters:
@@ -14,6 +16,7 @@ class Counters:
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
+        self._all: WorkerMetrics | None = None
         self._tallies = Tallies()
         self.registry.register(self._tallies)
         self._middle_mile = self._counter(
@@ -67,8 +70,18 @@ class Counters:
         gauge = self._gauge(name, text, tuple(labels))
         (gauge.labels(**labels) if labels else gauge).set_function(read)
 
+    def share(self, folder: Path) -> WorkerMetrics:
+        """From now on tell what all workers have counted, each in a file in ``folder``."""
+        self._all = WorkerMetrics(folder, self.registry)
+        return self._all
+
+    def close(self) -> None:
+        """Leave what was counted to the other workers."""
+        if self._all is not None:
+            self._all.close()
+
     def exposition(self) -> bytes:
-        return generate_latest(self.registry)
+        return generate_latest(self.registry) if self._all is None else self._all.exposition()
 
     def _counter(self, name: str, text: str, *labels: str) -> Counter:
         return Counter(name, text, labels, registry=self.registry)

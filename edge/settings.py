@@ -65,6 +65,11 @@ class EdgeSettings(BaseSettings):
     access_log: str = ""
     shutdown_grace_s: int = Field(5, gt=0)
 
+    @property
+    def metrics_dir(self) -> Path:
+        """Where workers tell one another what they have counted."""
+        return self.cache_dir / "metrics"
+
     @field_validator("region_urls", "origin_networks", mode="before")
     @classmethod
     def _split(cls, value: Any) -> Any:

@@ -15,6 +15,7 @@ from asyncio.subprocess import Process, create_subprocess_exec
 
 from edge.server import Listeners, check, listening, serve
 from edge.settings import EdgeSettings
+from edge.worker_metrics import begin_anew
 from kvsync.errors import InputError
 
 _QUICK_S = 2.0
@@ -99,6 +100,7 @@ async def supervise(settings: EdgeSettings) -> None:
     Raises :class:`InputError` as :func:`edge.server.running` does.
     """
     check(settings)
+    begin_anew(settings.metrics_dir)
     with listening(settings) as listeners:
         workers = Workers(settings.workers, listeners, settings.shutdown_grace_s)
         loop = asyncio.get_running_loop()
