@@ -1,0 +1,236 @@
+"""A new colour, from uploaded images to live records, while shoppers keep asking.
+
+The gallery is published without one value of one attribute; then its images are "uploaded", the
+family's next model is trained beside the live one, approvals are carried, the new images are
+approved (at once: a person's time is not in the figure) and published, and the old model retires.
+The whole system runs meanwhile, its caches emptied over and over, and every answer is counted.
+"""
+
+import asyncio
+import json
+import os
+import re
+import shutil
+import sys
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path, PurePosixPath
+from typing import Annotated, Any
+
+import httpx2
+import typer
+from rich.console import Console
+
+from deploy.layout import ROOT, SAMPLE, Ports, State
+from deploy.system import PROPERTY, LinkShape, System
+from kvsync.errors import InputError
+from regional_gpu.generator.model_folder import describe
+
+BY = "Bench"
+FORMATS = ("image/jpeg", "image/webp", "image/avif")
+PURGE_EVERY_S = 1.0
+ASK_EVERY_S = 0.1
+
+
+@dataclass(frozen=True)
+class GalleryState(State):
+    """State of a system whose one property is another gallery."""
+
+    gallery: Path = SAMPLE
+    pictures: str = "gallery"
+
+    def origin_environment(self) -> dict[str, str]:
+        return {
+            **super().origin_environment(),
+            "ORIGIN_DAM": f"{PROPERTY}=folder:{(self.gallery / self.pictures).absolute()}",
+            "ORIGIN_GALLERIES": f"{PROPERTY}={self.gallery.absolute()}",
+        }
+
+
+@dataclass
+class Shopping:
+    """Steady requests of pictures that are live, and what became of each."""
+
+    system: System
+    paths: Sequence[str]
+    seen: Counter[str] = field(default_factory=Counter)
+    unserved: list[str] = field(default_factory=list)
+
+    async def run(self) -> None:
+        """Until cancelled: one request after another, caches emptied every second."""
+        purged = 0.0
+        async with httpx2.AsyncClient(
+            base_url=f"http://localhost:{self.system.ports.edge}", timeout=30
+        ) as client:
+            for turn in range(sys.maxsize):
+                if time.monotonic() - purged > PURGE_EVERY_S:
+                    await self._empty_caches(client)
+                    purged = time.monotonic()
+                path = self.paths[turn % len(self.paths)]
+                await self._ask(client, path, FORMATS[turn % len(FORMATS)])
+                await asyncio.sleep(ASK_EVERY_S)
+
+    async def _ask(self, client: httpx2.AsyncClient, path: str, accept: str) -> None:
+        try:
+            answer = await client.get(path, headers={"accept": accept})
+        except httpx2.HTTPError as error:
+            self.unserved.append(f"{path}: {error or type(error).__name__}")
+            return
+        if answer.status_code != 200 or not answer.content:
+            self.unserved.append(f"{path}: {answer.status_code}")
+        self.seen[outcome(answer)] += 1
+
+    async def _empty_caches(self, client: httpx2.AsyncClient) -> None:
+        for port in (self.system.ports.region, self.system.ports.edge_admin):
+            await client.post(f"{System.url(port)}/v1/purge", content=b'{"everything": true}')
+
+
+def outcome(answer: httpx2.Response) -> str:
+    """``hit``, ``rehydrated``, or ``origin`` with its reason."""
+    status = answer.headers.get("cache-status", "")
+    found = re.search(r'detail="?([a-z0-9:-]+)', status)
+    return found[1] if found else status or "none"
+
+
+def run(
+    full: bool = False,
+    gallery: Annotated[Path, typer.Option(help="Folder with a manifest.json.")] = SAMPLE,
+    attribute: Annotated[str, typer.Option(help="The attribute that gets a value more.")] = "lace",
+    value: Annotated[str, typer.Option(help="Which; by default its last.")] = "",
+    minutes: Annotated[float, typer.Option(help="At most this long for each training.")] = 5.0,
+) -> dict[str, object]:
+    """Walk it; four of the other values are kept, or with `full` all of them."""
+    with tempfile.TemporaryDirectory() as scratch:
+        return asyncio.run(walk(gallery, attribute, value, minutes, Path(scratch), full=full))
+
+
+async def walk(
+    gallery: Path, attribute: str, value: str, minutes: float, scratch: Path, *, full: bool
+) -> dict[str, object]:
+    """The figures of one walk; every command is the operators' own."""
+    before, after = split(gallery, attribute, value, scratch, full=full)
+    parents = {PurePosixPath(one["file"]).parent for one in after["assets"]}
+    state = GalleryState(scratch / "var", scratch / "after", str(min(parents)))
+    system = System(state, Ports.free(), LinkShape())
+    with system.started():
+        await system.wait_ready()
+        tell = Console().print
+
+        async def command(*words: str) -> str:
+            tell(f"./rehydrate {' '.join(words)}", style="dim", highlight=False)
+            return await _command(system, words)
+
+        first, second = scratch / "first", scratch / "second"
+        old, new = str(scratch / "before"), str(scratch / "after")
+        limit = ("--minutes", f"{minutes:g}")
+        await command("train", "--gallery", old, "--out", str(first), *limit)
+        await command("dehydrate", "--gallery", old, "--model", str(first), "--min-score", "0")
+        await command("qa", "approve", "--all", "--by", BY)
+        await command("publish")
+        shopping = Shopping(system, [_url(one) for one in before["assets"]])
+        asking = asyncio.create_task(shopping.run())
+        began = time.monotonic()
+        options = ("--gallery", new, "--out", str(second), *limit, "--min-score", "0")
+        told = await command("model", "update", *options)
+        update_s = time.monotonic() - began
+        await command("qa", "approve", "--all", "--by", BY)
+        published = await command("publish")
+        took = time.monotonic() - began
+        fresh = [_url(one) for one in after["assets"] if one not in before["assets"]]
+        live = await _rehydrated(system, fresh)
+        await command("model", "retire", describe(first).digest.hex())
+        await asyncio.sleep(5)
+        asking.cancel()
+        await asyncio.gather(asking, return_exceptions=True)
+    tell(told.strip(), published.strip().splitlines()[-1], highlight=False)
+    tell(dict(shopping.seen), shopping.unserved[:5])
+    carried, asked = (int(one) for one in re.findall(r"(\d+) of (\d+) approvals carried", told)[0])
+    return {
+        "images": len(after["assets"]),
+        "new_images": len(fresh),
+        "minutes_to_live": round(took / 60, 2),
+        "minutes_to_proposals": round(update_s / 60, 2),
+        "carried": carried,
+        "need_approval_again": asked - carried,
+        "new_rehydrated": live,
+        "requests": sum(shopping.seen.values()) + len(shopping.unserved),
+        "unserved": len(shopping.unserved),
+        "outcomes": dict(shopping.seen),
+    }
+
+
+def split(
+    gallery: Path, attribute: str, value: str, scratch: Path, *, full: bool
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The gallery before and after the upload, as folders of ``scratch``; their manifests.
+
+    Raises :class:`InputError` for an attribute or value that it does not have.
+    """
+    manifest: dict[str, Any] = json.loads((gallery / "manifest.json").read_text())
+    values = sorted({str(one["attributes"].get(attribute)) for one in manifest["assets"]})
+    value = value or values[-1]
+    if value not in values or len(values) < 3:
+        raise InputError(f"{gallery}: no {attribute} of {value!r} beside two others")
+    others = [one for one in values if one != value]
+    kept = {value, *(others if full else others[:4])}
+    after = [one for one in manifest["assets"] if str(one["attributes"][attribute]) in kept]
+    before = [one for one in after if str(one["attributes"][attribute]) != value]
+    made = []
+    for name, assets in (("before", before), ("after", after)):
+        folder = scratch / name
+        for one in assets:
+            (folder / one["file"]).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(gallery / one["file"], folder / one["file"])
+        made.append({**manifest, "assets": assets})
+        (folder / "manifest.json").write_text(json.dumps(made[-1]))
+    return made[0], made[1]
+
+
+async def _command(system: System, words: Sequence[str]) -> str:
+    """Run an operator's command against the system; what it printed, or :class:`InputError`."""
+    environment = {
+        **os.environ,
+        "PYTHONPATH": str(ROOT),
+        **system.state.origin_environment(),
+        "ORIGIN_HOST": "127.0.0.1",
+        "ORIGIN_PORT": str(system.ports.origin),
+        "ORIGIN_STORES": f"redis://127.0.0.1:{system.ports.link_records}",
+        "ORIGIN_REGIONS": System.url(system.ports.region),
+        "ORIGIN_EDGE_ADMINS": System.url(system.ports.edge_admin),
+        "COLUMNS": "200",
+    }
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "origin", *words),
+        env=environment,
+        cwd=ROOT,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.STDOUT,
+    )
+    printed, _ = await process.communicate()
+    text = printed.decode(errors="replace")
+    if process.returncode:
+        raise InputError(f"{' '.join(words[:2])} failed: {' | '.join(text.splitlines()[-3:])}")
+    return text
+
+
+def _url(asset: dict[str, Any]) -> str:
+    return f"/{PROPERTY}/{PurePosixPath(asset['file']).name}"
+
+
+async def _rehydrated(system: System, paths: Sequence[str]) -> int:
+    """How many of these the edge has from the region now."""
+    found = 0
+    async with httpx2.AsyncClient(
+        base_url=f"http://localhost:{system.ports.edge}", timeout=30
+    ) as client:
+        for path in paths:
+            answer = await client.get(path, headers={"accept": "image/jpeg"})
+            found += answer.status_code == 200 and outcome(answer) == "rehydrated"
+    return found
+
+
+if __name__ == "__main__":
+    typer.run(run)
