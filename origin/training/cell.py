@@ -49,7 +49,7 @@ def fitted(pixels: NDArray[np.uint8], cell: Cell, codes: Codes, linear: bool) ->
         mean = strip.mean(axis=0)
         centred = (strip - mean).transpose(2, 0, 1)
         own = (together.astype(np.float32) @ centred).transpose(1, 2, 0)
-        shared[:, part] = own.reshape(len(own), -1, *pixels.shape[2:])
+        shared[:, part] = own.reshape(shared[:, part].shape)
         shift = np.einsum("ck,kpc->pc", middle, own[: len(own) - len(seeds)])
         base[part] = (mean - shift).reshape(-1, *pixels.shape[2:])
     if linear:

@@ -32,6 +32,8 @@ Progress = Callable[[str, float], None]
 THUMBNAIL = 32
 # Pixels a side of the grid on which the family is measured.
 GRID = 64
+# Display levels that attributes must leave unexplained before a pose or a light is looked for.
+LEAST_OPEN = 2.0
 # Pictures are kept in steps of this many display levels.
 STEP = 0.5
 
@@ -165,7 +167,8 @@ def _measure(gallery: Gallery, progress: Progress, seed: int) -> Family:
     ]
     attribute_of = np.array(places, dtype=np.intp)
     capacity = choose(np.stack(samples), columns, attribute_of, layouts.members, seed)
-    posed = is_posed(np.stack(shots), *value_indices(gallery), layouts)
+    left_open = capacity.error > LEAST_OPEN
+    posed = left_open and is_posed(np.stack(shots), *value_indices(gallery), layouts)
     return Family(gallery, layouts, columns, attribute_of, capacity, posed)
 
 
