@@ -13,6 +13,8 @@ from numpy.typing import NDArray
 
 # Splitting must remove this much of the held-out error, or it only costs bytes.
 GAIN = 0.5
+# Root mean square in levels: an error that nobody sees is no reason to split.
+LEAST_ERROR = 0.3
 FOLDS = 4
 FEWEST = 4
 
@@ -42,7 +44,8 @@ def find_layouts(
             split = _groups(attributes, (*by, name))
             if name not in by and min(map(len, split.values())) >= FEWEST:
                 trials.append((_held_out(thumbnails, attributes, split, seed), (*by, name), split))
-        if not trials or (best := min(trials))[0] > GAIN * error:
+        small = error < LEAST_ERROR**2 * thumbnails.size
+        if small or not trials or (best := min(trials))[0] > GAIN * error:
             return Layouts(by, tuple(groups), tuple(tuple(at) for at in groups.values()))
         error, by, groups = best
 
