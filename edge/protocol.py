@@ -183,6 +183,11 @@ class EdgeProtocol(HttpToolsProtocol):
 
     def _refuse(self, status: int, why: str) -> None:
         self._head_is_in()
+        if self.cycle is not None and not self.cycle.response_complete:
+            # Earlier requests are not answered yet, and a refusal now would be taken for theirs:
+            # the last of them ends the connection.
+            self._refused, self.cycle.keep_alive = True, False
+            return
         reason = "path-too-long" if status == 414 else "bad-request"
         body = b'{"error":"%b","detail":"%b"}' % (reason.encode(), why.encode())
         self.transport.write(

@@ -36,3 +36,13 @@ async def test_a_length_of_nothing_is_no_content(world: World) -> None:
         b"GET /a.jpg HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"
     )
     assert (await raw_exchange(world.port, sent + b"\r\n")).startswith(b"HTTP/1.1 200 ")
+
+
+async def test_what_cannot_be_read_is_not_answered_before_what_came_first(world: World) -> None:
+    world.region.takes_s = 0.1
+    await world.publish("/a.jpg")
+    sent = b"GET /a.jpg HTTP/1.1\r\nHost: localhost\r\n\r\n" + b"no request\r\n\r\n"
+    answer = await raw_exchange(world.port, sent)
+    assert answer.startswith(b"HTTP/1.1 200 ") and answer.count(b"HTTP/1.1 ") == 1
+    again = await raw_exchange(world.port, sent)
+    assert again.startswith(b"HTTP/1.1 200 ") and b"HTTP/1.1 400 " in again
