@@ -77,7 +77,7 @@ class PublicApp:
     ) -> None:
         """Pass an answer on piece by piece, kept nowhere."""
         sent = 0
-        async with self._edge.passing(ask, content) as passing:
+        async with self._edge.passing(ask, step, content) as passing:
             headers = streamed_headers(
                 passing.fields, self._edge.node, travel, passing.status, step.reason
             )

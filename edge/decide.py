@@ -15,6 +15,7 @@ from msgspec import Struct, structs
 
 from edge.ask import SENT_FOR_IMAGES, Ask
 from edge.forward import Outgoing
+from edge.passing import Passing
 from edge.reply import (
     Fetched,
     Generated,
@@ -26,7 +27,7 @@ from edge.reply import (
     rehydrated,
 )
 from edge.rules.keeping import Custom, Exchange, terms
-from edge.rules.stored import Body, Cached
+from edge.rules.stored import Body, Cached, Fields
 from edge.rules.vary import fits, selecting_names
 from kvsync.errors import NotCached, OriginUnavailable, RehydrationError
 from kvsync.record import Record
@@ -80,10 +81,13 @@ class AskOrigin:
 
 @dataclass(frozen=True, slots=True)
 class Stream:
-    """Pass the origin's answer through: it is too large to be held, or not for the cache."""
+    """Pass the origin's answer through: it is too large to be held, or not for the cache.
+    ``passing`` is it where it is on its way already; ``drop`` as in :class:`Serve`."""
 
     reason: str
     forward: Forward
+    passing: Passing | None = None
+    drop: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,7 +150,7 @@ def after_region(
 
 
 def after_origin(
-    outcome: Fetched | RehydrationError,
+    outcome: Fetched | Passing | RehydrationError,
     ask: Ask,
     asked: AskOrigin,
     miss: AskStore,
@@ -163,14 +167,14 @@ def after_origin(
         return Serve(stand_in, "stale", asked.reason)
     if isinstance(outcome, RehydrationError):
         return Fail(outcome)
+    if isinstance(outcome, Passing):
+        return Stream(asked.reason, miss.forward, outcome, drop=_undone(ask, miss, outcome.status))
     custom = custom_of(ask.site, stale_if_error_s)
     told = exchange(ask, outcome)
     if outcome.status == 304:
         if stand_in is None or not sent.validates:
             return Fail(OriginUnavailable("the origin answered 304 to what was no condition"))
         return _settled(confirmed(stand_in, told), stand_in.body, ask, asked, miss, custom, jitter)
-    if outcome.body is None:
-        return Stream(asked.reason, miss.forward)
     return _settled(told, outcome.body, ask, asked, miss, custom, jitter)
 
 
@@ -197,11 +201,24 @@ def _settled(
         return Serve(cached, "error", "origin-status", keep if kept is not None else None)
     if kept is not None:
         return Serve(cached, "origin", asked.reason, keep)
+    return Serve(cached, "origin", asked.reason, drop=_undone(ask, miss, told.status))
+
+
+def _undone(ask: Ask, miss: AskStore, status: int) -> bool:
+    """Whether an answer that is not kept says that what was kept is no longer right."""
     replaced = miss.stand_in is not None and miss.stand_in.stored.source == "origin"
     # What one client has for itself says nothing of what others were given.
-    own = ask.credentialed or told.asks_no_store
-    drop = not own and (replaced or told.status in _GONE)
-    return Serve(cached, "origin", asked.reason, drop=drop)
+    own = ask.credentialed or ask.forbids("no-store")
+    return not own and (replaced or status in _GONE)
+
+
+def may_keep(ask: Ask, status: int, fields: Fields, stale_if_error_s: float) -> bool:
+    """Whether the whole of an answer with this head is of use: to keep it, or to renew what is
+    kept. An image is judged when it is whole."""
+    if ask.choice is not None or status == 304:
+        return True
+    told = exchange(ask, Fetched(status, fields, b"", asked_at=0.0, received_at=0.0))
+    return terms(told, custom_of(ask.site, stale_if_error_s)) is not None
 
 
 def _varies_unsent(told: Exchange) -> bool:

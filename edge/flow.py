@@ -7,6 +7,7 @@ import time
 from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import TypeVar
 
 from edge.access_log import AccessLog
@@ -28,14 +29,16 @@ from edge.decide import (
     after_store,
     for_others,
     may_be_shared,
+    may_keep,
     may_stand_in,
 )
 from edge.forward import to_fill, to_pass
-from edge.origin_client import Origin, Passing
+from edge.origin_client import Origin
+from edge.passing import Passing
 from edge.race import overtaken
 from edge.records import Records
 from edge.regions import Regions
-from edge.reply import Generated
+from edge.reply import Fetched, Generated
 from edge.respond import Answer, Travel, respond
 from edge.shelf import find, keep, untrue
 from kvsync.errors import Busy, OriginUnavailable, Overloaded, RehydrationError, Unavailable
@@ -222,12 +225,13 @@ class Edge:
         if asked.withdrawn and kept is not None and kept.source == "rehydrated":
             self.cache.drop(ask.cache_key)
         sent = to_fill(ask, self.node, kept)
+        of_use = partial(may_keep, ask, stale_if_error_s=self.stale_if_error_s)
         with laps.lap("origin"):
-            fetched = await settle(self.origin.fetch(sent, self._hurry_s(ask, miss, asked)))
-        status = 0
-        if not isinstance(fetched, RehydrationError):
-            status = fetched.status
-            self.counters.hauled(ask.site.id, fetched.hauled_bytes)
+            hurry_s = self._hurry_s(ask, miss, asked)
+            fetched = await settle(self.origin.fetch(sent, of_use, hurry_s))
+        status = 0 if isinstance(fetched, RehydrationError) else fetched.status
+        if isinstance(fetched, Fetched):
+            self.counters.hauled(ask.site.id, len(fetched.body))
         step = after_origin(
             fetched,
             ask,
@@ -238,7 +242,7 @@ class Edge:
             stale_if_error_s=self.stale_if_error_s,
             jitter=random.random(),
         )
-        stored = isinstance(step, Serve) and self._keep(ask, step, mark)
+        stored = not isinstance(step, Fail) and self._keep(ask, step, mark)
         travel = Travel(miss.forward, status, False, stored, tuple(laps.timings))
         return Filled(step, travel, asked)
 
@@ -246,27 +250,29 @@ class Edge:
         """Another request's fill, or the origin's own answer where that was not for all."""
         if filled.asked is not None and not may_be_shared(filled.step, ask):
             if isinstance(filled.step, Stream):
-                return filled
+                return replace(filled, step=replace(filled.step, passing=None))
             return await self._from_origin(ask, miss, filled.asked, laps, self.cache.mark())
         self.counters.coalesced(ask.site.id)
         return Filled(for_others(filled.step), replace(filled.travel, collapsed=True, stored=False))
 
     @asynccontextmanager
     async def passing(
-        self, ask: Ask, content: AsyncIterable[bytes] | None
+        self, ask: Ask, step: Stream, content: AsyncIterable[bytes] | None
     ) -> AsyncIterator[Passing]:
         """The origin's answer as it comes, kept nowhere; what it makes untrue is dropped."""
-        wanted = to_pass(ask, self.node)
-        async with self.origin.passing(wanted, content) as passing:
+        passing = step.passing or await self.origin.pass_on(to_pass(ask, self.node), content)
+        async with passing:
             for key in untrue(ask, passing.status, passing.fields):
                 self.cache.drop(key)
             yield passing
 
-    def _keep(self, ask: Ask, step: Serve, mark: int) -> bool:
+    def _keep(self, ask: Ask, step: Serve | Stream, mark: int) -> bool:
         """Keep or drop as decided; what was begun before a purge may be what was purged."""
         if step.drop:
             self.cache.drop(ask.cache_key)
-        return step.keep is not None and keep(self.cache, ask, step.keep, mark)
+        if isinstance(step, Stream) or step.keep is None:
+            return False
+        return keep(self.cache, ask, step.keep, mark)
 
     def purge(self, wanted: Purge) -> int:
         """Drop what carries one of the tags, or everything; how many answers that were."""

@@ -15,13 +15,15 @@ _OF_THIS_HOP = frozenset({"host", "via", "x-forwarded-host", "expect"})
 
 @dataclass(frozen=True, slots=True)
 class Outgoing:
-    """``validates`` says that its conditions are the edge's own, for what it keeps."""
+    """``validates`` says that its conditions are the edge's own, for what it keeps; ``may_pass``
+    that a body which takes long may go on to the client as it comes."""
 
     method: str
     target: str
     fields: Fields
     deadline_s: float
     validates: bool = False
+    may_pass: bool = False
 
 
 def to_fill(ask: Ask, node: str, kept: Stored | None) -> Outgoing:
@@ -35,6 +37,7 @@ def to_fill(ask: Ask, node: str, kept: Stored | None) -> Outgoing:
         fields + conditions,
         ask.site.origin_deadline_ms / 1000,
         validates=bool(conditions),
+        may_pass=ask.choice is None and kept is None,
     )
 
 

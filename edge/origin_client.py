@@ -1,16 +1,17 @@
 """The way out: fetch from the origin over pooled connections, within a deadline."""
 
 import asyncio
+import math
 import time
 from collections.abc import AsyncIterable, AsyncIterator, Callable
-from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from contextlib import AsyncExitStack
 
 import httpx2
 
 from edge.breaker import Breaker, Rules, State
 from edge.forward import Outgoing
 from edge.gate import Gate
+from edge.passing import Passing
 from edge.reply import Fetched
 from edge.rules.fields import end_to_end
 from edge.rules.invalidation import SAFE
@@ -19,15 +20,11 @@ from edge.trace import TRACE_FIELDS, onward
 from kvsync.errors import OriginUnavailable
 
 Clock = Callable[[], float]
-
-
-@dataclass(frozen=True)
-class Passing:
-    """An answer on its way through: its end-to-end fields and the pieces of its body."""
-
-    status: int
-    fields: Fields
-    pieces: AsyncIterator[bytes]
+MayKeep = Callable[[int, Fields], bool]
+# What is not to be kept is held all the same when it is small: one write to the client.
+_SMALL = 64 << 10
+# Past this share of the deadline a body that may pass is passed on as it comes.
+_WHOLE_SHARE = 0.5
 
 
 class Origin:
@@ -53,53 +50,65 @@ class Origin:
     def state(self) -> State:
         return self._breaker.state(time.monotonic())
 
-    async def fetch(self, wanted: Outgoing, hurry_s: float | None = None) -> Fetched:
-        """The whole answer; :class:`OriginUnavailable` past the deadline.
+    async def fetch(
+        self, wanted: Outgoing, may_keep: MayKeep, hurry_s: float | None = None
+    ) -> Fetched | Passing:
+        """The whole answer, or one that is on its way where ``may_keep`` says of its head that the
+        whole is of no use, or where it is too large to be held.
 
         ``hurry_s`` is for who has something else to show: an origin that was silent lately is not
         asked then, and gets this long at most. Without it the origin is the last way out, which no
-        breaker closes. Raises :class:`Overloaded` when too much is asked of it already.
+        breaker closes. Raises :class:`OriginUnavailable` past the deadline, :class:`Overloaded`
+        when too much is asked of it already.
         """
         if hurry_s is not None and not self._admit():
             raise OriginUnavailable("the origin did not answer lately; not asked")
         deadline_s = min(wanted.deadline_s, hurry_s or wanted.deadline_s)
-        async with self.gate.passage():
+        async with AsyncExitStack() as held:
+            await held.enter_async_context(self.gate.passage())
             try:
-                fetched = await self._fetch(wanted, deadline_s)
+                fetched = await self._fetch(wanted, may_keep, deadline_s, held)
             except (httpx2.HTTPError, TimeoutError) as error:
                 self._breaker = self._breaker.failed(time.monotonic())
                 raise _unavailable(error) from error
         self._breaker = self._breaker.succeeded()
         return fetched
 
-    async def _fetch(self, wanted: Outgoing, deadline_s: float) -> Fetched:
-        asked_at = self._clock()
+    async def _fetch(
+        self, wanted: Outgoing, may_keep: MayKeep, deadline_s: float, held: AsyncExitStack
+    ) -> Fetched | Passing:
+        asked_at, begun = self._clock(), time.monotonic()
         async with asyncio.timeout(deadline_s):
             answer = await self._open(wanted)
-            try:
-                received_at = self._clock()
-                body, hauled_bytes = await self._read(answer)
-            finally:
-                await answer.aclose()
-        fields = _fields(answer)
-        return Fetched(answer.status_code, fields, body, hauled_bytes, asked_at, received_at)
+            held.push_async_callback(answer.aclose)
+            received_at = self._clock()
+            status, fields, pieces = answer.status_code, _fields(answer), answer.aiter_raw()
+            length, body = _length(answer), bytearray()
+            if self._holds(length) and (length <= _SMALL or may_keep(status, fields)):
+                async for piece in pieces:
+                    body += piece
+                    slow = time.monotonic() > begun + deadline_s * _WHOLE_SHARE
+                    if len(body) > self._limit or (slow and wanted.may_pass):
+                        break
+                else:
+                    return Fetched(status, fields, bytes(body), asked_at, received_at)
+        rest = _rest(bytes(body), pieces)
+        return Passing(status, end_to_end(fields), rest, held.pop_all())
 
-    @asynccontextmanager
-    async def passing(
+    async def pass_on(
         self, wanted: Outgoing, content: AsyncIterable[bytes] | None = None
-    ) -> AsyncIterator[Passing]:
+    ) -> Passing:
         """An answer that is not to be held; the deadline is for its head."""
-        async with self.gate.passage():
+        async with AsyncExitStack() as held:
+            await held.enter_async_context(self.gate.passage())
             try:
                 async with asyncio.timeout(wanted.deadline_s):
                     answer = await self._open(wanted, content)
             except (httpx2.HTTPError, TimeoutError) as error:
                 raise _unavailable(error) from error
-            try:
-                fields = end_to_end(_fields(answer))
-                yield Passing(answer.status_code, fields, answer.aiter_raw())
-            finally:
-                await answer.aclose()
+            held.push_async_callback(answer.aclose)
+            fields = end_to_end(_fields(answer))
+            return Passing(answer.status_code, fields, answer.aiter_raw(), held.pop_all())
 
     def _admit(self) -> bool:
         self._breaker, admitted = self._breaker.admit(time.monotonic())
@@ -125,17 +134,21 @@ class Origin:
             # A kept connection that the origin was closing just then; this may be repeated.
             return await self._client.send(request, stream=True)
 
-    async def _read(self, answer: httpx2.Response) -> tuple[bytes | None, int]:
-        """The body, None when it is over the limit, and how much of it was read."""
-        length = answer.headers.get("content-length", "0")
-        if length.isdigit() and int(length) > self._limit:
-            return None, 0
-        body = bytearray()
-        async for piece in answer.aiter_raw():
-            body += piece
-            if len(body) > self._limit:
-                return None, len(body)
-        return bytes(body), len(body)
+    def _holds(self, length: float) -> bool:
+        return length <= self._limit or length == math.inf
+
+
+async def _rest(begun: bytes, pieces: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+    if begun:
+        yield begun
+    async for piece in pieces:
+        yield piece
+
+
+def _length(answer: httpx2.Response) -> float:
+    """The body's announced length; infinite where none is announced."""
+    said = answer.headers.get("content-length", "")
+    return int(said) if said.isdigit() else math.inf
 
 
 def _fields(answer: httpx2.Response) -> Fields:

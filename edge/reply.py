@@ -43,16 +43,11 @@ class Generated:
 
 @dataclass(frozen=True, slots=True)
 class Fetched:
-    """The origin's answer to a GET; ``body`` is None when it is over the limit for keeping.
-
-    ``fields`` are as they came, names in lower case. ``hauled_bytes`` is what was read of the
-    body, whether it was kept or not.
-    """
+    """The origin's whole answer to a GET; ``fields`` are as they came, names in lower case."""
 
     status: int
     fields: Fields
-    body: bytes | None
-    hauled_bytes: int
+    body: bytes
     asked_at: float
     received_at: float
 
