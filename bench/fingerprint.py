@@ -11,6 +11,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from functools import partial
+from itertools import permutations
 from pathlib import Path
 from statistics import median
 from typing import Annotated
@@ -46,6 +47,9 @@ PROPERTY = ROOT / "deploy/properties/rumba.toml"
 DIRECTIONS = [(-1, -1), (-1, 0), (-1, 1), (0, -1), (0, 1), (1, -1), (1, 0), (1, 1)]
 BLOCKS = (16, 24, 32, 40, 48, 56, 64)
 NOISE_DB = (28, 30, 32, 34)
+# Root mean square difference of two seeds' pictures from which a seed counts as showing: below
+# it they are nearer than drift and encoders bring them.
+SHOWS_LEVELS = 4.0
 
 
 @dataclass(frozen=True)
@@ -94,12 +98,17 @@ def run(
     generated: Annotated[
         bool, typer.Option(help="--no-generated: the gallery, under masks found from it.")
     ] = True,
+    seeded: Annotated[
+        Path | None, typer.Option(help="A model whose seeds show, with --seeded-gallery.")
+    ] = None,
+    seeded_gallery: Annotated[Path, typer.Option(help="Where its prompts come from.")] = SAMPLE,
 ) -> dict[str, object]:
     """Measure on every ninth asset, or with `full` on all; prints tables, returns the figures."""
     gallery = approved_gallery(model if generated else None)
     cases: Cases = {}
     noise = NoiseField((768, 768, 3), seed=7)
     _every_other_asset(gallery, noise, cases)
+    other_seeds(load(seeded or model), read_gallery(seeded_gallery), cases, full=full)
     for approved in track(gallery[:: 1 if full else 9], "damaging pictures", transient=True):
         _damage(approved, noise, cases)
     figures = _figures(cases)
@@ -192,6 +201,24 @@ def _every_other_asset(assets: list[Approved], noise: NoiseField, cases: Cases) 
                 if other != mine:
                     found = judge(measures, approved[mine])
                     case.add(found.distance, found.worst)
+
+
+def other_seeds(generator: Generator, gallery: Gallery, cases: Cases, *, full: bool) -> None:
+    """Each of four seeds' pictures against every other's, where the two can be told apart."""
+    for asset in gallery.assets[:: 1 if full else 9]:
+        prompt = gallery.prompt(asset.attributes)
+        masks = generator.masks(prompt)
+        jobs = [
+            Job(prompt, seed, gallery.width, gallery.height, 1, "Euler", 1.0) for seed in range(4)
+        ]
+        pictures = generator.generate(jobs)
+        approved = [fingerprint(picture, masks) for picture in pictures]
+        for mine, other in permutations(range(4), 2):
+            off = pictures[mine].astype(np.float32) - pictures[other]
+            if float(np.sqrt(np.square(off).mean())) < SHOWS_LEVELS:
+                continue
+            found = compare(pictures[other], masks, approved[mine])
+            _case(cases, "another seed, where it shows", False).add(found.distance, found.worst)
 
 
 def _damage(approved: Approved, noise: NoiseField, cases: Cases) -> None:
