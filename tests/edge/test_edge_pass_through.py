@@ -21,6 +21,7 @@ PROPERTY = """
 id = "plain"
 hosts = ["127.0.0.1", "localhost"]
 pass_through = true
+origin_deadline_ms = 2000
 [caching]
 negative_s = 0
 """
@@ -324,6 +325,39 @@ async def test_what_is_too_large_to_be_kept_streams_through(plain: Plain) -> Non
         answer = await plain.get()
         assert len(answer.content) == 300_000 and answer.headers["x-a"] == "1"
         assert "stored" not in status(answer) and "hit" not in status(answer)
+    assert len(plain.origin.seen) == 2
+
+
+async def test_what_may_not_be_kept_goes_on_as_it_comes(plain: Plain) -> None:
+    more = asyncio.Event()
+
+    async def pieces() -> AsyncIterator[bytes]:
+        yield b"first"
+        await more.wait()
+        yield b"second"
+
+    plain.origin.make = lambda request: StreamingResponse(
+        pieces(), headers={"cache-control": "no-store"}
+    )
+    async with plain.world.client.stream("GET", "/a") as answer:
+        coming = answer.aiter_raw()
+        assert await anext(coming) == b"first"
+        more.set()
+        assert await anext(coming) == b"second"
+    assert len(plain.origin.seen) == 1
+
+
+async def test_a_body_that_takes_long_goes_on_as_it_comes(plain: Plain) -> None:
+    async def pieces() -> AsyncIterator[bytes]:
+        for number in range(9):
+            yield b"%d" % number
+            await asyncio.sleep(0.25)
+
+    plain.origin.make = lambda request: StreamingResponse(
+        pieces(), headers={"cache-control": "max-age=60"}
+    )
+    answer = await plain.get()
+    assert answer.content == b"012345678" and "stored" not in status(answer)
 
 
 async def test_waiters_share_what_they_select_only(plain: Plain) -> None:
