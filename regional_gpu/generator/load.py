@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from kvsync.errors import ModelError
 from kvsync.record import FittedRecipe, PromptRecipe
 from regional_gpu.generator.model_folder import (
+    CONTENT_PIPELINE,
     FAMILY_PIPELINE,
     POSED_PIPELINE,
     check,
@@ -97,6 +98,10 @@ def load(folder: Path, *, expect: bytes | None = None, device: str = "cpu") -> G
     check(folder, manifest)
     # Imported late: a family model needs no diffusers, whose import takes seconds.
     pipeline = read_json(folder / "model_index.json")["_class_name"]
+    if pipeline == CONTENT_PIPELINE:
+        from regional_gpu.generator.content_generator import ContentGenerator
+
+        return ContentGenerator(folder, digest, device)
     if pipeline == POSED_PIPELINE:
         from regional_gpu.generator.posed_generator import PosedGenerator
 

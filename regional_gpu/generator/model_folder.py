@@ -36,11 +36,14 @@ FAMILY = "regional_gpu.generator.family"
 FAMILY_PIPELINE = "FamilyPipeline"
 POSED = "regional_gpu.generator.posed_family"
 POSED_PIPELINE = "PosedPipeline"
+CONTENT = "regional_gpu.generator.content_family"
+CONTENT_PIPELINE = "ContentPipeline"
 
 PIPELINES = frozenset(
     {
         FAMILY_PIPELINE,
         POSED_PIPELINE,
+        CONTENT_PIPELINE,
         "StableDiffusionPipeline",
         "StableDiffusionXLPipeline",
         "FluxPipeline",
@@ -54,6 +57,7 @@ COMPONENTS = frozenset(
         (FAMILY, "BasisDecoder"),
         (POSED, "PoseDenoiser"),
         (POSED, "PosedDecoder"),
+        (CONTENT, "ContentDecoder"),
         ("transformers", "CLIPTokenizer"),
         ("transformers", "CLIPTokenizerFast"),
         ("transformers", "CLIPTextModel"),
