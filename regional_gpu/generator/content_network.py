@@ -5,8 +5,8 @@ gender). Its picture is a base plus a few planes times codes, one code a colour 
 
     picture[channel] = base[channel] + Σ step[k] × plane[k] × code[k, channel]
 
-over components k, in display levels, as drawn edges mix in them. Codes belong to the family, planes to a cell: a
-plane says how much of one of the family's moving colours lies at each pixel.
+over components k, in display levels, as drawn edges mix in them. Codes belong to the family,
+planes to a cell: a plane says how much of one of the family's moving colours lies at each pixel.
 """
 
 from collections.abc import Iterator, Sequence
