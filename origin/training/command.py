@@ -6,6 +6,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 from origin.gallery import read_gallery
+from origin.training.content_report import content_report
 from origin.training.family import TrainingReport, train
 
 
@@ -44,6 +45,8 @@ def train_command(
         f"{report.seeded} for the seed; text explains {report.explained:.2%} of what varies",
         highlight=False,
     )
+    if report.content:
+        console.print(content_report(report.content), highlight=False)
     if report.taken:
         taken = report.taken
         console.print(

@@ -58,6 +58,7 @@ class ContentTaken:
     """What was measured of a family with content, and chosen."""
 
     content: Content
+    looks_by: tuple[str, ...]  # the attributes that only colour
     single: int  # cells of which the gallery has one image: their base is that image, coded
     gallery_webp_bytes: int  # estimated from a sample
     chosen: Trial
@@ -141,7 +142,8 @@ def make_content(
     kept = [_quantised(one, step) for one in planes]
     _write(folder, gallery, content, best, step, bases, kept, chosen.quality)
     single = sum(len(cells.members(at)) == 1 for at in range(len(cells)))
-    return ContentTaken(content, single, webp, chosen, tuple(trials))
+    looks_by = tuple(name for name in gallery.attributes if name not in content.by)
+    return ContentTaken(content, looks_by, single, webp, chosen, tuple(trials))
 
 
 def _choose(

@@ -19,8 +19,10 @@ from origin.training.attribute_masks import attribute_masks
 from origin.training.between import choose_methods
 from origin.training.capacity import Capacity, choose
 from origin.training.cell import Fitted, fitted, measured
+from origin.training.content import ContentTaken, make_content
 from origin.training.deblock import Thresholds, basis_noise, coding_steps, deblocked, mean_noise
 from origin.training.layouts import Layouts, design, find_layouts
+from origin.training.measure import Content, find_content
 from origin.training.posed_model import SHOT_SIDE, Taken, is_posed, make_posed, value_indices
 from origin.training.transport import Codes, Doubles, Floats, fit
 from regional_gpu.generator.family_generator import MASKS
@@ -52,6 +54,7 @@ class TrainingReport:
     seeded: int  # and those that the seed moves
     explained: float  # of the variance within layouts, by text; the least of the layouts
     taken: Taken | None = None  # how shots differ, in a posed family; ``explained`` with it
+    content: ContentTaken | None = None  # cells and what moves in them, in a family with content
 
 
 def train(
@@ -90,6 +93,7 @@ class Family:
     attribute_of: NDArray[np.intp]  # (values,), -1 where it is held still within a layout
     capacity: Capacity
     posed: bool  # every image is a shot with a pose and a light of its own
+    content: Content | None  # attributes that change what is shown, where there are such
 
 
 def _train(
@@ -97,6 +101,8 @@ def _train(
 ) -> TrainingReport:
     family = _measure(gallery, progress, seed)
     members = family.layouts.members
+    if family.content:
+        return _train_content(family, family.content, scratch, progress, minutes, seed, started)
     if family.posed:
         return _train_posed(family, scratch, progress, minutes, started)
     linear = family.capacity.linear
@@ -145,6 +151,35 @@ def _train_posed(
     )
 
 
+def _train_content(
+    family: Family,
+    content: Content,
+    scratch: Path,
+    progress: Progress,
+    minutes: float,
+    seed: int,
+    started: float,
+) -> TrainingReport:
+    def told(doing: str, done: float) -> None:
+        _in_time(family.gallery, started, minutes)
+        progress(doing, 0.2 + 0.8 * done)
+
+    made = make_content(family.gallery, content, scratch, told, seed)
+    manifest = describe(scratch)
+    return TrainingReport(
+        digest=manifest.digest,
+        model_bytes=sum(file.size for file in manifest.files),
+        seconds=time.monotonic() - started,
+        layout_by=content.by,
+        layouts=len(content.cells),
+        linear=False,
+        pictures={name: made.chosen.series for name in made.looks_by},
+        seeded=0,
+        explained=1 - (content.error / content.spread) ** 2,
+        content=made,
+    )
+
+
 def _measure(gallery: Gallery, progress: Progress, seed: int) -> Family:
     thumbnails, samples, shots = [], [], []
     down = np.linspace(0, gallery.height - 1, min(GRID, gallery.height)).astype(np.intp)
@@ -166,10 +201,13 @@ def _measure(gallery: Gallery, progress: Progress, seed: int) -> Family:
         for _ in known
     ]
     attribute_of = np.array(places, dtype=np.intp)
+    if content := find_content(np.stack(thumbnails), attributes, layouts, seed):
+        still = Capacity(False, {}, content.error)
+        return Family(gallery, layouts, columns, attribute_of, still, False, content)
     capacity = choose(np.stack(samples), columns, attribute_of, layouts.members, seed)
     left_open = capacity.error > LEAST_OPEN
     posed = left_open and is_posed(np.stack(shots), *value_indices(gallery), layouts)
-    return Family(gallery, layouts, columns, attribute_of, capacity, posed)
+    return Family(gallery, layouts, columns, attribute_of, capacity, posed, None)
 
 
 def _fitting(pixels: NDArray[np.uint8], side: int) -> NDArray[np.uint8]:

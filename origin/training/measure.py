@@ -40,6 +40,7 @@ class Content:
     look_of: tuple[int, ...]
     error: float
     fit: float  # of pictures that were not left out
+    spread: float  # of all pictures about their mean
     layouts_error: float  # were the gallery parted into layouts only
 
 
@@ -124,6 +125,7 @@ def _tried(
         tuple(map(int, look_of)),
         float(np.sqrt(error / points.size)),
         float(np.sqrt(fit / points.size)),
+        float(np.sqrt(points.var(axis=0).mean())),
         layouts_error,
     )
 

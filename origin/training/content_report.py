@@ -1,0 +1,30 @@
+"""What training measured of a family with content, and why it chose its capacity: in words."""
+
+from origin.training.content import ContentTaken
+
+
+def content_report(taken: ContentTaken) -> str:
+    """Some lines: the parting into cells, what each capacity scored, what was chosen."""
+    content, chosen = taken.content, taken.chosen
+    share = chosen.bytes_per_cell * len(content.cells) / taken.gallery_webp_bytes
+    lines = [
+        f"{' and '.join(content.by)} changes what is shown: {len(content.cells)} cells; "
+        f"{' and '.join(taken.looks_by)} moves colours alike in all of them "
+        f"({len(content.looks)} looks)",
+        f"left-out pictures, reduced, are foretold within {content.error:.1f} levels; effects "
+        f"without cells draw even the gallery's own no better than {content.layouts_error:.1f}",
+        *(
+            f"  {trial.series} moving colours at quality {trial.quality}: "
+            f"{trial.bytes_per_cell:,.0f} bytes a cell, SSIMULACRA2 {trial.median:.1f} median, "
+            f"{trial.worst:.1f} worst on trial cells"
+            for trial in taken.trials
+        ),
+        f"chosen: {chosen.series} moving colours, the best within the bytes; about {share:.0%} of "
+        f"the gallery as WebP ({taken.gallery_webp_bytes:,} bytes)",
+    ]
+    if taken.single:
+        lines.append(
+            f"{taken.single} cells have a single image: their base is that image as coded; it "
+            "shares only its colours with the family"
+        )
+    return "\n".join(lines)
