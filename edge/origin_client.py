@@ -98,12 +98,14 @@ class Origin:
     async def pass_on(
         self, wanted: Outgoing, content: AsyncIterable[bytes] | None = None
     ) -> Passing:
-        """An answer that is not to be held; the deadline is for its head."""
+        """An answer that is not to be held; the deadline is for its head, from the last piece of
+        ``content`` on."""
         async with AsyncExitStack() as held:
             await held.enter_async_context(self.gate.passage())
             try:
-                async with asyncio.timeout(wanted.deadline_s):
-                    answer = await self._open(wanted, content)
+                async with asyncio.timeout(wanted.deadline_s) as limit:
+                    sent = content and _renewing(content, limit, wanted.deadline_s)
+                    answer = await self._open(wanted, sent)
             except (httpx2.HTTPError, TimeoutError) as error:
                 raise _unavailable(error) from error
             held.push_async_callback(answer.aclose)
@@ -136,6 +138,14 @@ class Origin:
 
     def _holds(self, length: float) -> bool:
         return length <= self._limit or length == math.inf
+
+
+async def _renewing(
+    content: AsyncIterable[bytes], limit: asyncio.Timeout, seconds: float
+) -> AsyncIterator[bytes]:
+    async for piece in content:
+        limit.reschedule(asyncio.get_running_loop().time() + seconds)
+        yield piece
 
 
 async def _rest(begun: bytes, pieces: AsyncIterator[bytes]) -> AsyncIterator[bytes]:

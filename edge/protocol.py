@@ -84,6 +84,8 @@ class EdgeProtocol(HttpToolsProtocol):
         self._head_bytes = self._field_bytes = self._counted = 0
 
     def on_header(self, name: bytes, value: bytes) -> None:
+        if not self._in_head:
+            return  # A trailer is none of the head's fields (RFC 9110 section 6.5.1).
         self.headers.append((name.lower(), value))
         # A head that came in one piece is no longer than that.
         if self._piece_bytes + self._head_bytes > MAX_HEAD_BYTES and self._is_too_long():
@@ -183,6 +185,11 @@ class EdgeProtocol(HttpToolsProtocol):
 
     def _refuse(self, status: int, why: str) -> None:
         self._head_is_in()
+        if self.cycle is not None and not self.cycle.response_complete:
+            # An answer to what came before is on its way out: it is the last one here.
+            self._refused = True
+            self.cycle.keep_alive = False
+            return
         if self.cycle is not None and not self.cycle.response_complete:
             # Earlier requests are not answered yet, and a refusal now would be taken for theirs:
             # the last of them ends the connection.

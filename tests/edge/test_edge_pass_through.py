@@ -112,6 +112,53 @@ async def test_content_is_passed_on_while_it_comes(plain: Plain) -> None:
     assert answer.content == b"thanks" and len(plain.origin.seen[-1].body) == 500_000
 
 
+HEAD = b"POST /a HTTP/1.1\r\nHost: localhost\r\n"
+NEXT = b"GET /next HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
+
+
+async def test_content_ends_where_the_edge_says_for_everybody(plain: Plain) -> None:
+    chunked = b"Transfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\nX-Trailer: 1\r\n\r\n"
+    answer = await raw_exchange(plain.world.port, HEAD + chunked + NEXT)
+    assert answer.count(b"HTTP/1.1 200 ") == 2
+    assert [(one.target, one.body) for one in plain.origin.seen] == [("/a", b"abc"), ("/next", b"")]
+    assert "x-trailer" not in plain.origin.seen[0].headers
+
+
+@pytest.mark.parametrize(
+    "framing",
+    [
+        b"Content-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+        b"Content-Length: 3\r\nContent-Length: 4\r\n\r\nabcd",
+        b"Content-Length: +3\r\n\r\nabc",
+        b"Transfer-Encoding: chunked, identity\r\n\r\nabc",
+        b"Transfer-Encoding : chunked\r\n\r\n0\r\n\r\n",
+    ],
+)
+async def test_content_that_may_end_in_two_places_reaches_nobody(
+    plain: Plain, framing: bytes
+) -> None:
+    answer = await raw_exchange(plain.world.port, HEAD + framing + NEXT)
+    assert answer.startswith(b"HTTP/1.1 400 ") and answer.count(b"\r\n\r\n") == 1
+    assert plain.origin.seen == []
+
+
+async def test_a_get_with_content_passes_the_cache(plain: Plain) -> None:
+    plain.origin.say(b"plain", cache_control="max-age=60")
+    await plain.get()
+    answer = await plain.ask("GET", content=b"question")
+    assert "fwd=request" in status(answer) and plain.origin.seen[-1].body == b"question"
+
+
+async def test_an_upload_may_take_longer_than_the_deadline(plain: Plain) -> None:
+    async def pieces() -> AsyncIterator[bytes]:
+        for _ in range(6):
+            yield b"x"
+            await asyncio.sleep(0.45)
+
+    assert (await plain.ask("PUT", content=pieces())).status_code == 200
+    assert plain.origin.seen[-1].body == b"xxxxxx"
+
+
 async def test_methods_that_a_cache_must_not_pass_are_refused(plain: Plain) -> None:
     for method in ("TRACE", "CONNECT"):
         sent = f"{method} /a HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n".encode()
