@@ -186,11 +186,6 @@ class EdgeProtocol(HttpToolsProtocol):
     def _refuse(self, status: int, why: str) -> None:
         self._head_is_in()
         if self.cycle is not None and not self.cycle.response_complete:
-            # An answer to what came before is on its way out: it is the last one here.
-            self._refused = True
-            self.cycle.keep_alive = False
-            return
-        if self.cycle is not None and not self.cycle.response_complete:
             # Earlier requests are not answered yet, and a refusal now would be taken for theirs:
             # the last of them ends the connection.
             self._refused, self.cycle.keep_alive = True, False
