@@ -2,10 +2,10 @@
 
 Without options the shipped model is judged against the sample's masters. With `--gallery` a model
 is trained from nothing first, unless `--model` names one. Masters and unseen pictures are read
-only here, after training.
+only here, after training. A run that is interrupted once its model is trained goes on from there:
+the model is kept in `var/quality` until its figures are printed.
 """
 
-import tempfile
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -21,11 +21,11 @@ from rich.table import Table
 from bench._records import signed_record
 from bench._references import Subject, sample, subjects, unseen_subjects
 from bench._regions import Regions
+from bench._trained import Work, work_on
 from kvsync.property import Property, read_property
 from kvsync.rendition import ImageFormat, Still
 from origin.dehydrate import Effort, Pixels, fit
 from origin.gallery import Gallery, read_gallery
-from origin.training.command import train_command
 from regional_gpu.generator.colour import delta_e2000
 from regional_gpu.generator.encode import decode, encode
 from regional_gpu.generator.load import Generator, Job, load
@@ -82,8 +82,8 @@ def run(
     if gallery is None:
         gallery, masters, model = SAMPLE, masters or SAMPLE, model or MODEL
     images = read_gallery(gallery)
-    with tempfile.TemporaryDirectory(prefix="quality-") as scratch:
-        made = opened(model) if model else trained(gallery, Path(scratch) / "model", minutes)
+    work = None if model else work_on(gallery)
+    made = trained(work, minutes) if work else opened(model or MODEL)
     seen = _judge_seen(made.generator, images, sample(subjects(images, masters), everything))
     new: list[Judged] = []
     if unseen:
@@ -96,6 +96,8 @@ def run(
         )
     figures = summary(seen, new, made)
     _print(seen, new, figures)
+    if work:
+        work.done()
     return figures
 
 
@@ -104,10 +106,10 @@ def opened(folder: Path) -> Model:
     return Model(load(folder), describe(folder).size, None)
 
 
-def trained(gallery: Path, out: Path, minutes: float) -> Model:
-    """Train the gallery's family from nothing into ``out``."""
-    report = train_command(gallery, out, minutes=minutes)
-    return Model(load(out), report.model_bytes, report.seconds / 60)
+def trained(work: Work, minutes: float) -> Model:
+    """Trained from nothing, or by a run of the same that was interrupted after it."""
+    made = work.train(minutes)
+    return Model(load(work.model), made.model_bytes, made.seconds / 60)
 
 
 def summary(seen: Sequence[Judged], unseen: Sequence[Judged], model: Model) -> dict[str, object]:

@@ -2,7 +2,7 @@
 
 import json
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +13,7 @@ from typer.testing import CliRunner
 from bench import quality
 from bench._references import Subject, is_lossless, sample, subjects, unseen_subjects
 from bench._regions import Regions, regions
+from bench._trained import work_on
 from deploy.cli import app
 from kvsync.errors import InputError
 from origin.gallery import Asset, read_gallery
@@ -32,9 +33,9 @@ KEYS = [
 
 @pytest.fixture(scope="module")
 def model(cars: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    out = tmp_path_factory.mktemp("model") / "cars"
-    quality.trained(cars, out, minutes=1)
-    return out
+    work = work_on(cars, tmp_path_factory.mktemp("model"))
+    work.train(minutes=5)
+    return work.model
 
 
 @pytest.mark.slow
@@ -61,10 +62,27 @@ def test_an_option_that_no_bench_has_is_an_error() -> None:
     assert answer.exit_code == 2 and "--galery" in answer.stderr
 
 
-def test_training_opens_no_master(cars: Path, tmp_path: Path, opened_files: list[str]) -> None:
-    quality.trained(cars, tmp_path / "model", minutes=1)
-    read = [Path(name) for name in opened_files if name.startswith(str(cars))]
-    assert read and not [path for path in read if "masters" in path.parts]
+def test_masters_and_unseen_pictures_cannot_be_read_while_training_runs(
+    cars: Path, other_cars: Path, tmp_path: Path, unreadable: Callable[[Path], list[str]]
+) -> None:
+    tried = [unreadable(folder) for folder in (cars / "masters", other_cars)]
+    with pytest.raises(PermissionError):
+        (cars / "masters" / "red-black.png").read_bytes()
+    with pytest.raises(InputError, match="Permission denied"):
+        read_gallery(other_cars)
+    before = [len(names) for names in tried]
+    assert work_on(cars, tmp_path).train(minutes=5).model_bytes > 0
+    assert [len(names) for names in tried] == before
+
+
+def test_a_run_interrupted_after_training_goes_on_from_there(cars: Path, tmp_path: Path) -> None:
+    work = work_on(cars, tmp_path)
+    trained = work.train(minutes=5)
+    weights = work.model / "model_index.json"
+    again = work_on(cars, tmp_path)
+    assert again.train(minutes=5) == trained and again == work
+    work.done()
+    assert not weights.exists() and list(tmp_path.iterdir()) == []
 
 
 def test_a_master_is_the_reference_where_there_is_one(cars: Path) -> None:
@@ -126,14 +144,22 @@ def test_where_two_attributes_show_alike_neither_has_a_region() -> None:
 
 
 @pytest.fixture
-def opened_files() -> Iterator[list[str]]:
-    names: list[str] = []
-    listening = True  # a hook stays for good, so it must know when to stop
+def unreadable() -> Iterator[Callable[[Path], list[str]]]:
+    """Makes folders unreadable to this process, root or not; the lists say what was tried."""
+    forbidden: dict[str, list[str]] = {}
 
-    def hear(event: str, args: tuple[object, ...]) -> None:
-        if listening and event == "open":
-            names.append(str(args[0]))
+    def refuse(event: str, args: tuple[object, ...]) -> None:
+        # A hook stays for good: it is quiet again once nothing is forbidden.
+        if not forbidden or event not in ("open", "os.listdir", "os.scandir"):
+            return
+        for folder, tried in forbidden.items():
+            if str(args[0]).startswith(folder):
+                tried.append(str(args[0]))
+                raise PermissionError(13, "Permission denied", str(args[0]))
 
-    sys.addaudithook(hear)
-    yield names
-    listening = False
+    def forbid(folder: Path) -> list[str]:
+        return forbidden.setdefault(str(folder), [])
+
+    sys.addaudithook(refuse)
+    yield forbid
+    forbidden.clear()
