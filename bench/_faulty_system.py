@@ -35,11 +35,11 @@ CACHE_BYTES = 4 << 20
 DISK_BYTES = 48 << 20
 WORKERS = 2
 _ROUTES = ("region", "kv", "origin")
-# Short, so that a run of a few seconds sees images go stale and be asked for again.
+# Short, so that a fault of a few seconds sees images go stale and deadlines pass.
 _SHORTER = {
     "freshness_s": 2,
     "fallback_freshness_s": 1,
-    "origin_deadline_ms": 3_000,
+    "origin_deadline_ms": 5_000,
 }
 _SHORTER_HEADERS = {
     "Cache-Control": '"public, max-age=1"',

@@ -20,7 +20,9 @@ from dataclasses import dataclass, field
 from itertools import cycle
 from pathlib import Path
 
+import httpx2
 import typer
+from prometheus_client.parser import text_string_to_metric_families
 from rich.console import Console
 from rich.table import Table
 
@@ -38,7 +40,8 @@ _HOT = 24
 _PURGED = 12
 _SHOPPERS = 12
 _PER_SECOND = 20.0
-_FAULT_S, _MENDED_S = 3.0, 1.2
+# How long a fault lasts, and how long its end is watched.
+_TIMES_S, _TIMES_FULL_S = (3.0, 1.2), (2.4, 0.8)
 
 
 @dataclass
@@ -59,26 +62,39 @@ class Tally:
     note: str = ""
     why: Counter[str] = field(default_factory=Counter)
 
+    def fail(self, why: str) -> None:
+        self.failed += 1
+        self.why[why] += 1
+
 
 def run(full: bool = False) -> dict[str, object]:
     """Break everything in turn; ``full`` for every pair of faults instead of the black holes'."""
+    times_s = _TIMES_FULL_S if full else _TIMES_S
     with tempfile.TemporaryDirectory(prefix="rehydrate-faults-") as folder:
-        return asyncio.run(_run(Path(folder), full, Console(width=140)))
+        work = measure(Path(folder), list(matrix(full)), times_s, Console(width=140))
+        return dict(asyncio.run(work))
 
 
-async def _run(folder: Path, full: bool, console: Console) -> dict[str, object]:
-    breaks = list(matrix(full))
-    assets = _STEADY + _WITHDRAWN + len(breaks)
+async def measure(
+    folder: Path,
+    breaks: Sequence[tuple[Break, ...]],
+    times_s: tuple[float, float],
+    console: Console,
+) -> dict[str, int]:
+    """Break what is to be broken together, one after the other, for ``times_s``: with the fault,
+    and after it was mended."""
     approved = (SAMPLE / "approved.jsonl").read_text().splitlines(keepends=True)
+    assets = min(len(approved), _STEADY + _WITHDRAWN + len(breaks))
     console.print("Starting the system and publishing its approvals…")
     async with started(folder, approved[:: len(approved) // assets][:assets]) as system:
         images = await ApprovedImages.of(system)
-        trial = Trial(system, images)
+        trial = Trial(system, images, *times_s)
         console.print(f"Ready; {_PER_SECOND:g} requests/s by {_SHOPPERS} shoppers")
         await trial.run(breaks)
         await trial.purge()
         await trial.verify()
-    _print(trial.tallies, console)
+        hedges = await _hedges(system)
+    _print(trial.tallies, hedges, console)
     counted = ("requests", "failed", "unservable", "unapproved", "wrong_bytes")
     sums = {name: sum(getattr(one, name) for one in trial.tallies) for name in counted}
     return {**sums, "orphans": _left_behind(folder)}
@@ -87,8 +103,11 @@ async def _run(folder: Path, full: bool, console: Console) -> dict[str, object]:
 class Trial:
     """One system, one load, one fault after the other."""
 
-    def __init__(self, system: FaultySystem, images: ApprovedImages) -> None:
+    def __init__(
+        self, system: FaultySystem, images: ApprovedImages, fault_s: float, mended_s: float
+    ) -> None:
         self.tallies = [Tally("none")]
+        self._fault_s, self._mended_s = fault_s, mended_s
         self._system = system
         self._images = images
         self._steady = images.paths[:_STEADY]
@@ -112,7 +131,7 @@ class Trial:
             )
         )
         try:
-            await asyncio.sleep(_FAULT_S)
+            await asyncio.sleep(self._fault_s)
             for together in breaks:
                 await self._break(together)
         finally:
@@ -127,9 +146,8 @@ class Trial:
         purged = await purge_everything(self._system, list(wanted.values()), self._judge)
         tally = self.tallies[-1]
         tally.note = f"{purged.images} images, {purged.generated} generated"
-        if purged.generated > purged.images:
-            tally.failed += purged.generated - purged.images
-            tally.why["generated again"] += purged.generated - purged.images
+        for _ in range(purged.images, purged.generated):
+            tally.fail("generated again")
 
     async def verify(self) -> None:
         """Compare every different body seen with the asset's original and approved renditions."""
@@ -144,25 +162,28 @@ class Trial:
                     tally.why[f"{verdict} {shot.target}"] += 1
 
     async def _break(self, together: tuple[Break, ...]) -> None:
-        self.tallies.append(Tally(" + ".join(one.name for one in together)))
-        # The edge has heard of what will be revoked, as it has of all that it serves.
-        doomed = next(shot for shot in self._images.shots() if shot.path == self._doomed[0])
-        self._judge(await Shopper(self._system.ports.edge).get(doomed))
+        tally = Tally(" + ".join(one.name for one in together))
+        self.tallies.append(tally)
+        if self._doomed:
+            # The edge has heard of what will be revoked, as it has of all that it serves.
+            doomed = next(shot for shot in self._images.shots() if shot.path == self._doomed[0])
+            self._judge(await Shopper(self._system.ports.edge).get(doomed))
         for one in together:
             await one.begin(self._system)
             self._gone[one.part] = (time.monotonic(), math.inf)
-        await asyncio.sleep(_FAULT_S / 2)
-        if not any(one.name == "kv SIGSTOP" for one in together):
-            confirmed = await self._images.revoke(self._doomed[0])
-            if not confirmed:
-                self.tallies[-1].failed += 1
-                self.tallies[-1].why["the edge did not confirm a purge"] += 1
-        await asyncio.sleep(_FAULT_S / 2)
+        await asyncio.sleep(self._fault_s / 2)
+        if self._doomed and not any(one.name == "kv SIGSTOP" for one in together):
+            if not await self._images.revoke(self._doomed[0]):
+                tally.fail("the edge did not confirm a purge")
+        await asyncio.sleep(self._fault_s / 2)
         for one in together:
             await one.end(self._system)
             self._gone[one.part] = (self._gone[one.part][0], time.monotonic())
-        await asyncio.sleep(_MENDED_S)
-        self._doomed.pop(0)
+        await asyncio.sleep(self._mended_s)
+        del self._doomed[:1]
+        in_flight_at_kills = _SHOPPERS if any(one.part == "worker" for one in together) else 0
+        for _ in range(in_flight_at_kills, tally.truncated):
+            tally.fail("an answer cut short that no kill explains")
 
     def _was_gone(self, part: str, seen: Seen) -> bool:
         """Whether ``part`` was broken at any time while the request ran."""
@@ -188,8 +209,7 @@ class Trial:
         elif self._nobody_could(seen):
             tally.unservable += 1
         else:
-            tally.failed += 1
-            tally.why[seen.error or f"{seen.status} {seen.cache_status}"] += 1
+            tally.fail(seen.error or f"{seen.status} {seen.cache_status}")
 
     def _nobody_could(self, seen: Seen) -> bool:
         if not self._was_gone("origin", seen):
@@ -233,7 +253,20 @@ def _left_behind(folder: Path) -> int:
     return found
 
 
-def _print(tallies: Sequence[Tally], console: Console) -> None:
+async def _hedges(system: FaultySystem) -> str:
+    """How many second peers were asked for how many misses, in words."""
+    url = f"{system.url(system.ports.edge_admin)}/metrics"
+    async with httpx2.AsyncClient(timeout=10, trust_env=False) as client:
+        text = (await client.get(url)).text
+    counts = Counter[str]()
+    for family in text_string_to_metric_families(text):
+        for sample in family.samples:
+            hit = sample.labels.get("outcome") == "hit"
+            counts[sample.name] += 0 if hit else int(sample.value)
+    return f"{counts['edge_hedges_total']} hedges for {counts['edge_answers_total']} misses"
+
+
+def _print(tallies: Sequence[Tally], hedges: str, console: Console) -> None:
     columns = "requests failed unservable stale origin slowest retried truncated".split()
     table = Table("fault", *columns)
     for one in tallies:
@@ -246,7 +279,7 @@ def _print(tallies: Sequence[Tally], console: Console) -> None:
             str(one.truncated),
             style="red" if one.failed or one.unapproved or one.wrong_bytes else "",
         )
-    table.caption = f"{os.cpu_count()} cores for everything, the load included"
+    table.caption = f"{hedges}; {os.cpu_count()} cores for everything, the load included"
     console.print(table)
     for one in tallies:
         for why, count in one.why.items():
