@@ -9,8 +9,8 @@
     │   ├── BadRequest                400
     │   ├── UnknownHost               421
     │   ├── MethodNotAllowed          405
-    │   ├── PathTooLong               414
-    │   └── NotCached                 504 only-if-cached, and it is not
+    │   └── PathTooLong               414
+    ├── NotCached                     504 only-if-cached was asked for, and it is not
     ├── RecordError                   502 the record is wrong: retrying cannot help, ask the origin
     │   ├── MalformedRecord, BadSignature, KeyNotAllowed, WrongAsset, ExpiredRecord, RevokedRecord
     │   └── Unsupported               a valid record of a kind this version does not know
@@ -66,7 +66,7 @@ class PathTooLong(RequestError):
     reason = "path-too-long"
 
 
-class NotCached(RequestError):
+class NotCached(RehydrationError):
     status = 504
     reason = "only-if-cached"
 

@@ -1,92 +1,20 @@
-"""A property that passes everything through: what a plain cache in front of any origin does."""
+"""What passes the edge where everything is passed through, and how."""
 
 import asyncio
-import time
-from collections.abc import AsyncIterator, Callable
-from dataclasses import dataclass
-from email.utils import formatdate
+from collections.abc import AsyncIterator
 from pathlib import Path
-from typing import Any
 
-import httpx2
 import pytest
-from starlette.applications import Starlette
-from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
-from starlette.routing import Route
 
-from tests.edge.world import Peer, World, raw_exchange
-
-PROPERTY = """
-id = "plain"
-hosts = ["127.0.0.1", "localhost"]
-pass_through = true
-origin_deadline_ms = 2000
-[caching]
-negative_s = 0
-"""
-METHODS = "GET HEAD POST PUT PATCH DELETE OPTIONS M-SEARCH PROPFIND".split()
-Make = Callable[[Request], Response]
-
-
-@dataclass
-class Seen:
-    method: str
-    target: str
-    headers: dict[str, str]
-    body: bytes
-
-
-class PlainOrigin(Peer):
-    """Answers with what the test says, and remembers what it was asked."""
-
-    def __init__(self) -> None:
-        super().__init__(Starlette(routes=[Route("/{path:path}", self._answer, methods=METHODS)]))
-        self.seen: list[Seen] = []
-        self.make: Make = lambda request: Response(b"plain")
-
-    async def _answer(self, request: Request) -> Response:
-        query = request.scope["query_string"].decode()
-        target = request.scope["raw_path"].decode() + (f"?{query}" if query else "")
-        body = await request.body()
-        self.seen.append(Seen(request.method, target, dict(request.headers), body))
-        await self.wait_while_hung()
-        return self.make(request)
-
-    def say(self, body: bytes = b"plain", status: int = 200, **headers: str) -> None:
-        named = {name.replace("_", "-"): value for name, value in headers.items()}
-        self.make = lambda request: Response(body, status, named)
-
-
-@dataclass
-class Plain:
-    world: World
-    origin: PlainOrigin
-
-    async def ask(self, method: str, path: str = "/a", **changed: Any) -> httpx2.Response:
-        return await self.world.client.request(method, path, **changed)
-
-    async def get(self, path: str = "/a", **headers: str) -> httpx2.Response:
-        named = {name.replace("_", "-"): value for name, value in headers.items()}
-        return await self.ask("GET", path, headers=named)
+from tests.edge.plain_world import METHODS, Plain, plain_edge, status
+from tests.edge.world import World, raw_exchange
 
 
 @pytest.fixture
 async def plain(still_world: World, tmp_path: Path) -> AsyncIterator[Plain]:
-    origin = PlainOrigin()
-    await origin.start()
-    folder = tmp_path / "plain"
-    folder.mkdir()
-    (folder / "plain.toml").write_text(PROPERTY)
-    await still_world.start_edge(properties_dir=folder, origin_url=origin.url)
-    yield Plain(still_world, origin)
-    origin.hung = False
-    await still_world.stop_edge()
-    origin.kill()
-
-
-def status(answer: httpx2.Response) -> str:
-    return answer.headers["cache-status"]
+    async with plain_edge(still_world, tmp_path / "plain") as plain:
+        yield plain
 
 
 async def test_any_method_reaches_the_origin_with_its_content(plain: Plain) -> None:
@@ -166,18 +94,6 @@ async def test_methods_that_a_cache_must_not_pass_are_refused(plain: Plain) -> N
     assert plain.origin.seen == []
 
 
-async def test_what_may_be_kept_is_a_hit_of_its_own_age(plain: Plain) -> None:
-    plain.origin.say(b"kept", cache_control="max-age=60", x_a="1")
-    first = await plain.get()
-    plain.world.later_s = 30
-    second = await plain.get()
-    assert status(first) == 'edge-1; fwd=uri-miss; stored; detail="origin:pass-through"'
-    assert status(second).startswith("edge-1; hit; ttl=") and second.content == b"kept"
-    assert 29 <= int(second.headers["age"]) <= 31 and second.headers["x-a"] == "1"
-    assert second.headers["date"] == first.headers["date"]
-    assert len(plain.origin.seen) == 1
-
-
 async def test_connection_fields_go_no_further(plain: Plain) -> None:
     plain.origin.say(cache_control="max-age=60", connection="x-hop, close", x_hop="1", te="x")
     for _ in range(2):
@@ -187,30 +103,6 @@ async def test_connection_fields_go_no_further(plain: Plain) -> None:
     assert "x-mine" not in headers and headers["x-kept"] == "2"
 
 
-async def test_a_stale_answer_is_validated_and_renewed(plain: Plain) -> None:
-    plain.origin.say(b"body", cache_control="max-age=10", etag='"v"', x_a="1")
-    await plain.get()
-    plain.world.later_s = 20
-    plain.origin.say(b"", 304, cache_control="max-age=200", etag='"v"', x_a="2")
-    renewed = await plain.get()
-    assert plain.origin.seen[-1].headers["if-none-match"] == '"v"'
-    assert (renewed.status_code, renewed.content) == (200, b"body")
-    assert renewed.headers["x-a"] == "2"
-    assert "fwd=stale; fwd-status=304; stored" in status(renewed)
-    plain.world.later_s = 100
-    assert "; hit;" in status(await plain.get())
-
-
-async def test_a_client_s_condition_is_answered_from_what_was_validated(plain: Plain) -> None:
-    plain.origin.say(b"body", cache_control="max-age=10", etag='"v"')
-    await plain.get()
-    assert (await plain.get(if_none_match='"v"')).status_code == 304
-    plain.world.later_s = 20
-    plain.origin.say(b"", 304, cache_control="max-age=90")
-    assert (await plain.get(if_none_match='"v"')).status_code == 304
-    assert (await plain.get(if_none_match='"w"')).content == b"body"
-
-
 async def test_a_condition_that_only_the_origin_may_judge_goes_there(plain: Plain) -> None:
     plain.origin.say(b"body", cache_control="max-age=10", etag='"v"')
     await plain.get()
@@ -218,11 +110,6 @@ async def test_a_condition_that_only_the_origin_may_judge_goes_there(plain: Plai
     answer = await plain.get(if_match='"w"')
     assert answer.status_code == 412 and "fwd=request" in status(answer)
     assert plain.origin.seen[-1].headers["if-match"] == '"w"'
-
-
-async def test_a_304_to_no_condition_is_the_origin_s_fault(plain: Plain) -> None:
-    plain.origin.say(b"", 304)
-    assert (await plain.get(if_none_match='"x"')).status_code == 504
 
 
 async def test_an_unsafe_method_drops_what_it_made_untrue(plain: Plain) -> None:
@@ -240,124 +127,6 @@ async def test_an_unsafe_method_drops_what_it_made_untrue(plain: Plain) -> None:
         b"new",
         b"kept",
     ]
-
-
-async def test_each_variant_is_kept_and_all_are_dropped_together(plain: Plain) -> None:
-    def by_language(request: Request) -> Response:
-        said = {"cache-control": "max-age=60", "vary": "Accept-Language"}
-        return Response(request.headers.get("accept-language", "none"), headers=said)
-
-    plain.origin.make = by_language
-    for language in ("de", "en", "de", "en", "EN", "de;q=1"):
-        answer = await plain.get(accept_language=language)
-        assert answer.text == language.partition(";")[0].lower()
-    assert len(plain.origin.seen) == 2
-    missed = await plain.get(accept_language="fr")
-    assert "fwd=vary-miss" in status(missed)
-    await plain.ask("DELETE")
-    await plain.get(accept_language="fr")
-    assert "fwd=vary-miss" in status(await plain.get(accept_language="de"))
-
-
-async def test_one_range_is_cut_from_what_is_kept(plain: Plain) -> None:
-    plain.origin.say(b"0123456789", cache_control="max-age=60", etag='"v"')
-    part = await plain.get(range="bytes=2-4")
-    assert (part.status_code, part.content) == (206, b"234")
-    assert part.headers["content-range"] == "bytes 2-4/10"
-    assert (await plain.get(range="bytes=8-", if_range='"v"')).content == b"89"
-    assert (await plain.get(range="bytes=8-", if_range='"w"')).content == b"0123456789"
-    assert (await plain.get(range="bytes=0-1,3-4")).status_code == 200
-    beyond = await plain.get(range="bytes=10-")
-    assert (beyond.status_code, beyond.headers["content-range"]) == (416, "bytes */10")
-    assert len(plain.origin.seen) == 1 and "range" not in plain.origin.seen[0].headers
-
-
-async def test_head_is_get_without_content(plain: Plain) -> None:
-    plain.origin.say(b"0123456789", cache_control="max-age=60", etag='"v"')
-    before = await plain.ask("HEAD")
-    assert (before.headers["content-length"], plain.origin.seen[-1].method) == ("10", "HEAD")
-    got = await plain.get()
-    head = await plain.ask("HEAD", headers={"range": "bytes=0-1"})
-    own = {"server-timing", "cache-status", "age"}
-    assert {n: v for n, v in head.headers.items() if n not in own} == {
-        n: v for n, v in got.headers.items() if n not in own
-    }
-    assert head.content == b"" and len(plain.origin.seen) == 2
-
-
-async def test_stale_is_served_while_it_is_revalidated(plain: Plain) -> None:
-    plain.origin.say(b"old", cache_control="max-age=10, stale-while-revalidate=30")
-    await plain.get()
-    plain.world.later_s = 20
-    plain.origin.say(b"new", cache_control="max-age=100")
-    stale = await plain.get()
-    assert stale.content == b"old" and 'detail="stale:origin"' in status(stale)
-    until = time.monotonic() + 5
-    while (await plain.get()).content != b"new":
-        assert time.monotonic() < until
-    assert len(plain.origin.seen) == 2
-
-
-@pytest.mark.parametrize("said", ["must-revalidate", "proxy-revalidate", "s-maxage=10", "no-cache"])
-async def test_what_must_be_revalidated_is_an_error_without_the_origin(
-    plain: Plain, said: str
-) -> None:
-    plain.origin.say(b"old", cache_control=f"max-age=10, stale-if-error=99, {said}", etag='"v"')
-    await plain.get()
-    plain.world.later_s = 20
-    plain.origin.kill()
-    assert (await plain.get()).status_code == 504
-
-
-async def test_stale_stands_in_for_an_error(plain: Plain) -> None:
-    plain.origin.say(b"old", cache_control="max-age=10, stale-if-error=99")
-    await plain.get()
-    plain.world.later_s = 20
-    plain.origin.say(b"sorry", 503)
-    assert (await plain.get()).content == b"old"
-    plain.world.later_s = 200
-    assert (await plain.get()).status_code == 503
-
-
-@pytest.mark.parametrize(
-    ("sent", "said"),
-    [
-        ({"authorization": "x"}, {"cache_control": "max-age=60"}),
-        ({"cookie": "a=b"}, {"cache_control": "max-age=60"}),
-        ({}, {"cache_control": "max-age=60", "set_cookie": "a=b"}),
-        ({}, {"cache_control": "max-age=60, private"}),
-        ({"cache-control": "no-store"}, {"cache_control": "max-age=60"}),
-    ],
-)
-async def test_what_is_for_one_client_is_not_kept(
-    plain: Plain, sent: dict[str, str], said: dict[str, str]
-) -> None:
-    plain.origin.say(b"mine", 200, **said)
-    await plain.ask("GET", headers=sent)
-    assert "; hit;" not in status(await plain.get())
-
-
-async def test_a_field_for_one_client_reaches_that_one_only(plain: Plain) -> None:
-    plain.origin.say(cache_control='max-age=60, private="x-own"', x_own="1", x_all="2")
-    plain.origin.hung = True
-    asking = [asyncio.create_task(plain.get()) for _ in range(3)]
-    await asyncio.sleep(0.2)
-    plain.origin.hung = False
-    answers = [await answer for answer in asking] + [await plain.get()]
-    assert [answer.headers.get("x-own") for answer in answers].count("1") == 1
-    assert all(answer.headers["x-all"] == "2" for answer in answers)
-    assert len(plain.origin.seen) == 1
-
-
-async def test_a_kept_answer_is_for_clients_with_cookies_too(plain: Plain) -> None:
-    plain.origin.say(b"all", cache_control="max-age=60")
-    await plain.get()
-    assert "; hit;" in status(await plain.get(cookie="a=b"))
-
-
-async def test_only_if_cached_never_asks_the_origin(plain: Plain) -> None:
-    answer = await plain.get(cache_control="only-if-cached")
-    assert answer.status_code == 504 and plain.origin.seen == []
 
 
 async def test_what_is_too_large_to_be_kept_streams_through(plain: Plain) -> None:
@@ -405,22 +174,3 @@ async def test_a_body_that_takes_long_goes_on_as_it_comes(plain: Plain) -> None:
     )
     answer = await plain.get()
     assert answer.content == b"012345678" and "stored" not in status(answer)
-
-
-async def test_waiters_share_what_they_select_only(plain: Plain) -> None:
-    plain.origin.make = lambda request: Response(
-        request.headers["x-who"], headers={"cache-control": "max-age=60", "vary": "X-Who"}
-    )
-    plain.origin.hung = True
-    names = ["a", "b", "a", "b", "a"]
-    asking = [asyncio.create_task(plain.get(x_who=name)) for name in names]
-    await asyncio.sleep(0.2)
-    plain.origin.hung = False
-    assert [(await answer).text for answer in asking] == names
-
-
-async def test_expires_counts_where_nothing_else_does(plain: Plain) -> None:
-    now = time.time()
-    plain.origin.say(expires=formatdate(now + 60, usegmt=True))
-    await plain.get()
-    assert "; hit;" in status(await plain.get())
