@@ -33,6 +33,7 @@ BY = "Bench"
 FORMATS = ("image/jpeg", "image/webp", "image/avif")
 PURGE_EVERY_S = 1.0
 ASK_EVERY_S = 0.1
+AFTERWARDS_S = 5.0
 
 
 @dataclass(frozen=True)
@@ -115,40 +116,27 @@ async def walk(
     parents = {PurePosixPath(one["file"]).parent for one in after["assets"]}
     state = GalleryState(scratch / "var", scratch / "after", str(min(parents)))
     system = System(state, Ports.free(), LinkShape())
+    limit = ("--minutes", f"{minutes:g}", "--min-score", "0")
     with system.started():
         await system.wait_ready()
-        tell = Console().print
-
-        async def command(*words: str) -> str:
-            tell(f"./rehydrate {' '.join(words)}", style="dim", highlight=False)
-            return await _command(system, words)
-
-        first, second = scratch / "first", scratch / "second"
-        old, new = str(scratch / "before"), str(scratch / "after")
-        limit = ("--minutes", f"{minutes:g}")
-        await command("train", "--gallery", old, "--out", str(first), *limit)
-        await command("dehydrate", "--gallery", old, "--model", str(first), "--min-score", "0")
-        await command("qa", "approve", "--all", "--by", BY)
-        await command("publish")
+        await _go_live(system, scratch, limit)
         shopping = Shopping(system, [_url(one) for one in before["assets"]])
         asking = asyncio.create_task(shopping.run())
         began = time.monotonic()
-        options = ("--gallery", new, "--out", str(second), *limit, "--min-score", "0")
-        told = await command("model", "update", *options)
+        options = ("--gallery", str(scratch / "after"), "--out", str(scratch / "second"))
+        told = await _command(system, "model", "update", *options, *limit)
         update_s = time.monotonic() - began
-        await command("qa", "approve", "--all", "--by", BY)
-        published = await command("publish")
+        await _command(system, "qa", "approve", "--all", "--by", BY)
+        await _command(system, "publish")
         took = time.monotonic() - began
         fresh = [_url(one) for one in after["assets"] if one not in before["assets"]]
         live = await _rehydrated(system, fresh)
-        await command("model", "retire", describe(first).digest.hex())
-        await asyncio.sleep(5)
+        await _command(system, "model", "retire", describe(scratch / "first").digest.hex())
+        await asyncio.sleep(AFTERWARDS_S)
         asking.cancel()
         await asyncio.gather(asking, return_exceptions=True)
-    tell(told.strip(), published.strip().splitlines()[-1], highlight=False)
-    tell(dict(shopping.seen), shopping.unserved[:5])
     carried, asked = (int(one) for one in re.findall(r"(\d+) of (\d+) approvals carried", told)[0])
-    return {
+    figures: dict[str, object] = {
         "images": len(after["assets"]),
         "new_images": len(fresh),
         "minutes_to_live": round(took / 60, 2),
@@ -160,6 +148,17 @@ async def walk(
         "unserved": len(shopping.unserved),
         "outcomes": dict(shopping.seen),
     }
+    Console().print(told.strip(), shopping.unserved[:5], figures, highlight=False, sep="\n")
+    return figures
+
+
+async def _go_live(system: System, scratch: Path, limit: Sequence[str]) -> None:
+    """The first model, its records approved and published."""
+    gallery, model = ("--gallery", str(scratch / "before")), str(scratch / "first")
+    await _command(system, "train", *gallery, "--out", model, *limit[:2])
+    await _command(system, "dehydrate", *gallery, "--model", model, *limit[2:])
+    await _command(system, "qa", "approve", "--all", "--by", BY)
+    await _command(system, "publish")
 
 
 def split(
@@ -189,8 +188,9 @@ def split(
     return made[0], made[1]
 
 
-async def _command(system: System, words: Sequence[str]) -> str:
+async def _command(system: System, *words: str) -> str:
     """Run an operator's command against the system; what it printed, or :class:`InputError`."""
+    Console().print(f"./rehydrate {' '.join(words)}", style="dim", highlight=False)
     environment = {
         **os.environ,
         "PYTHONPATH": str(ROOT),

@@ -183,17 +183,21 @@ class Carrier:
             row.state, row.reason = "approved", f"carried: {found.figures}"
             row.decided_by, row.decided_at = seen.decided_by, seen.decided_at
             row.carried_from = seen.id
-            audit(
-                session,
-                this_user(),
-                "carry",
-                found.path,
-                model=recipe.model.hex(),
-                approved_with=seen.model.hex(),
-                distance=found.distance,
-                ssimulacra2=found.ssimulacra2,
-                delta_e=found.delta_e,
-            )
+            _audit(session, seen, recipe.model, found)
+
+
+def _audit(session: Session, seen: CandidateRow, model: bytes, found: Carried) -> None:
+    audit(
+        session,
+        this_user(),
+        "carry",
+        found.path,
+        model=model.hex(),
+        approved_with=seen.model.hex(),
+        distance=found.distance,
+        ssimulacra2=found.ssimulacra2,
+        delta_e=found.delta_e,
+    )
 
 
 def _approved_by_a_person(session: Session, candidate: CandidateRow) -> CandidateRow:
