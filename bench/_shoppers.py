@@ -20,11 +20,13 @@ _HEAD_LIMIT = 64 << 10
 
 @dataclass(frozen=True, slots=True)
 class Shot:
-    """What to ask for; ``path`` is the asset's, ``query`` chooses the rendition."""
+    """What to ask for; ``path`` is the asset's, ``query`` chooses the rendition. ``first_bytes``
+    asks for so much of it only."""
 
     path: str
     query: str
     still: Still
+    first_bytes: int | None = None
 
     @property
     def target(self) -> str:
@@ -40,7 +42,7 @@ class Seen:
     ended: float
     status: int = 0
     headers: dict[str, str] = field(default_factory=dict)
-    digest: bytes = b""
+    body: bytes = b""
     whole: bool = True
     retried: bool = False
     error: str = ""
@@ -48,6 +50,10 @@ class Seen:
     @property
     def seconds(self) -> float:
         return self.ended - self.begun
+
+    @property
+    def digest(self) -> bytes:
+        return hashlib.sha256(self.body).digest()
 
     @property
     def cache_status(self) -> str:
@@ -85,7 +91,7 @@ class Shopper:
             time.monotonic(),
             status,
             headers,
-            hashlib.sha256(body).digest(),
+            body,
             whole,
             retried,
             _tag_fault(status, headers, body) if whole else "",
@@ -101,9 +107,11 @@ class Shopper:
         if self._streams is None:
             self._streams = await asyncio.open_connection(HOST, self._port, limit=_HEAD_LIMIT)
         reader, writer = self._streams
-        head = f"GET {shot.target} HTTP/1.1\r\nHost: localhost\r\nAccept: image/*\r\n\r\n"
+        head = f"GET {shot.target} HTTP/1.1\r\nHost: localhost\r\nAccept: image/*\r\n"
+        if shot.first_bytes is not None:
+            head += f"Range: bytes=0-{shot.first_bytes - 1}\r\n"
         try:
-            writer.write(head.encode())
+            writer.write(head.encode() + b"\r\n")
             first = await reader.read(1)
         except OSError as error:
             self.leave()

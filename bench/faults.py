@@ -16,7 +16,7 @@ import tempfile
 import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import cycle
 from pathlib import Path
 
@@ -38,6 +38,7 @@ from deploy.layout import SAMPLE
 _STEADY, _WITHDRAWN = 24, 6
 _HOT = 24
 _PURGED = 12
+_PART_BYTES = 1_000
 _SHOPPERS = 12
 _PER_SECOND = 20.0
 # How long a fault lasts, and how long its end is watched.
@@ -115,6 +116,7 @@ class Trial:
         self._doomed = images.paths[_STEADY + _WITHDRAWN :]
         self._gone: dict[str, tuple[float, float]] = {}
         self._answered: set[str] = set()
+        self._bodies: dict[tuple[str, str], bytes] = {}
         self._sightings: dict[tuple[Shot, bytes, bool], list[Tally]] = {}
         self._over = False
 
@@ -197,8 +199,15 @@ class Trial:
         tally.slowest_s = max(tally.slowest_s, seen.seconds)
         if not seen.whole:
             tally.truncated += 1
+        elif seen.status == 206:
+            # A part of the bytes that went by this entity tag, and of no others.
+            whole = self._bodies.get((seen.shot.target, seen.headers.get("etag", "")))
+            if whole is not None and not whole.startswith(seen.body):
+                tally.wrong_bytes += 1
+                tally.why["a part of other bytes than its entity tag's"] += 1
         elif seen.status == 200:
             self._answered.add(seen.shot.target)
+            self._bodies[seen.shot.target, seen.headers.get("etag", "")] = seen.body
             sighting = (seen.shot, seen.digest, self._images.was_withdrawn(seen))
             self._sightings.setdefault(sighting, []).append(tally)
             tally.stale += "ttl=-" in seen.cache_status
@@ -219,8 +228,8 @@ class Trial:
         return self._was_gone("region", seen) and seen.shot.target not in self._answered
 
     def _shots(self) -> Iterator[Shot]:
-        """Mostly what was asked for before, then new renditions, then what is or will be
-        withdrawn."""
+        """Mostly what was asked for before, or its first bytes, then new renditions, then what is
+        or will be withdrawn."""
         dice = random.Random(0)
         by_path: dict[str, list[Shot]] = {}
         for shot in self._images.shots():
@@ -231,8 +240,10 @@ class Trial:
         spoiled = [by_path[path][0] for path in self._spoiled]
         while True:
             roll = dice.random()
-            if roll < 0.7:
+            if roll < 0.6:
                 yield dice.choice(hot)
+            elif roll < 0.7:
+                yield replace(dice.choice(hot), first_bytes=_PART_BYTES)
             elif roll < 0.82:
                 yield next(cold)
             elif roll < 0.9 or not self._doomed:
