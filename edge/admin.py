@@ -5,12 +5,14 @@ from fastapi import FastAPI, Request, Response
 from starlette.exceptions import HTTPException
 
 from edge.flow import Edge
+from edge.fronts import Fronts
+from edge.purging import EdgePurge, purge
 from edge.sites import Sites
 from kvsync.errors import BadRequest, MethodNotAllowed, RehydrationError
-from kvsync.wire import MAX_PURGE_BYTES, PURGE_PATH, ErrorBody, Purge, read_body
+from kvsync.wire import MAX_PURGE_BYTES, PURGE_PATH, ErrorBody, read_body
 
 
-def admin_app(edge: Edge, sites: Sites) -> FastAPI:
+def admin_app(edge: Edge, sites: Sites, fronts: Fronts) -> FastAPI:
     """The admin application of an edge that is ready: it is built last."""
     app = FastAPI(title="Media rehydration: edge", openapi_url=None)
 
@@ -40,9 +42,9 @@ def admin_app(edge: Edge, sites: Sites) -> FastAPI:
         return Response(edge.counters.exposition(), media_type="text/plain; version=0.0.4")
 
     @app.post(PURGE_PATH)
-    async def purge(request: Request) -> Response:
+    async def drop(request: Request) -> Response:
         body = await read_body(request.stream(), MAX_PURGE_BYTES)
-        return _json({"purged": edge.purge(Purge.decode(body))})
+        return _json({"purged": await purge(edge, fronts, sites, EdgePurge.decode(body))})
 
     return app
 

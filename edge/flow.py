@@ -48,6 +48,7 @@ from kvsync.rendition import Still
 from kvsync.wire import Purge
 
 T = TypeVar("T")
+FlightName = tuple[bytes, bool, int]
 
 
 @dataclass
@@ -89,7 +90,9 @@ class Edge:
     clock: Callable[[], float] = time.time
     coalesce_wait_s: float = 2.0
     max_fills: int = 1_000
-    flights: Flights[tuple[bytes, bool], Filled] = field(default_factory=Flights)
+    # A cache stands before this one.
+    fronted: bool = False
+    flights: Flights[FlightName, Filled] = field(default_factory=Flights)
     access_log: AccessLog = field(default_factory=lambda: AccessLog(""))
 
     async def answer(self, ask: Ask) -> Answer | tuple[Stream, Travel]:
@@ -112,14 +115,21 @@ class Edge:
             return filled.step, filled.travel
         if filled.step.refresh and cached is not None and len(self.flights) < self.max_fills:
             self._begin(ask, AskStore("stale", cached), Laps())
-        return respond(filled.step, ask, filled.travel, node=self.node, now=self.clock())
+        return respond(
+            filled.step,
+            ask,
+            filled.travel,
+            node=self.node,
+            now=self.clock(),
+            fronted=self.fronted,
+        )
 
     async def _filled(self, ask: Ask, miss: AskStore, laps: Laps) -> Filled:
         """What comes of a miss, together with others that ask for the same.
 
         Nobody waits long for a fill that others began: past that, the next one is begun.
         """
-        joined = self.flights.get(_name(ask))
+        joined = self.flights.get(self._name(ask))
         if joined is not None:
             shared = await unless_slow(joined, self.coalesce_wait_s)
             if shared is not None:
@@ -144,8 +154,8 @@ class Edge:
 
     def _begin(self, ask: Ask, miss: AskStore, laps: Laps) -> asyncio.Task[Filled]:
         """Start a fill, or join the one that runs."""
-        running = self.flights.get(_name(ask))
-        return running or self.flights.begin(_name(ask), self._fill(ask, miss, laps))
+        running = self.flights.get(self._name(ask))
+        return running or self.flights.begin(self._name(ask), self._fill(ask, miss, laps))
 
     async def _fill(self, ask: Ask, miss: AskStore, laps: Laps) -> Filled:
         """Record → region → origin, whatever comes first; kept for the next request."""
@@ -274,13 +284,18 @@ class Edge:
             return False
         return keep(self.cache, ask, step.keep, mark)
 
-    def purge(self, wanted: Purge) -> int:
-        """Drop what carries one of the tags, or everything; how many answers that were."""
-        self.flights.forget()
+    def purge(self, wanted: Purge, soft_at: float | None = None) -> int:
+        """Drop what carries one of the tags, or everything, or have it stale from ``soft_at`` on
+        (Unix seconds); how many answers that were. May be called in a thread of its own."""
         self.records.purge(wanted)
-        entries = self.cache.clear() if wanted.everything else self.cache.purge(wanted.tags)
+        cache = self.cache
+        entries = cache.clear(soft_at) if wanted.everything else cache.purge(wanted.tags, soft_at)
         self.counters.purged(entries)
         return entries
+
+    def _name(self, ask: Ask) -> FlightName:
+        """Whoever asks after a purge, by whichever worker, starts anew."""
+        return ask.cache_key, ask.credentialed, self.cache.mark()
 
     def _hurry_s(self, ask: Ask, miss: AskStore, asked: AskOrigin) -> float | None:
         """With something to show at hand, no longer than for a region."""
@@ -295,10 +310,6 @@ class Edge:
         # The region may be asked a second time, for as long as the origin.
         peers_ms = site.region_deadline_ms + 2 * site.origin_deadline_ms
         return self.store_timeout_s + peers_ms / 1000 + 1
-
-
-def _name(ask: Ask) -> tuple[bytes, bool]:
-    return ask.cache_key, ask.credentialed
 
 
 async def settle(work: Awaitable[T]) -> T | RehydrationError:

@@ -86,7 +86,8 @@ class Hits:
         step = after_cache(cached, ask, now, others=others)
         if not isinstance(step, Serve) or step.outcome != "hit":
             return None
-        answer = respond(step, ask, _NOWHERE, node=self._edge.node, now=now)
+        edge = self._edge
+        answer = respond(step, ask, _NOWHERE, node=edge.node, now=now, fronted=edge.fronted)
         if answer.body is step.cached.body:
             known.said = Said.of(answer, step.cached.stored, now)
         return Hit(ask, answer)

@@ -13,9 +13,10 @@ from msgspec import Struct
 
 from edge.ask import ALLOWED_METHODS, Ask
 from edge.decide import Forward, Outcome, Serve
+from edge.reply import tags_of
 from edge.rules.fields import without
 from edge.rules.ranges import part_of, range_applies
-from edge.rules.stored import Body, Cached, Fields, Source, head_of
+from edge.rules.stored import Body, Cached, Fields, Source, Stored, head_of
 from edge.rules.validation import may_answer_304
 from kvsync.conditional import http_date
 from kvsync.errors import Busy, MethodNotAllowed, RehydrationError
@@ -25,6 +26,8 @@ Timings = tuple[tuple[str, float], ...]
 
 _TIMING = re.compile(r"([!#$%&'*+.^_`|~0-9A-Za-z-]+)\s*;\s*dur=([0-9]+(?:\.[0-9]+)?)")
 _WHOLE_IS_WANTED = frozenset({"if-none-match", "if-modified-since", "range"})
+# More than proxies take in one field.
+_MAX_TAGS_BYTES = 4096
 _ABOUT_THE_BODY = frozenset({"content-type", "content-encoding", "content-language"})
 _DETAIL_TOKEN = re.compile(r"[A-Za-z*][A-Za-z0-9!#$%&'*+.^_`|~-]*")
 
@@ -59,7 +62,10 @@ class Travel:
     avoided_bytes: int | None = None
 
 
-def respond(served: Serve, ask: Ask, travel: Travel, *, node: str, now: float) -> Answer:
+def respond(
+    served: Serve, ask: Ask, travel: Travel, *, node: str, now: float, fronted: bool = False
+) -> Answer:
+    """``fronted``: a cache stands before this one, and is told what it needs to know."""
     stored = served.cached.stored
     status, body, head = _selected_part(served.cached, ask)
     lines = [head]
@@ -71,6 +77,8 @@ def respond(served: Serve, ask: Ask, travel: Travel, *, node: str, now: float) -
     age_s = max(0, int(now - stored.born_at))
     lines.append(b"age: %d\r\ncache-status: %b\r\n" % (age_s, told))
     lines.append(b"server-timing: %b\r\n" % server_timing(served, travel).encode("latin-1"))
+    if fronted:
+        lines.append(_for_fronts(stored, ask, now))
     sent = b"" if ask.head else body
     return Answer(status, b"".join(lines), sent, served.outcome, served.reason)
 
@@ -94,6 +102,15 @@ def _selected_part(cached: Cached, ask: Ask) -> tuple[int, Body, bytes]:
     if not part.satisfiable:
         return 416, b"", head
     return 206, memoryview(body)[part.start : part.stop], head
+
+
+def _for_fronts(stored: Stored, ask: Ask, now: float) -> bytes:
+    """For how long it is fresh, and what a purge may call it; without that it is not kept."""
+    tags = " ".join(sorted(tags_of(stored, ask.site, ask.asset.key))).encode("latin-1", "replace")
+    fresh_s = max(0, int(stored.fresh_until - now))
+    if len(tags) > _MAX_TAGS_BYTES:
+        return b"x-accel-expires: 0\r\n"
+    return b"x-accel-expires: %d\r\nx-edge-tags: %b\r\n" % (fresh_s, tags)
 
 
 def cache_status(node: str, served: Serve, travel: Travel, now: float) -> str:

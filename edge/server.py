@@ -22,6 +22,7 @@ from edge.breaker import Rules
 from edge.cache import ResponseCache
 from edge.counters import Counters
 from edge.flow import Edge
+from edge.fronts import Fronts, NginxFolder, Varnish
 from edge.gate import Gate
 from edge.held import HeldEntries
 from edge.hits import Hits
@@ -108,11 +109,12 @@ async def running(
     sites = Sites(settings.properties_dir)
     keys = Keyring.read(settings.trusted_keys)
     with contextlib.nullcontext(inherited) if inherited else listening(settings) as listeners:
-        async with built(settings, keys, clock) as edge:
+        async with built(settings, keys, clock) as edge, in_front(settings) as fronts:
+            edge.fronted = bool(fronts)
             hits = Hits(edge, sites)
             protocol = partial(EdgeProtocol, hits=hits)
             public = _server(settings, PublicApp(edge, sites), protocol)
-            admin = _server(settings, admin_app(edge, sites), "httptools")
+            admin = _server(settings, admin_app(edge, sites, fronts), "httptools")
             watch_sites(edge, sites)
             beside = [sites.watch(settings.reload_s, hits.forget)]
             if inherited:
@@ -216,6 +218,17 @@ def watch(edge: Edge) -> None:
     counters.watch("edge_fills", "Misses under way", lambda: len(edge.flights))
     for region in edge.regions.all:
         counters.watch("edge_breaker_state", state, region.state, peer=region.url)
+
+
+@contextlib.asynccontextmanager
+async def in_front(settings: EdgeSettings) -> AsyncIterator[Fronts]:
+    """The caches in front of this edge, as they are told of purges."""
+    folder = settings.nginx_cache_dir
+    async with httpx2.AsyncClient(trust_env=False, follow_redirects=False) as client:
+        varnishes = [Varnish(url, client) for url in settings.varnish_urls]
+        fronts = Fronts([*([NginxFolder(folder)] if folder else []), *varnishes])
+        yield fronts
+        await fronts.close()
 
 
 def watch_sites(edge: Edge, sites: Sites) -> None:

@@ -63,6 +63,9 @@ class EdgeSettings(BaseSettings):
     stale_if_error_s: int = Field(86_400, ge=0)
     # A file, or a pipe like /dev/stdout; none is written without it.
     access_log: str = ""
+    # Caches in front of this one, told of purges: an nginx's folder, Varnishes by URL.
+    nginx_cache_dir: Path | None = None
+    varnish_urls: Annotated[tuple[Annotated[str, Field(pattern=_URL)], ...], NoDecode] = ()
     shutdown_grace_s: int = Field(5, gt=0)
 
     @property
@@ -70,7 +73,7 @@ class EdgeSettings(BaseSettings):
         """Where workers tell one another what they have counted."""
         return self.cache_dir / "metrics"
 
-    @field_validator("region_urls", "origin_networks", mode="before")
+    @field_validator("region_urls", "origin_networks", "varnish_urls", mode="before")
     @classmethod
     def _split(cls, value: Any) -> Any:
         if not isinstance(value, str):

@@ -63,10 +63,6 @@ class Flights(Generic[Name, Result]):
         task.add_done_callback(lambda landed: self._landed(name, landed))
         return task
 
-    def forget(self) -> None:
-        """Whoever comes from now on starts anew: what is under way may be out of date."""
-        self._by_name.clear()
-
     def __len__(self) -> int:
         return len(self._running)
 

@@ -77,7 +77,8 @@ sub purge_tagged {
 sub vcl_backend_response {
     # Keep what the edge itself keeps, and nothing else: an answer that it may not share, or that a
     # purge overtook on its way, is not "stored" and no "hit".
-    if (beresp.http.Cache-Status !~ "; (hit; ttl=[1-9]|.*; stored)") {
+    # What has no tags could not be purged.
+    if (beresp.http.Cache-Status !~ "; (hit; ttl=[1-9]|.*; stored)" || !beresp.http.X-Edge-Tags) {
         set beresp.uncacheable = true;
         set beresp.ttl = 1s;
         return (deliver);

@@ -39,25 +39,6 @@ async def test_closing_ends_what_still_runs() -> None:
     assert task.cancelled() and len(flights) == 0
 
 
-async def test_whoever_comes_after_forgetting_starts_anew() -> None:
-    flights: Flights[str, int] = Flights()
-    landing = asyncio.Event()
-    outdated = flights.begin("a", answer(7, landing))
-    flights.forget()
-    assert flights.get("a") is None
-    fresh = flights.begin("a", answer(8, landing))
-    landing.set()
-    assert (await outdated, await fresh) == (7, 8)
-
-
-async def test_closing_ends_what_was_forgotten_too() -> None:
-    flights: Flights[str, int] = Flights()
-    task = flights.begin("a", answer(7, asyncio.Event()))
-    flights.forget()
-    await flights.close()
-    assert task.cancelled()
-
-
 async def test_a_crowded_flight_takes_nobody_else() -> None:
     flights: Flights[str, int] = Flights(Sharing(most=2))
     landing = asyncio.Event()
