@@ -8,7 +8,6 @@ from numpy.typing import NDArray
 
 from origin.training.capacity import gram, tables
 from origin.training.transport import Cell, Codes, Doubles, Floats, shares
-from regional_gpu.generator.light import display, slope
 
 STRIP = 32
 # A direction that text does not explain must stand out of the noise this many times: a seed
@@ -20,7 +19,7 @@ LEAST_SEED_LEVELS = 0.25
 
 @dataclass(frozen=True)
 class Fitted:
-    """A cell's pictures in display levels: shared ones as they change the base per unit of code."""
+    """A cell's pictures, in linear light or in display levels."""
 
     base: Floats  # (height, width, 3)
     shared: Floats  # (components, height, width, 3)
@@ -52,9 +51,6 @@ def fitted(pixels: NDArray[np.uint8], cell: Cell, codes: Codes, linear: bool) ->
         shared[:, part] = own.reshape(shared[:, part].shape)
         shift = np.einsum("ck,kpc->pc", middle, own[: len(own) - len(seeds)])
         base[part] = (mean - shift).reshape(-1, *pixels.shape[2:])
-    if linear:
-        shared *= slope(np.maximum(base, 0))
-        base = display(base)
     return Fitted(base, shared, len(seeds), explained)
 
 

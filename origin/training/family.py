@@ -21,9 +21,12 @@ from origin.training.capacity import Capacity, choose
 from origin.training.cell import Fitted, fitted, measured
 from origin.training.content import ContentTaken, make_content
 from origin.training.deblock import Thresholds, basis_noise, coding_steps, deblocked, mean_noise
+from origin.training.gauge import settled, shown
 from origin.training.layouts import Layouts, design, find_layouts
 from origin.training.measure import Content, find_content
+from origin.training.observed import observed
 from origin.training.posed_model import SHOT_SIDE, Taken, is_posed, make_posed, value_indices
+from origin.training.refine import refined
 from origin.training.transport import Codes, Doubles, Floats, fit
 from regional_gpu.generator.family_generator import MASKS
 from regional_gpu.generator.model_folder import describe
@@ -112,19 +115,22 @@ def _train(
         progress(f"measuring layout {at + 1} of {len(members)}", 0.2 + 0.2 * at / len(members))
         cells.append(measured(_pixels(gallery, own), family.columns[list(own)], linear))
     codes = fit(cells, family.attribute_of, family.capacity.ranks)
-    pictures, masks = [], []
+    plain, masks = [], []
     for at, own in enumerate(members):
         _in_time(gallery, started, minutes)
-        progress(f"fitting layout {at + 1} of {len(members)}", 0.4 + 0.5 * at / len(members))
+        progress(f"fitting layout {at + 1} of {len(members)}", 0.4 + 0.2 * at / len(members))
         pixels = _pixels(gallery, own)
         assets = [gallery.assets[one].attributes for one in own]
         masks.append(attribute_masks(pixels, assets, gallery.attributes, family.layouts.by))
-        pictures.append(fitted(pixels, cells[at], codes, linear))
+        plain.append(fitted(pixels, cells[at], codes, linear))
+    codes, pictures = settled(codes, plain, family.attribute_of, linear)
+    for at, own in enumerate(members):
+        _in_time(gallery, started, minutes)
+        progress(f"refining layout {at + 1} of {len(members)}", 0.6 + 0.3 * at / len(members))
+        if linear:
+            pictures[at] = _refined(gallery, own, pictures[at], codes.rows(cells[at].columns))
     progress("writing the model", 0.9)
-    codes, pictures = alike(codes, pictures)
-    steps = coding_steps((gallery.folder / gallery.assets[0].file).read_bytes())
-    clean = [_clean(one, steps) for one in pictures]
-    _write(scratch, family, codes, clean, np.stack(masks))
+    _write(scratch, family, codes, pictures, np.stack(masks))
     return _report(scratch, family, codes, pictures, started)
 
 
@@ -201,13 +207,17 @@ def _measure(gallery: Gallery, progress: Progress, seed: int) -> Family:
         for _ in known
     ]
     attribute_of = np.array(places, dtype=np.intp)
-    if content := find_content(np.stack(thumbnails), attributes, layouts, seed):
-        still = Capacity(False, {}, content.error)
-        return Family(gallery, layouts, columns, attribute_of, still, False, content)
-    capacity = choose(np.stack(samples), columns, attribute_of, layouts.members, seed)
-    left_open = capacity.error > LEAST_OPEN
+    content = find_content(np.stack(thumbnails), attributes, layouts, seed)
+    if content:
+        capacity = Capacity(False, {}, content.error)
+    else:
+        capacity = choose(np.stack(samples), columns, attribute_of, layouts.members, seed)
+    # Shots of one thing may look like a few motifs: being able to bring them together decides.
+    left_open = content is not None or capacity.error > LEAST_OPEN
     posed = left_open and is_posed(np.stack(shots), *value_indices(gallery), layouts)
-    return Family(gallery, layouts, columns, attribute_of, capacity, posed, None)
+    return Family(
+        gallery, layouts, columns, attribute_of, capacity, posed, None if posed else content
+    )
 
 
 def _fitting(pixels: NDArray[np.uint8], side: int) -> NDArray[np.uint8]:
@@ -218,26 +228,16 @@ def _fitting(pixels: NDArray[np.uint8], side: int) -> NDArray[np.uint8]:
     return np.asarray(Image.fromarray(pixels).resize(size, Image.Resampling.BOX))
 
 
-def alike(codes: Codes, pictures: Sequence[Fitted]) -> tuple[Codes, list[Fitted]]:
-    """The same pictures with channels scaled to carry alike, so that little of them is colour."""
-    count = codes.values.shape[1]
-    totals = sum((one.shared[:count].sum(axis=(1, 2)) for one in pictures), np.zeros(()))
-    energy = sum((np.square(one.shared[:count]).sum(axis=(1, 2)) for one in pictures), np.zeros(()))
-    size = np.sqrt(np.maximum(energy, 1e-12))
-    scale = np.where(totals < 0, -1, 1) * size.mean(axis=-1, keepdims=True) / size
-    scaled = []
-    for one in pictures:
-        shared = one.shared.copy()
-        shared[:count] *= scale[:, None, None].astype(np.float32)
-        scaled.append(replace(one, shared=shared))
-    return Codes(codes.values / scale, codes.owners), scaled
+def _refined(gallery: Gallery, members: Sequence[int], plain: Fitted, rows: Doubles) -> Fitted:
+    seen = observed(gallery, [gallery.assets[at] for at in members])
+    by_text = rows.shape[1]
+    found = refined(np.concatenate([plain.base[None], plain.shared[:by_text]]), rows, seen)
+    return replace(plain, base=found[0], shared=np.concatenate([found[1:], plain.shared[by_text:]]))
 
 
-def _clean(one: Fitted, steps: Thresholds) -> Fitted:
-    shared = one.shared.copy()
-    for picture in shared:
-        picture[:] = deblocked(picture, basis_noise(steps))
-    return replace(one, base=deblocked(one.base, mean_noise(steps)), shared=shared)
+def _clean(pictures: Floats, steps: Thresholds) -> Floats:
+    shared = [deblocked(picture, basis_noise(steps)) for picture in pictures[1:]]
+    return np.stack([deblocked(pictures[0], mean_noise(steps)), *shared])
 
 
 def _pixels(gallery: Gallery, members: Sequence[int]) -> NDArray[np.uint8]:
@@ -269,10 +269,10 @@ def _write(
     coefficients = CoefficientNetwork(len(pictures), components)
     for at, one in enumerate(pictures):
         coefficients.spread[at, by_text : by_text + one.seeded] = 1
-    streams = [_stream(one, components) for one in pictures]
-    basis = BasisNetwork(
-        gallery.width, gallery.height, components, family.capacity.linear, [*map(len, streams)]
-    )
+    steps = coding_steps((gallery.folder / gallery.assets[0].file).read_bytes())
+    linear = family.capacity.linear
+    streams = [_stream(_clean(shown(one, linear), steps), components) for one in pictures]
+    basis = BasisNetwork(gallery.width, gallery.height, components, linear, [*map(len, streams)])
     basis.pictures.copy_(torch.from_numpy(np.concatenate(streams)))
     save(folder, vocabulary, text, coefficients, basis)
     save_file({"masks": torch.from_numpy(masks)}, folder / MASKS)
@@ -285,10 +285,9 @@ def _effects(codes: Codes, pictures: Sequence[Fitted]) -> Doubles:
     return np.asarray(codes.values * np.sqrt(energy)).reshape(len(codes.values), -1)
 
 
-def _stream(one: Fitted, components: int) -> NDArray[np.uint8]:
-    missing = np.zeros((components - len(one.shared), *one.base.shape), dtype=np.float32)
-    pictures: Floats = np.concatenate([one.base[None], one.shared, missing])
-    return encode(pictures, [STEP] * len(pictures))
+def _stream(pictures: Floats, components: int) -> NDArray[np.uint8]:
+    missing = np.zeros((1 + components - len(pictures), *pictures.shape[1:]), dtype=np.float32)
+    return encode(np.concatenate([pictures, missing]), [STEP] * (1 + components))
 
 
 def _report(

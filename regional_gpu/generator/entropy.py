@@ -1,7 +1,7 @@
 """Whole numbers to bytes and back, near their information content, in integers alone.
 
 Range asymmetric numeral systems (Duda 2013, "Asymmetric numeral systems") with many states side
-by side, so that NumPy codes a thousand symbols at a step. Each symbol has a context; a context's
+by side, so that NumPy codes two thousand symbols at a step. Each symbol has a context; a context's
 frequencies are counted as symbols pass, alike in both directions, and are never stored.
 
 A number is a token (small magnitudes as such, larger ones by their size class), then raw bits.
@@ -28,8 +28,8 @@ TOTAL: Final = 1 << PRECISION
 LOWEST: Final = 1 << 16
 """States lie in [LOWEST, LOWEST << 16)."""
 WORD: Final = 0xFFFF
-MOST_LANES: Final = 1024
-SYMBOLS_PER_LANE: Final = 1024
+MOST_LANES: Final = 2048
+SYMBOLS_PER_LANE: Final = 512
 FORGET: Final = 1 << 16
 """A context's counts are halved at this total."""
 _HEADER: Final = struct.Struct("<HII")

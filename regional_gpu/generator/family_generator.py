@@ -29,8 +29,8 @@ from regional_gpu.generator.text import read_vocabulary
 Network = TypeVar("Network", bound=nn.Module)
 WEIGHTS = "diffusion_pytorch_model.safetensors"
 MASKS = "masks.safetensors"
-# Larger batches fall out of the cache: 4 is the fastest measured (docs/generator.md).
-MAX_BATCH = 4
+# Larger batches fall out of the cache (docs/generator.md).
+MAX_BATCH = 2
 
 
 class FamilyGenerator:

@@ -1,7 +1,6 @@
 """Between display levels (sRGB, 0 to 255) and linear light (0 to 1): IEC 61966-2-1, as floats.
 
-A shared picture is kept in display levels, as it would change its cell's base by first order:
-so a step of it is equally visible in the dark and in the bright.
+Below black the line of the dark goes on, so that sums and differences come back as they were.
 """
 
 from typing import Final
@@ -17,17 +16,17 @@ EXPONENT: Final = 2.4
 
 
 def light(levels: Floats) -> Floats:
-    """Linear light of display levels; below 0 it is taken for 0."""
-    share = np.maximum(levels, 0) / np.float32(255)
-    bright = ((share + np.float32(0.055)) / np.float32(1.055)) ** np.float32(EXPONENT)
-    return np.where(share <= KNEE * SLOPE, share / np.float32(SLOPE), bright).astype(np.float32)
+    """Linear light of display levels."""
+    share = levels / np.float32(255)
+    knee = np.float32(KNEE * SLOPE)
+    bright = ((np.maximum(share, knee) + 0.055) / 1.055) ** np.float32(EXPONENT)
+    return np.where(share <= knee, share / np.float32(SLOPE), bright).astype(np.float32)
 
 
 def display(linear: Floats) -> Floats:
-    """Display levels of linear light; below 0 it is taken for 0."""
-    positive = np.maximum(linear, 0)
-    root = np.maximum(positive, KNEE) ** np.float32(1 / EXPONENT)
-    share = np.where(positive <= KNEE, positive * SLOPE, 1.055 * root - 0.055)
+    """Display levels of linear light."""
+    root = np.maximum(linear, KNEE) ** np.float32(1 / EXPONENT)
+    share = np.where(linear <= KNEE, linear * SLOPE, 1.055 * root - 0.055)
     return np.asarray(255 * share, dtype=np.float32)
 
 

@@ -14,13 +14,20 @@ import torch
 from torch import Tensor, nn
 
 from kvsync.errors import ModelError
-from regional_gpu.generator.light import EXPONENT, KNEE, SLOPE, light, slope
+from regional_gpu.generator.light import display, light
 from regional_gpu.generator.picture_codec import decode
 
 TILE = 8
 CHANNELS = 3
-# Display levels by which no code of a usual size changes an 8-bit picture.
+# Display levels a unit of code that leave an 8-bit picture as it is.
 STILL = 0.02
+# What sums stand for, as 8-bit levels: a fifth of a level a step where light is darkest.
+LAST = (1 << 14) - 1
+_steps = np.linspace(0, 1, LAST + 1, dtype=np.float32)
+TABLES = {
+    linear: torch.from_numpy(np.rint(levels).astype(np.uint8))
+    for linear, levels in ((True, display(_steps)), (False, 255 * _steps))
+}
 
 
 class TextNetwork(nn.Module):
@@ -65,8 +72,9 @@ class BasisNetwork(nn.Module):
     def __init__(
         self, width: int, height: int, components: int, linear: bool, streams: Sequence[int]
     ) -> None:
-        """``streams``: for each layout the bytes of its pictures' stream (`picture_codec`): its
-        base in display levels, then each component in display levels per unit of code.
+        """``streams``: for each layout the bytes of its pictures' stream (`picture_codec`), in
+        display levels: its base, then what each component changes when one unit of it is added
+        to those before it.
 
         ``linear`` says that light adds up, not levels. Raises ModelError when the sizes are not
         such a decoder's.
@@ -100,17 +108,13 @@ class BasisNetwork(nn.Module):
         pictures = decode(stream)
         if pictures.shape != (1 + self.components, self.height, self.width, CHANNELS):
             raise ModelError(f"decoder: a layout of pictures {pictures.shape}")
-        base, shared = pictures[0], pictures[1:]
-        varies = np.abs(shared).max(axis=(0, 3), initial=0) > STILL
-        still = torch.from_numpy(np.rint(base.clip(0, 255)).astype(np.uint8))
-        if self.linear:
-            base = light(base)
-            shared = shared / slope(base)
-        device = self.pictures.device
-        tiled = Tiled(self.width, self.height, tiles_of(torch.from_numpy(varies)).to(device))
-        whole = torch.from_numpy(np.concatenate([base[None], shared])).to(device)
-        varying = torch.stack([tiled.varying(picture) for picture in whole], dim=1)
-        return Layer(tiled, still.to(device), varying, self.linear)
+        varies = np.abs(pictures[1:]).max(axis=(0, 3), initial=0) > STILL
+        still = np.rint(pictures[0].clip(0, 255)).astype(np.uint8)
+        sums = np.cumsum(pictures, axis=0)
+        sums = light(sums) if self.linear else sums / np.float32(255)
+        parts = np.concatenate([sums[:1], np.diff(sums, axis=0)])
+        layer = Layer(tiles_of(torch.from_numpy(varies)), *map(torch.from_numpy, (still, parts)))
+        return layer.to(self.pictures.device, TABLES[self.linear])
 
 
 def tiles_of(varies: Tensor) -> Tensor:
@@ -121,64 +125,55 @@ def tiles_of(varies: Tensor) -> Tensor:
     return padded.view(rows, TILE, columns, TILE).any(dim=3).any(dim=1)
 
 
-class Tiled:
-    """A picture's grid of tiles, and which of them vary."""
-
-    def __init__(self, width: int, height: int, tiles: Tensor) -> None:
-        self.width, self.height = width, height
-        self.rows, self.columns = tiles.shape
-        self.row, self.column = tiles.nonzero(as_tuple=True)
-
-    def whole(self, picture: Tensor) -> Tensor:
-        """(height, width, 3) to (rows, TILE, columns, TILE, 3), padded with 0."""
-        padded = picture.new_zeros(self.rows * TILE, self.columns * TILE, CHANNELS)
-        padded[: self.height, : self.width] = picture
-        return padded.view(self.rows, TILE, self.columns, TILE, CHANNELS)
-
-    def varying(self, picture: Tensor) -> Tensor:
-        """The varying tiles' elements, (channels, elements)."""
-        tiles = self.whole(picture).permute(4, 0, 2, 1, 3)[:, self.row, self.column]
-        return tiles.reshape(CHANNELS, -1)
-
-    def put(self, pixels: Tensor, varying: Tensor) -> Tensor:
-        """Lay (channels, batch, elements) over (batch, rows, TILE, columns, TILE, channels); cut
-        to the size."""
-        batch = len(pixels)
-        target = pixels.permute(0, 1, 3, 2, 4, 5)
-        tiles = varying.view(CHANNELS, batch, -1, TILE, TILE)
-        target[:, self.row, self.column] = tiles.permute(1, 2, 3, 4, 0)
-        whole = pixels.view(batch, self.rows * TILE, self.columns * TILE, CHANNELS)
-        return whole[:, : self.height, : self.width]
-
-
 class Layer:
     """One layout, ready to draw."""
 
-    def __init__(self, tiled: Tiled, still: Tensor, varying: Tensor, linear: bool) -> None:
-        """``still``: 8-bit base, (height, width, 3); ``varying``: base and shared pictures,
-        (channels, 1 + components, elements)."""
-        self.tiled, self.still, self.linear = tiled, tiled.whole(still), linear
-        self.base = varying[:, :1].contiguous()
-        self.shared = varying[:, 1:].contiguous()
+    def __init__(self, varies: Tensor, still: Tensor, pictures: Tensor) -> None:
+        """``varies``: (rows, columns), tiles that codes change; ``still``: 8-bit base, (height,
+        width, 3); ``pictures``: base and shared pictures, (1 + components, height, width, 3),
+        of which 1 is white."""
+        self.height, self.width = still.shape[:2]
+        self.rows, self.columns = varies.shape
+        self.tiles = varies.reshape(-1).nonzero()[:, 0]
+        self.still = self._tiled(still).reshape(-1, TILE * TILE * CHANNELS)
+        # Channel by channel, as sums have a code for each; in steps of the table.
+        varying = self._tiled(pictures.permute(1, 2, 3, 0))[self.tiles] * LAST
+        planes = varying.permute(2, 3, 0, 1).flatten(2)
+        self.base = planes[:, :1] + 0.5
+        self.shared = planes[:, 1:].contiguous()
+
+    def to(self, device: torch.device, table: Tensor) -> "Layer":
+        self.table = table.to(device)
+        self.tiles, self.still = self.tiles.to(device), self.still.to(device)
+        self.base, self.shared = self.base.to(device), self.shared.to(device)
+        return self
 
     def draw(self, codes: Tensor) -> Tensor:
-        pixels = self.still.expand(len(codes), *self.still.shape).clone()
-        weights = codes.view(len(codes), -1, CHANNELS).permute(2, 0, 1)
-        summed = torch.baddbmm(self.base, weights, self.shared)
-        levels = _display(summed) if self.linear else summed
-        return self.tiled.put(pixels, levels.add_(0.5).clamp_(0, 255).to(torch.uint8))
+        """(batch, components x channels) to 8-bit pixels, (batch, height, width, 3)."""
+        batch = len(codes)
+        weights = codes.view(batch, -1, CHANNELS).permute(2, 0, 1)
+        sums = torch.baddbmm(self.base, weights, self.shared).clamp_(0, LAST)
+        levels = torch.take(self.table, sums.long())
+        tiles = levels.view(CHANNELS, batch, -1, TILE * TILE).permute(1, 2, 3, 0)
+        pixels = self.still.repeat(batch, 1, 1)
+        pixels[:, self.tiles] = tiles.reshape(batch, -1, TILE * TILE * CHANNELS)
+        grid = pixels.view(batch, self.rows, self.columns, TILE, TILE, CHANNELS)
+        whole = grid.permute(0, 1, 3, 2, 4, 5).reshape(
+            batch, self.rows * TILE, self.columns * TILE, CHANNELS
+        )
+        return whole[:, : self.height, : self.width]
 
     @property
     def size_bytes(self) -> int:
         return self.still.nbytes + self.base.nbytes + self.shared.nbytes
 
-
-def _display(linear: Tensor) -> Tensor:
-    """Display levels of linear light, as `light.display`; ``linear`` is spent."""
-    dark = linear * (255 * SLOPE)
-    bright = linear.clamp_(min=KNEE).pow_(1 / EXPONENT).mul_(255 * 1.055).sub_(255 * 0.055)
-    # Where it is dark the line lies below the curve's value at the knee.
-    return torch.where(dark < 255 * SLOPE * KNEE, dark, bright, out=dark)
+    def _tiled(self, picture: Tensor) -> Tensor:
+        """(height, width, ...) to (tiles, TILE x TILE, ...), padded with 0."""
+        rest = picture.shape[2:]
+        padded = picture.new_zeros(self.rows * TILE, self.columns * TILE, *rest)
+        padded[: self.height, : self.width] = picture
+        grid = padded.view(self.rows, TILE, self.columns, TILE, *rest).transpose(1, 2)
+        return grid.reshape(self.rows * self.columns, TILE * TILE, *rest)
 
 
 def euler(velocity: Tensor, x: Tensor, sigma: float, next_sigma: float) -> Tensor:

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kvsync.errors import InputError, ModelError
-from regional_gpu.generator.entropy import Contexts, Ints, Reader, Writer
+from regional_gpu.generator.entropy import Contexts, Reader, Writer
 
 Floats = NDArray[np.float32]
 Coefficients = NDArray[np.int32]
@@ -115,31 +115,34 @@ def _walk(coder: Writer | Reader, live: NDArray[np.bool_], numbers: Coefficients
     """Hand every coefficient of live blocks to a writer, or fill them in from a reader."""
     padded = (*numbers.shape[:3], numbers.shape[3] + 2, numbers.shape[4] + 2)
     sizes = np.zeros(padded, dtype=np.int32)
-    halves = np.indices(numbers.shape[3:]).sum(axis=0) % 2 == 1
+    odd = np.indices(numbers.shape[3:]).sum(axis=0) % 2 == 1
+    halves = [[np.flatnonzero(own & (odd == half)) for half in (False, True)] for own in live]
     for place, at in enumerate(ORDER):
         for component in range(3):
-            plane = _differences(numbers[component, 0]) if place == 0 else numbers[component, place]
+            plane = numbers[component, place]
+            if place == 0:
+                plane = _differences(plane) * live[component]
             inner = sizes[component, place, :, 1:-1, 1:-1]
             known = _known(sizes, component, at)
             kind = 0 if place == 0 else 1 + (component > 0)
-            for half in (False, True):
-                here = live[component] & (halves == half)
-                around = known
+            for half, here in enumerate(halves[component]):
                 if half:
-                    around = (known + 2 * _beside(sizes[component, place])) // 2
-                bucket = _BUCKET[np.minimum(around[here], _LEVELS[-1])]
+                    known += 2 * _beside(sizes[component, place])
+                    known //= 2
+                bucket = _BUCKET[np.minimum(known.ravel()[here], _LEVELS[-1])]
                 context = (2 * kind + half) * BUCKETS + bucket
-                plane[here] = coder.numbers(context, plane[here].astype(np.int64))
-                inner[here] = np.abs(plane[here])
+                plane.ravel()[here] = coder.numbers(context, plane.ravel()[here].astype(np.int64))
+                # Neighbours are of the other half: a writer's knowing both tells nothing.
+                np.abs(plane, out=inner)
             if place == 0:
                 numbers[component, 0] = _sums(plane, live[component])
     return numbers
 
 
-def _known(sizes: Coefficients, component: int, at: tuple[int, int]) -> Ints:
+def _known(sizes: Coefficients, component: int, at: tuple[int, int]) -> Coefficients:
     """Magnitudes around a coefficient, weighted: (pictures, rows, columns)."""
     own = sizes[component]
-    total = np.zeros((own.shape[1], own.shape[2] - 2, own.shape[3] - 2), dtype=np.int64)
+    total = np.zeros((own.shape[1], own.shape[2] - 2, own.shape[3] - 2), dtype=np.int32)
     u, v = at
     for du, dv, weight, spread in (
         (1, 0, 2, 1),
@@ -167,7 +170,7 @@ def _beside(plane: Coefficients) -> Coefficients:
 
 def _differences(means: Coefficients) -> Coefficients:
     """Block means less the one to the left."""
-    return np.diff(means, axis=2, prepend=0)
+    return np.ascontiguousarray(np.diff(means, axis=2, prepend=0), dtype=np.int32)
 
 
 def _sums(differences: Coefficients, live: NDArray[np.bool_]) -> Coefficients:

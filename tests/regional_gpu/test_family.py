@@ -114,7 +114,7 @@ def test_a_damaged_picture_inside_the_decoder_is_refused(tmp_path: Path) -> None
     shutil.copytree(MODEL, folder)
     weights = folder / "decoder" / "diffusion_pytorch_model.safetensors"
     content = bytearray(weights.read_bytes())
-    content[-4000:-3936] = bytes(64)
+    content[20_000:20_064] = bytes(64)
     weights.write_bytes(content)
     with pytest.raises(ModelError, match="decoded"):
         load(folder)
