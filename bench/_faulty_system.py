@@ -76,6 +76,7 @@ class FaultySystem:
         folder = self.state.folder
         self.properties_dir = folder / "properties"
         self.disk = folder / "disk"
+        self._mounted = _can_mount()
         log = folder / "log"
         self.state.prepare()
         self.properties_dir.mkdir()
@@ -92,19 +93,33 @@ class FaultySystem:
             (await client.put(url, content=msgspec.json.encode(fault))).raise_for_status()
 
     def fill_disk(self) -> None:
-        """Write ballast onto the edge's disk until nothing more fits."""
+        """Leave no room on the edge's disk: by ballast, or by a limit to the size of its files
+        where it has no disk of its own."""
+        if not self._mounted:
+            sizes = (path.stat().st_size for path in self.disk.rglob("*"))
+            self._limit_files(max(sizes))
+            return
         with self._ballast().open("wb", buffering=0) as ballast, contextlib.suppress(OSError):
             while ballast.write(bytes(4096)):
                 pass
 
     def free_disk(self) -> None:
+        if not self._mounted:
+            self._limit_files(None)
+            return
         self._ballast().unlink(missing_ok=True)
 
     def stop_writes(self, stopped: bool) -> None:
         """Make every write of every edge process fail, as on a disk that turned read-only."""
+        self._limit_files(0 if stopped else None)
+
+    def _limit_files(self, size: int | None) -> None:
         for pid in self.edge_pids():
-            _, hard = resource.prlimit(pid, resource.RLIMIT_FSIZE)
-            resource.prlimit(pid, resource.RLIMIT_FSIZE, (0 if stopped else hard, hard))
+            # A worker may end, or be killed, between being listed and being limited.
+            with contextlib.suppress(ProcessLookupError):
+                _, hard = resource.prlimit(pid, resource.RLIMIT_FSIZE)
+                soft = hard if size is None else size
+                resource.prlimit(pid, resource.RLIMIT_FSIZE, (soft, hard))
 
     def edge_pids(self) -> list[int]:
         """The edge's first process and its workers."""
@@ -223,6 +238,8 @@ class FaultySystem:
 
     def _edge(self) -> Part:
         part = self._python("edge", self.ports.edge_admin, self.edge_environment())
+        if not self._mounted:
+            return part
         # A small disk that only this process and its children see; exec keeps the process id.
         mount = f'mount -t tmpfs -o size={DISK_BYTES} tmpfs "$0" && exec "$@"'
         command = ("unshare", "-rm", "sh", "-c", mount, str(self.disk), *part.command)
@@ -263,11 +280,12 @@ def _parts_running(system: FaultySystem) -> Iterator[None]:
             one.stop()
 
 
-def can_mount() -> bool:
+def _can_mount() -> bool:
     """Whether this machine lets us have a small disk of our own."""
     if shutil.which("unshare") is None:
         return False
-    return subprocess.run(("unshare", "-rm", "true"), capture_output=True).returncode == 0
+    mount = ("unshare", "-rm", "mount", "-t", "tmpfs", "tmpfs", "/mnt")
+    return subprocess.run(mount, capture_output=True).returncode == 0
 
 
 def _shorter_lived() -> str:
