@@ -50,8 +50,7 @@ async def purge_everything(
             for number, (port, _) in enumerate(ports)
         ]
         try:
-            await asyncio.sleep(_BEFORE_S)
-            before = await _generated(system)
+            before = await _when_all_are_made(system)
             await _purge(system.url(system.ports.region))
             await asyncio.gather(*(_purge(system.url(admin)) for _, admin in ports))
             await asyncio.sleep(_AFTER_S)
@@ -84,6 +83,15 @@ async def _purge(url: str) -> None:
     async with httpx2.AsyncClient(timeout=10, trust_env=False) as client:
         answer = await client.post(f"{url}/v1/purge", json={"everything": True})
         answer.raise_for_status()
+
+
+async def _when_all_are_made(system: FaultySystem) -> int:
+    """Pictures drawn so far, once no more are: one under way at a purge is rightly drawn again."""
+    before = -1
+    while (now := await _generated(system)) != before:
+        before = now
+        await asyncio.sleep(_BEFORE_S)
+    return now
 
 
 async def _generated(system: FaultySystem) -> int:
