@@ -17,21 +17,25 @@ from origin.training.colour_table import Points, Table, kinds, learn
 from origin.training.measure import Content, additive_span
 from origin.training.moving_colours import Doubles, drawn, moving_series
 from regional_gpu.generator.content_network import ZERO, ContentNetwork
-from regional_gpu.generator.content_pictures import pack, stack_size
+from regional_gpu.generator.content_pictures import SPEED, pack, stack_size
 from regional_gpu.generator.network import TextNetwork
 from regional_gpu.generator.score import ssimulacra2
 
 Progress = Callable[[str, float], None]
 Bytes = NDArray[np.uint8]
+Stack = tuple[int, Bytes, Bytes]  # cells, the stream of their bases, of their planes
 
 # Of the gallery as WebP at this quality: what a model may hold.
-SHARE = 0.18
+SHARE = 0.19
 WEBP_QUALITY = 80
 COUNTS = (1, 2, 3, 4, 6, 8)
 QUALITIES = range(30, 91, 4)
-TRIAL_CELLS = 6
+TRIAL_CELLS = 8
 TRIAL_IMAGES = 2  # of each
-TRIAL_SPEED = 8
+TRIAL_SPEED = 6
+# How many times all cells are packed to find the quality, and how bytes grow with it (logarithm).
+MOST_PACKINGS = 3
+BYTES_PER_QUALITY = 0.02
 # Kinds of points by which a cell tells of others.
 KINDS = 700
 MOVES = 2
@@ -62,6 +66,7 @@ class ContentTaken:
     single: int  # cells of which the gallery has one image: their base is that image, coded
     gallery_webp_bytes: int  # estimated from a sample
     chosen: Trial
+    quality: int  # of all cells together, which cost less than the trial cells did
     trials: tuple[Trial, ...]
 
 
@@ -140,10 +145,11 @@ def make_content(
     step = np.maximum(step, 1.0)
     progress("writing the model", 0.9)
     kept = [_quantised(one, step) for one in planes]
-    _write(folder, gallery, content, best, step, bases, kept, chosen.quality)
+    stacks, quality = _packed(bases, kept, chosen.quality, SHARE * webp)
+    _write(folder, gallery, content, best, _network(gallery, step, stacks))
     single = sum(len(cells.members(at)) == 1 for at in range(len(cells)))
     looks_by = tuple(name for name in gallery.attributes if name not in content.by)
-    return ContentTaken(content, looks_by, single, webp, chosen, tuple(trials))
+    return ContentTaken(content, looks_by, single, webp, chosen, quality, tuple(trials))
 
 
 def _choose(
@@ -216,9 +222,7 @@ def _streams(bases: Bytes, planes: Bytes, quality: int, speed: int) -> tuple[Byt
     return pack(bases, quality, speed), pack(flat, quality, speed)
 
 
-def _network(
-    gallery: Gallery, step: Doubles, stacks: Sequence[tuple[int, Bytes, Bytes]]
-) -> ContentNetwork:
+def _network(gallery: Gallery, step: Doubles, stacks: Sequence[Stack]) -> ContentNetwork:
     sizes = [(count, len(base), len(planes)) for count, base, planes in stacks]
     network = ContentNetwork(gallery.width, gallery.height, len(step), sizes)
     streams = [stream for _, base, planes in stacks for stream in (base, planes)]
@@ -227,29 +231,41 @@ def _network(
     return network
 
 
+def _packed(
+    bases: Sequence[Bytes], planes: Sequence[Bytes], quality: int, budget: float
+) -> tuple[list[Stack], int]:
+    """All cells' stacks at the finest quality found whose bytes lie within ``budget``, else at the
+    coarsest tried; more cells in a stack cost less each than the trial's few."""
+    found: list[tuple[bool, int, list[Stack]]] = []
+    for _ in range(MOST_PACKINGS):
+        stacks = _stacks(bases, planes, quality)
+        size = sum(len(base) + len(shared) for _, base, shared in stacks)
+        found.append((size <= budget, quality if size <= budget else -quality, stacks))
+        better = int(quality + np.log(budget / size) / BYTES_PER_QUALITY)
+        if better == quality or (size <= budget and better <= quality + 1):
+            break
+        quality = int(np.clip(better, QUALITIES[0], QUALITIES[-1]))
+    _, at, stacks = max(found, key=lambda one: one[:2])
+    return stacks, abs(at)
+
+
+def _stacks(bases: Sequence[Bytes], planes: Sequence[Bytes], quality: int) -> list[Stack]:
+    at_once = stack_size(planes[0].shape[0] * planes[0].shape[1])
+    stacks = []
+    for first in range(0, len(bases), at_once):
+        own = slice(first, first + at_once)
+        streams = _streams(np.stack(bases[own]), np.stack(planes[own]), quality, SPEED)
+        stacks.append((len(bases[own]), *streams))
+    return stacks
+
+
 def _write(
-    folder: Path,
-    gallery: Gallery,
-    content: Content,
-    series: Doubles,
-    step: Doubles,
-    bases: Sequence[Bytes],
-    planes: Sequence[Bytes],
-    quality: int,
+    folder: Path, gallery: Gallery, content: Content, series: Doubles, network: ContentNetwork
 ) -> None:
     # Imported late: diffusers takes seconds, and a mistake in the gallery should show at once.
     from regional_gpu.generator.content_family import save
 
-    at_once = stack_size(gallery.height * len(step))
-    stacks = []
-    for first in range(0, len(bases), at_once):
-        own = slice(first, first + at_once)
-        base, shared = np.stack(bases[own]), np.stack(planes[own])
-        stacks.append(
-            (len(base), pack(base, quality), pack(shared.reshape(-1, *shared.shape[2:]), quality))
-        )
     vocabulary = gallery.vocabulary(content.by, content.cells)
-    network = _network(gallery, step, stacks)
     codes = _codes(list(vocabulary.tokens), gallery, content, series)
     text = TextNetwork(*codes.shape)
     text.embedding.copy_(torch.from_numpy(codes.astype(np.float32)))

@@ -1,12 +1,11 @@
 """What training measured of a family with content, and why it chose its capacity: in words."""
 
-from origin.training.content import ContentTaken
+from origin.training.content import SHARE, ContentTaken
 
 
 def content_report(taken: ContentTaken) -> str:
     """Some lines: the parting into cells, what each capacity scored, what was chosen."""
     content, chosen = taken.content, taken.chosen
-    share = chosen.bytes_per_cell * len(content.cells) / taken.gallery_webp_bytes
     lines = [
         f"{' and '.join(content.by)} changes what is shown: {len(content.cells)} cells; "
         f"{' and '.join(taken.looks_by)} moves colours alike in all of them "
@@ -19,8 +18,8 @@ def content_report(taken: ContentTaken) -> str:
             f"{trial.worst:.1f} worst on trial cells"
             for trial in taken.trials
         ),
-        f"chosen: {chosen.series} moving colours, the best within the bytes; about {share:.0%} of "
-        f"the gallery as WebP ({taken.gallery_webp_bytes:,} bytes)",
+        f"chosen: {chosen.series} moving colours, the best within {SHARE:.0%} of the gallery as "
+        f"WebP ({taken.gallery_webp_bytes:,} bytes); all cells together allow quality {taken.quality}",
     ]
     if taken.single:
         lines.append(

@@ -17,7 +17,7 @@ Bytes = NDArray[np.uint8]
 
 MOST_ROWS: Final = 8192
 """Of one stack: what is decoded at once, and what every decoder takes."""
-SPEED: Final = 6
+SPEED: Final = 4
 
 
 def stack_size(height: int) -> int:
