@@ -1,5 +1,6 @@
 """Models that regions may pull: files under ``models_dir/{digest}``, announced by a signed list."""
 
+import os
 import shutil
 import time
 from dataclasses import dataclass
@@ -8,7 +9,6 @@ from pathlib import Path
 import msgspec
 
 from kvsync.errors import InputError, RequestError
-from kvsync.files import write_file
 from kvsync.model import ModelAnnouncement, ModelManifest
 from kvsync.signing import Envelope, SigningKey
 from origin.database import Database, ensure_property
@@ -66,16 +66,16 @@ class ModelStore:
             raise ModelNotFound(f"no model {digest[:80]!r} here")
         return row.announcement
 
-    def file(self, digest: str, path: str) -> bytes:
-        """One file that the announcement lists; anything else is not found."""
+    def file(self, digest: str, path: str) -> Path:
+        """Where one file that the announcement lists lies; anything else is not found."""
         body = Envelope.parse(self.announcement(digest)).body
         manifest = msgspec.msgpack.decode(body, type=ModelAnnouncement).manifest
         if path not in {file.path for file in manifest.files}:
             raise ModelNotFound(f"the model {digest[:8]} has no file {path[:200]!r}")
-        try:
-            return (self.folder_of(_parse(digest)) / path).read_bytes()
-        except OSError as error:
-            raise ModelNotFound(f"the model {digest[:8]} lost its file {path!r}") from error
+        found = self.folder_of(_parse(digest)) / path
+        if not found.is_file():
+            raise ModelNotFound(f"the model {digest[:8]} lost its file {path!r}")
+        return found
 
     def folder_of(self, digest: bytes) -> Path:
         """Where the model lies, or would."""
@@ -88,11 +88,20 @@ def _copy(model: Path, manifest: ModelManifest, target: Path) -> None:
     try:
         shutil.rmtree(temporary, ignore_errors=True)
         for file in manifest.files:
-            write_file(temporary / file.path, (model / file.path).read_bytes())
+            _copy_file(model / file.path, temporary / file.path)
         temporary.rename(target)
     except OSError as error:
         shutil.rmtree(temporary, ignore_errors=True)
         raise InputError(f"{target}: cannot copy the model there: {error.strerror}") from error
+
+
+def _copy_file(source: Path, target: Path) -> None:
+    """Piece by piece, since weights may be larger than the memory; flushed to disk."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with source.open("rb") as read, target.open("xb") as written:
+        shutil.copyfileobj(read, written, 1 << 20)
+        written.flush()
+        os.fsync(written.fileno())
 
 
 def _parse(digest: str) -> bytes:

@@ -5,6 +5,7 @@ from contextlib import asynccontextmanager
 
 import msgspec
 from fastapi import FastAPI, Request, Response
+from fastapi.responses import FileResponse
 from prometheus_client import CollectorRegistry, Counter, generate_latest
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
 from sqlalchemy import text
@@ -94,9 +95,10 @@ def _add_models(app: FastAPI, traffic: Traffic, models: ModelStore) -> None:
 
     @app.get("/v1/models/{digest}/{path:path}")
     def file(digest: str, path: str) -> Response:
-        data = models.file(digest, path)
-        traffic.count("model", 200, len(data))
-        return Response(data, media_type="application/octet-stream")
+        # Sent as it is read: a file of weights may be larger than the memory.
+        found = models.file(digest, path)
+        traffic.count("model", 200, found.stat().st_size)
+        return FileResponse(found, media_type="application/octet-stream")
 
 
 def _add_shop(app: FastAPI, traffic: Traffic, shop: Shop) -> None:
