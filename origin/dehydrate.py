@@ -3,14 +3,19 @@
 The originals are read from the asset store itself, so that what is compared is what is served.
 """
 
+import os
 import time
+from collections import deque
 from collections.abc import Iterator, Sequence
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 
 import httpx2
 import msgspec
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from sqlalchemy import select
 
@@ -33,6 +38,8 @@ from regional_gpu.generator.posed_generator import PosedGenerator
 from regional_gpu.generator.score import psnr, ssimulacra2
 
 Pixels = NDArray[np.uint8]
+# Of the seeds' pictures so many are scored by SSIMULACRA2.
+FINALISTS = 3
 
 
 @dataclass(frozen=True)
@@ -76,29 +83,69 @@ def dehydrate(
 ) -> Iterator[Fitted | None]:
     """Fit every asset whose file matches ``only``; yields None for one that was done before.
 
-    Each asset is written down as soon as it is done, so a run that was killed goes on where it
-    was. With ``origin_url``, the headers that it sends must be the property's.
+    Several are fitted side by side, one a core. Each is written down as soon as it and those
+    before it are done, so a run that was killed goes on where it was. With ``origin_url``, the
+    headers that it sends must be the property's.
     Raises :class:`InputError` for an original that is missing, broken or served otherwise.
     """
-    work = plan(site, gallery, only)
-    for request, asset in work:
-        try:
-            info, data = site.dam.open(site.name_of(request))
-        except AssetNotFound as error:
-            raise InputError(
-                f"{request.path}: in the gallery's manifest but not in the asset store; "
-                "check ORIGIN_DAM"
-            ) from error
-        original = describe_original(info, data)
+    cores = os.cpu_count() or 1
+
+    def started(pool: Executor, request: AssetRequest, asset: Asset) -> _Started | None:
+        original, data = _open(site, request)
         if resume and _is_done(database, site, request, original, generator.digest, effort):
-            yield None
-            continue
+            return None
         if origin_url is not None:
             check_headers(site, gallery.family, request, origin_url)
         prompt = gallery.prompt(asset.attributes)
-        fitted = fit(generator, request.path, prompt, decode(data, request.path), effort)
-        _write_down(database, site, gallery.family, asset, original, fitted, effort)
-        yield fitted
+        reference = decode(data, request.path, gallery.background)
+        future = pool.submit(fit, generator, request.path, prompt, reference, effort)
+        return _Started(asset, original, future)
+
+    def finished(one: _Started | None) -> Fitted | None:
+        if one is None:
+            return None
+        fitted = one.future.result()
+        _write_down(database, site, gallery.family, one.asset, one.original, fitted, effort)
+        return fitted
+
+    waiting: deque[_Started | None] = deque()
+    with one_thread_each(), ThreadPoolExecutor(cores) as pool:
+        for request, asset in plan(site, gallery, only):
+            waiting.append(started(pool, request, asset))
+            # One more than cores lies ready; memory stays flat.
+            if len(waiting) > cores + 1:
+                yield finished(waiting.popleft())
+        while waiting:
+            yield finished(waiting.popleft())
+
+
+@dataclass(frozen=True)
+class _Started:
+    asset: Asset
+    original: Original
+    future: Future[Fitted]
+
+
+@contextmanager
+def one_thread_each() -> Iterator[None]:
+    """Within it torch works in the thread that calls it: the cores are taken by assets."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+def _open(site: Site, request: AssetRequest) -> tuple[Original, bytes]:
+    try:
+        info, data = site.dam.open(site.name_of(request))
+    except AssetNotFound as error:
+        raise InputError(
+            f"{request.path}: in the gallery's manifest but not in the asset store; "
+            "check ORIGIN_DAM"
+        ) from error
+    return describe_original(info, data), data
 
 
 def plan(site: Site, gallery: Gallery, only: str = "*") -> list[tuple[AssetRequest, Asset]]:
@@ -121,9 +168,12 @@ def fit(generator: Generator, path: str, prompt: str, reference: Pixels, effort:
         Job(prompt, seed, width, height, effort.steps, effort.sampler, effort.guidance)
         for seed in range(effort.seeds)
     ]
-    best, picture, quality = best_of(generator, jobs, reference)
+    scored = [
+        (ssimulacra2(reference, picture), job, picture)
+        for job, picture in finalists(generator, jobs, reference)
+    ]
+    score, best, picture = max(scored, key=lambda one: one[0])
     masks = generator.masks(prompt)
-    score = ssimulacra2(reference, picture)
     return Fitted(
         path=path,
         state="proposed" if score >= effort.min_score else "short",
@@ -131,15 +181,15 @@ def fit(generator: Generator, path: str, prompt: str, reference: Pixels, effort:
         check=fingerprint(picture, masks),
         ssimulacra2=score,
         delta_e=mean_delta_e(reference, picture, masks),
-        psnr=quality,
+        psnr=psnr(reference, picture),
         seeds_tried=effort.seeds,
     )
 
 
-def best_of(
+def finalists(
     generator: Generator, jobs: Sequence[Job], reference: Pixels
-) -> tuple[Job, Pixels, float]:
-    """The job with the best picture by PSNR, which is a hundred times cheaper than the score.
+) -> list[tuple[Job, Pixels]]:
+    """The jobs with the best pictures by PSNR, which is a hundred times cheaper than the score.
 
     A model of shots is asked how this one was taken, which no seed would hit upon. When the first
     two seeds of another give the same picture, the model does not listen to the seed here and the
@@ -147,13 +197,13 @@ def best_of(
     """
     if isinstance(generator, PosedGenerator):
         fitted = replace(jobs[0], seed=0, payload=fit_payload(generator, jobs[0].prompt, reference))
-        (picture,) = generator.generate([fitted])
-        return fitted, picture, psnr(reference, picture)
+        return [(fitted, generator.generate([fitted])[0])]
     pictures = list(generator.generate(jobs[:2]))
-    if len(jobs) > 2 and not np.array_equal(pictures[0], pictures[1]):
-        pictures += generator.generate(jobs[2:])
-    tried = zip(jobs, pictures, (psnr(reference, one) for one in pictures), strict=False)
-    return max(tried, key=lambda one: one[2])
+    if len(pictures) == 2 and np.array_equal(pictures[0], pictures[1]):
+        return [(jobs[0], pictures[0])]
+    pictures += generator.generate(jobs[2:])
+    drawn = list(zip(jobs, pictures, strict=True))
+    return sorted(drawn, key=lambda one: psnr(reference, one[1]), reverse=True)[:FINALISTS]
 
 
 def mean_delta_e(reference: Pixels, picture: Pixels, masks: Pixels) -> float:
