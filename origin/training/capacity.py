@@ -100,21 +100,37 @@ def _held_out(
     linear: bool,
     ranks: Mapping[int, int],
 ) -> float:
+    every = np.ones(len(samples), dtype=np.bool_)
+    splits = [
+        (fold != out, (fold == out) & _told(columns, attribute_of, fold != out))
+        for out in range(FOLDS)
+    ]
+    if not any(judged.any() for _, judged in splits):
+        # Every value is seen once: only the images themselves can tell.
+        splits = [(every, every)]
     table, total, count = tables(linear), 0.0, 0
-    for left_out in range(FOLDS):
-        parts = [np.array(at)[fold[list(at)] != left_out] for at in members]
+    for kept, judged in splits:
+        parts = [np.array(at)[kept[list(at)]] for at in members]
         if min(map(len, parts)) == 0:
             continue
         pictures = [table[samples[part]] for part in parts]
         cells = [Cell(gram(own), columns[part]) for own, part in zip(pictures, parts, strict=True)]
         codes = fit(cells, attribute_of, ranks)
         for at, cell, own in zip(members, cells, pictures, strict=True):
-            new = np.array(at)[fold[list(at)] == left_out]
+            new = np.array(at)[judged[list(at)]]
             foretold = _foretold(cell, codes, own, columns[new])
-            shown = display(foretold) if linear else foretold
-            total += float(np.square(shown.clip(0, 255) - samples[new]).sum())
+            levels = display(foretold) if linear else foretold
+            total += float(np.square(levels.clip(0, 255) - samples[new]).sum())
             count += samples[new].size
     return float(np.sqrt(total / max(count, 1)))
+
+
+def _told(
+    columns: Doubles, attribute_of: NDArray[np.intp], kept: NDArray[np.bool_]
+) -> NDArray[np.bool_]:
+    """Which assets have only values that ``kept`` ones show."""
+    unknown = (columns[kept].sum(axis=0) == 0) & (attribute_of >= 0)
+    return np.asarray(columns @ unknown == 0)
 
 
 def _foretold(cell: Cell, codes: Codes, pictures: Floats, columns: Doubles) -> Floats:

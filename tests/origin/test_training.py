@@ -168,3 +168,15 @@ def test_an_attribute_that_only_colours_is_no_layout() -> None:
             attributes.append({"a": str(first), "b": str(second)})
             rows.append(pictures[0, first] + pictures[1, second])
     assert find_layouts(np.stack(rows), attributes, 0).by == ()
+
+
+def test_colours_that_are_each_seen_once_are_all_learnt(tmp_path: Path) -> None:
+    assets = []
+    for at, (paint, seat) in enumerate(zip(PAINTS, SEATS, strict=True)):
+        Image.fromarray(_picture(paint, seat, "front")).save(tmp_path / f"{at}.png")
+        assets.append({"file": f"{at}.png", "attributes": {"car": str(at)}, "bytes": 1})
+    (tmp_path / "manifest.json").write_text(json.dumps({"family": "cars", "assets": assets}))
+    _train(read_gallery(tmp_path), tmp_path / "model")
+    for at, (paint, seat) in enumerate(zip(PAINTS, SEATS, strict=True)):
+        drawn = _draw(tmp_path / "model", f"{at} car")
+        assert _error(drawn, _picture(paint, seat, "front")) < 2
