@@ -25,7 +25,8 @@ def darkened(pixels: NDArray[np.uint8], still: Still) -> Encoded:
 async def test_one_in_a_hundred_is_checked_and_the_first_among_them(tmp_path: Path) -> None:
     async with region_world(tmp_path) as world:
         for seed in range(3):
-            assert (await world.ask(world.record(f"laces {seed}"))).status_code == 200
+            answer = await world.ask(world.record(f"laces {seed}"), deadline_ms=60_000)
+            assert answer.status_code == 200
         assert await world.metric("region_decoded_checks_total", outcome="passed") == 1
 
 
@@ -35,7 +36,7 @@ async def test_a_file_that_is_not_the_picture_is_no_answer_and_not_kept(
 ) -> None:
     monkeypatch.setattr(region, "encode", darkened)
     async with region_world(tmp_path) as world:
-        assert reason(await world.ask(still=still)) == (502, "fingerprint")
+        assert reason(await world.ask(still=still, deadline_ms=60_000)) == (502, "fingerprint")
         assert await world.metric("region_decoded_checks_total", outcome="refused") == 1
         assert await world.metric("region_fingerprint_mismatches_total") == 1
         assert await world.metric("region_rendition_cache_bytes") == 0
