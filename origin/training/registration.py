@@ -28,7 +28,7 @@ from regional_gpu.generator.shots import (
     weights,
 )
 
-# An error of this much of full scale counts half.
+# An error of this much of full scale counts half, while colours are not known well.
 ROBUST = 0.04
 # Of a large picture so many pixels settle the settings as well as all.
 MOST_PIXELS = 80_000
@@ -52,13 +52,20 @@ class Scene:
 
 
 def register(
-    scene: Scene, shot: Tensor, settings: Tensor, steps: int, *, free: int, seed: int = 0
+    scene: Scene,
+    shot: Tensor,
+    settings: Tensor,
+    steps: int,
+    *,
+    free: int,
+    robust: float = ROBUST,
+    seed: int = 0,
 ) -> tuple[Tensor, float]:
     """The settings that make the scene look most like ``shot``, from ``settings`` on.
 
     ``shot``: linear light, (rows, columns, 3) of the scene's frame. The first ``free`` settings
-    move; ``seed`` draws the pixels that are compared. Returns the settings and the root mean
-    square error left before the last step, in sRGB of 0 to 1.
+    move; an error of ``robust`` counts half; ``seed`` draws the pixels compared. Returns the
+    settings and the root mean square error left before the last step, in sRGB of 0 to 1.
     """
     points = _points(shot.shape[0] * shot.shape[1], seed)
     wanted = encoded(shot).reshape(-1, CHANNELS)[points]
@@ -68,7 +75,7 @@ def register(
         residual, slopes = _linearised(scene, planes, settings, points, wanted)
         error = float(residual.square().mean().sqrt())
         slopes = slopes[:free]
-        weight = 1 / (1 + (residual / ROBUST).square())
+        weight = 1 / (1 + (residual / robust).square())
         weighted = slopes * weight
         normal = (weighted @ slopes.T).double()
         normal += DAMPING * torch.diag(normal.diagonal().clamp(min=1e-9))
@@ -111,7 +118,7 @@ def _linearised(
     gain = bright * settings[GAINS].exp()
     made = shown * gain
     residual = wanted - encoded(made)
-    by_light = _slope_of_curve(made)
+    by_light = slope_of_curve(made)
     slope_x, slope_y = slope_x * gain * by_light, slope_y * gain * by_light
     scaled = made * by_light
     rows_of = [slope_x, slope_y]
@@ -125,7 +132,7 @@ def _linearised(
     return residual.reshape(-1), torch.stack(rows_of).reshape(len(rows_of), -1)
 
 
-def _slope_of_curve(light: Tensor) -> Tensor:
+def slope_of_curve(light: Tensor) -> Tensor:
     """d sRGB / d linear light; 0 where the curve is cut off."""
     slope = torch.where(
         light <= 0.0031308,
