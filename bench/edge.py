@@ -7,7 +7,6 @@ before our edge.
 """
 
 import asyncio
-import os
 import re
 import subprocess
 import tempfile
@@ -20,7 +19,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from bench._pop import Pop, running_pop
+from bench._pop import Pop, cpu_seconds, running_pop
 from bench._ports import free_ports
 from deploy.fronts import nginx, nginx_of, program, varnish_of
 from deploy.processes import Running
@@ -40,7 +39,6 @@ BROWSER = {
     "Chrome/141.0.0.0 Safari/537.36",
 }
 CONNECTIONS = 32
-_TICKS = os.sysconf("SC_CLK_TCK")
 _DONE = re.compile(r"(\d+) requests in")
 
 NGINX = """
@@ -150,14 +148,6 @@ def _load(one: Contestant, fields: dict[str, str], seconds: int) -> tuple[float,
     if count is None or "Non-2xx" in done or "Socket errors" in done:
         raise RehydrationError(f"{one.name}: not every answer was a hit: {done}")
     return int(count[1]) / seconds, int(count[1]) / used
-
-
-def cpu_seconds(pid: int) -> float:
-    """User and system time of a process and its living descendants."""
-    stat = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
-    own = (int(stat[11]) + int(stat[12])) / _TICKS
-    return own + sum(cpu_seconds(int(child)) for child in children)
 
 
 if __name__ == "__main__":

@@ -87,10 +87,12 @@ sub vcl_backend_response {
     set beresp.ttl = std.duration(beresp.http.X-Accel-Expires + "s", 0s);
     # Stale answers only as far as the edge's own stale-while-revalidate goes: the default of 10 s
     # holds past must-revalidate, too.
-    if (beresp.http.CDN-Cache-Control
-        || beresp.http.Cache-Control !~ "stale-while-revalidate"
-        || beresp.http.Cache-Control ~ "(?i)(must|proxy)-revalidate|s-maxage") {
-        set beresp.grace = 0s;
+    set beresp.grace = 0s;
+    if (beresp.http.CDN-Cache-Control !~ "[a-z]"
+        && beresp.http.Cache-Control ~ "(?i)stale-while-revalidate=[0-9]"
+        && beresp.http.Cache-Control !~ "(?i)(must|proxy)-revalidate|s-maxage") {
+        set beresp.grace = std.duration(regsub(beresp.http.Cache-Control,
+            "(?i)^.*stale-while-revalidate=([0-9]+).*$", "\1s"), 0s);
     }
     # Past that it is good for being confirmed by a 304.
     set beresp.keep = 1h;
