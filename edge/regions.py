@@ -124,13 +124,15 @@ class Regions:
         where there is none, and the first good answer counts. Raises what the last region asked
         said; :class:`RegionUnavailable` when none was asked.
         """
-        self._hedges = self._hedges.earned()
+        if deadline_s is None:  # else this miss has been counted before
+            self._hedges = self._hedges.earned()
         until = time.monotonic() + (deadline_s or site.region_deadline_ms / 1000)
         calls: set[asyncio.Task[Generated]] = set()
         try:
             return await self._first_good(calls, site, record, rendition, until, late)
         finally:
             for call in calls:
+                call.add_done_callback(_unneeded)
                 call.cancel()
 
     async def _first_good(
@@ -225,6 +227,12 @@ class Regions:
             why = str(error) or type(error).__name__
             raise RegionUnavailable(f"region {url}: {why}") from error
         return read_answer(url, answer.status_code, answer.headers, answer.content, rendition)
+
+
+def _unneeded(call: asyncio.Task[Generated]) -> None:
+    """Look at what came of it, or asyncio would complain that nobody did."""
+    if not call.cancelled():
+        call.exception()
 
 
 def read_answer(
