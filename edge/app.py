@@ -45,7 +45,8 @@ class PublicApp:
             site = ask.site.id
             answer = await self._edge.answer(ask)
             if not isinstance(answer, Answer):
-                content = _content(receive) if ask.has_content else None
+                length = ask.fields.get("content-length")
+                content = _content(receive, length) if ask.has_content else None
                 await self._stream(ask, *answer, content, send, _Seen(scope, trace, begun))
                 return
         except Exception as raised:
@@ -155,16 +156,20 @@ def _target(scope: Any) -> bytes:
     return sent
 
 
-async def _content(receive: ASGIReceiveCallable) -> AsyncIterator[bytes]:
+async def _content(receive: ASGIReceiveCallable, length: str | None) -> AsyncIterator[bytes]:
     """A request's content as it comes; :class:`BadRequest` when the client leaves before its
-    end: what it has sent is not what it meant to send."""
-    more = True
+    end: what it has sent is not what it meant to send. So it is when another protocol is asked for
+    in one breath: the parser takes nothing that follows for content."""
+    more, received = True, 0
     while more:
         event = await receive()
         if event["type"] != "http.request":
             raise BadRequest("the client left before its content ended")
-        more = event.get("more_body", False)
-        yield event.get("body", b"")
+        more, piece = event.get("more_body", False), event.get("body", b"")
+        received += len(piece)
+        yield piece
+    if length is not None and length.isdecimal() and received != int(length):
+        raise BadRequest(f"{received} bytes of content came, and {length} were announced")
 
 
 def _told(raised: Exception) -> RehydrationError:

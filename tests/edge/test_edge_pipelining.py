@@ -32,3 +32,18 @@ async def test_requests_sent_together_are_answered_in_order(world: World) -> Non
     first, second, third = answers.split(b"HTTP/1.1 200 ")[1:]
     assert first.endswith(b"original a") and second.endswith(b"original b")
     assert third.endswith(b"original a")
+
+
+async def test_content_that_an_upgrade_swallows_is_the_client_s_error(still_world: World) -> None:
+    world = still_world
+    folder = world.settings["properties_dir"]
+    (folder / "through.toml").write_text(
+        'id = "through"\nhosts = ["through.example"]\npass_through = true\n'
+    )
+    await world.start_edge()
+    reader, writer = await asyncio.open_connection(HOST, world.port)
+    writer.write(b"PUT /a HTTP/1.1\r\nHost: through.example\r\nConnection: upgrade\r\n")
+    writer.write(b"Upgrade: TLS/1.0\r\nContent-Length: 5\r\n\r\nhello")
+    head = await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), 5)
+    writer.close()
+    assert head.startswith(b"HTTP/1.1 400 ")
