@@ -18,6 +18,8 @@ from regional_gpu.generator.shots import CHANNELS, SETTINGS, Frame
 
 # Reductions, and the Gauss-Newton steps at each.
 SCHEDULE = ((8, 6), (4, 4), (2, 4), (1, 4))
+# Then tints move as well, for so many steps.
+LAST = 3
 # As the colours are known, edges a pixel off are to be heeded: less would lock on a weave.
 ROBUST = 0.1
 # Places nearer than this, in pixels of the reduction, are one; errors so much larger are wrong.
@@ -46,7 +48,9 @@ def fit_payload(generator: PosedGenerator, prompt: str, reference: NDArray[np.ui
             register(scene, shot, start, steps, free=SETTINGS, robust=ROBUST) for start in tries
         ]
         tries = _distinct(found, SAME * factor / frame.half)
-    return pack(generator.pose.latents(tries[0].to(generator.device), layout).cpu().numpy())
+    settings, _ = register(scene, shot, tries[0], LAST, free=generator.latents, robust=ROBUST)
+    latents = generator.pose.latents(settings.to(generator.device), layout).cpu()
+    return pack(torch.cat([latents, settings[SETTINGS:]]).numpy())
 
 
 def _starts(pose: PoseNetwork, layout: int, tints: int) -> list[Tensor]:

@@ -26,7 +26,7 @@ class PosedGenerator:
     """
 
     def __init__(self, folder: Path, digest: bytes, device: str = "cpu") -> None:
-        self.digest = digest
+        self.folder, self.digest = folder, digest
         self.device = torch.device(device)
         self.vocabulary = read_vocabulary(folder / "tokenizer" / "vocabulary.json")
         self.text = read_network(TextNetwork, folder / "text_encoder", self.device)
@@ -46,6 +46,11 @@ class PosedGenerator:
     @property
     def size_bytes(self) -> int:
         return sum(layer.nbytes for layer in self._layers) + self.posed.pictures.nbytes
+
+    @property
+    def latents(self) -> int:
+        """How many a payload holds: of the shot's settings, then its tints."""
+        return SETTINGS + CHANNELS * self.posed.attributes
 
     @torch.inference_mode()
     def generate(self, jobs: Sequence[Job]) -> list[NDArray[np.uint8]]:
@@ -67,8 +72,10 @@ class PosedGenerator:
         return codes
 
     def _draw(self, prompt: str, layout: int, latents: NDArray[np.float32]) -> NDArray[np.uint8]:
-        noise = torch.from_numpy(latents).to(self.device)[None]
+        given = torch.from_numpy(latents).to(self.device)[None]
+        noise, tints = given[:, :SETTINGS], given[:, SETTINGS:]
         settings = euler(self.pose(noise, layout), noise, 1.0, 0.0)
+        settings = torch.cat([settings, tints], dim=1)
         pixels: NDArray[np.uint8] = (
             self.posed(self.codes(prompt), settings, layout)[0].cpu().numpy()
         )
@@ -81,4 +88,6 @@ class PosedGenerator:
         if job.steps != 1 or job.sampler.casefold() != "euler" or job.guidance > 1:
             asked = f"{job.steps} steps of {job.sampler} with guidance {job.guidance:g}"
             raise InputError(f"{asked}: a family model takes 1 step of Euler, guidance 1")
-        return unpack(job.payload, SETTINGS) if job.payload else normals(job.seed, 0, SETTINGS)
+        if job.payload:
+            return unpack(job.payload, self.latents)
+        return normals(job.seed, 0, SETTINGS)

@@ -78,12 +78,12 @@ class PosedNetwork(nn.Module):
         return [self._layer(*one).to(device) for one in zip(parts, self.frames, strict=True)]
 
     def forward(self, codes: Tensor, settings: Tensor, layout: int) -> Tensor:
-        """Codes (batch, layouts x attributes x 3) and settings (batch, SETTINGS) to 8-bit sRGB
-        pixels, (batch, height, width, 3)."""
+        """Codes (batch, layouts x attributes x 3) and settings (batch, SETTINGS), with tints behind
+        them (3 an attribute) or without, to 8-bit sRGB pixels, (batch, height, width, 3)."""
         own = codes.view(len(codes), self.layouts, self.attributes, CHANNELS)[:, layout]
         table = self._curve.to(codes.device)
-        tints = settings.new_zeros(len(settings), self.attributes * CHANNELS)
-        whole = torch.cat([settings, tints], dim=1)
+        missing = SETTINGS + self.attributes * CHANNELS - settings.shape[1]
+        whole = nn.functional.pad(settings, (0, missing))
         shots = [
             pixels(draw(self.frames[layout], self.layers[layout], one, taken), table)
             for one, taken in zip(own, whole, strict=True)
