@@ -1,6 +1,7 @@
 """The blob cache: bounded, shared by processes, and never in the way of an answer."""
 
 import contextlib
+import hashlib
 import random
 import resource
 import subprocess
@@ -517,4 +518,41 @@ def test_a_sealed_store_opens_with_a_purge_of_everything(tmp_path: Path) -> None
         assert store.clear() == 0 and store.get(b"a") is None
     assert store.clear() == 1 and not store.sealed
     assert store.get(b"a") is None
+    store.close()
+
+
+CHECKED_WRITER = """
+import hashlib, random, sys
+from pathlib import Path
+from kvsync.blobs import BlobStore
+store, rng = BlobStore(Path(sys.argv[1]), 2 << 20), random.Random(int(sys.argv[2]))
+for number in range(1 << 60):
+    body = rng.randbytes(rng.randrange(60_000))
+    key = b"%d" % rng.randrange(40)
+    store.put(key, hashlib.sha256(body).digest() + body, ["shop"], since=store.mark())
+    if number % 50 == 49:
+        store.purge(["shop"], soft_at=1.0 if number % 100 == 99 else None)
+    if number == 10:
+        print("writing", flush=True)
+"""
+
+
+@pytest.mark.slow
+def test_no_reader_ever_finds_a_torn_blob_while_writers_are_killed(folder: Path) -> None:
+    store, found = BlobStore(folder, 2 << 20), 0
+    for round_ in range(12):
+        writers = [start(CHECKED_WRITER, folder, 3 * round_ + number) for number in range(3)]
+        for writer in writers:
+            assert writer.stdout and writer.stdout.readline() == "writing\n"
+        for writer in writers:
+            for number in range(200):
+                blob = store.get(b"%d" % (number % 40))
+                if blob is not None:
+                    found += 1
+                    assert hashlib.sha256(blob[32:]).digest() == blob[:32]
+            writer.kill()
+            writer.wait()
+        assert store.put(b"after", b"the kill") and store.get(b"after") == b"the kill"
+        assert store.bytes_used <= 2 << 20
+    assert found > 1_000
     store.close()
