@@ -164,7 +164,7 @@ async def _edge(folder: Path) -> AsyncIterator[int]:
     (folder / "properties" / "rumba.toml").write_text(sample)
     Keyring((SigningKey.generate().trusted_for(["rumba"]),)).write(folder / "keys.json")
     port, admin, nobody = free_ports(3)
-    server = await asyncio.start_server(_answer, HOST, 0)
+    server = await asyncio.start_server(_answer, HOST, 0, limit=1 << 20)
     environment = {
         "PYTHONPATH": str(ROOT),
         "EDGE_PORT": str(port),
