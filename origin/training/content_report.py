@@ -19,7 +19,8 @@ def content_report(taken: ContentTaken) -> str:
             for trial in taken.trials
         ),
         f"chosen: {chosen.series} moving colours, the best within {SHARE:.0%} of the gallery as "
-        f"WebP ({taken.gallery_webp_bytes:,} bytes); all cells together allow quality {taken.quality}",
+        f"WebP ({taken.gallery_webp_bytes:,} bytes); all cells together allow quality "
+        f"{taken.quality}",
     ]
     if taken.single:
         lines.append(
