@@ -109,7 +109,7 @@ def _ratio(ours: Contestant, peer: Contestant) -> float:
 
 async def _measure(folder: Path, fields: dict[str, str], rounds: int) -> dict[str, Contestant]:
     log = folder / "access.jsonl"
-    async with running_pop(folder, access_log=log) as pop:
+    async with running_pop(folder, access_log=log, nginx_cache_dir=folder / "front/cache") as pop:
         await pop.publish([PATH])
         contestants = await _contestants(pop, folder)
         for one in contestants.values():
@@ -140,7 +140,8 @@ def _load(one: Contestant, fields: dict[str, str], seconds: int) -> tuple[float,
     """Requests a second, and per second of the server's CPU time."""
     headers = [part for pair in fields.items() for part in ("-H", ": ".join(pair))]
     url = f"http://localhost:{one.port}{PATH}"
-    command = [program("wrk"), "-t1", f"-c{CONNECTIONS}", f"-d{seconds}s", *headers, url]
+    how = ["-t1", f"-c{CONNECTIONS}", f"-d{seconds}s", "--timeout", "20s"]
+    command = [program("wrk"), *how, *headers, url]
     before = cpu_seconds(one.running.process.pid)
     done = subprocess.run(command, capture_output=True, text=True, check=True).stdout
     used = cpu_seconds(one.running.process.pid) - before
