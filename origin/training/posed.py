@@ -15,7 +15,7 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
 
-from origin.training.registration import Scene, register, slope_of_curve
+from origin.training.registration import Scene, register
 from regional_gpu.generator.shots import (
     CHANNELS,
     GAINS,
@@ -32,13 +32,10 @@ from regional_gpu.generator.shots import (
 
 # Turns of pictures and registration at each reduction, and Gauss-Newton steps in each turn.
 SCHEDULE = ((8, 5, 4), (4, 3, 2), (2, 2, 2), (1, 4, 1))
-# The last turns of the finest weigh errors as they are seen.
-AS_SEEN = 2
 # Shorter sides than this show too little to register by.
 LEAST_SIDE = 24
 # Holds shared pictures where few shots see them.
-RIDGE = 1.0
-TINY = 1e-6
+RIDGE = 0.3
 
 # Margins are whole blocks of so many pixels, with so many more than any shot needs.
 BLOCK = 8
@@ -106,9 +103,8 @@ def fit_shots(shots: Shots, progress: Progress) -> Fit:
         fit = _start(seen, frame, shots) if fit is None else _enlarged(fit, frame)
         for turn in range(turns):
             progress(f"bringing shots together, 1/{factor}", (at + turn / turns) / len(levels))
-            as_seen = factor == 1 and turn >= turns - AS_SEEN
-            fit = _turn(fit, seen, shots, steps, as_seen=as_seen)
-        fit = _refine_pictures(fit, seen, shots.rows, as_seen=factor == 1)
+            fit = _turn(fit, seen, shots, steps)
+        fit = _refine_pictures(fit, seen, shots.rows)
     if fit is None:
         raise ValueError("no level to fit at")
     return fit
@@ -145,11 +141,9 @@ def coarse_error(shots: Shots, registered: bool) -> float:
         return _register_all(fit, seen, shots.rows, 1, free=0).error
 
 
-def _turn(
-    fit: Fit, seen: Sequence[Tensor], shots: Shots, steps: int, *, as_seen: bool = False
-) -> Fit:
+def _turn(fit: Fit, seen: Sequence[Tensor], shots: Shots, steps: int) -> Fit:
     rows = shots.rows
-    fit = _refine_pictures(fit, seen, rows, as_seen=as_seen)
+    fit = _refine_pictures(fit, seen, rows)
     fit = _register_all(fit, seen, rows, steps, free=fit.settings.shape[1])
     fit = _settle_codes(fit, shots)
     return _register_all(fit, seen, rows, 1, free=SETTINGS)
@@ -190,62 +184,33 @@ def _enlarged(fit: Fit, frame: Frame) -> Fit:
     return replace(fit, frame=frame, pictures=torch.stack(larger))
 
 
-def _refine_pictures(
-    fit: Fit, seen: Sequence[Tensor], rows: Tensor, *, as_seen: bool = False
-) -> Fit:
-    """One step of back projection over all shots.
-
-    At each place of the frame and channel the shots' errors are fitted by their shares of base and
-    shared pictures; ``as_seen`` weighs them by how visible they are, more in the dark: once shots
-    lie on one another, as before that it only makes edges wander.
-    """
+def _refine_pictures(fit: Fit, seen: Sequence[Tensor], rows: Tensor) -> Fit:
+    """One step of back projection over all shots."""
     frame = fit.frame
     plain = replace(frame, margin=0)
     found = torch.zeros_like(fit.pictures)
-    kinds = len(found)
-    normal = torch.zeros(kinds, kinds, *found.shape[1:])
+    normal = torch.zeros(CHANNELS, len(found), len(found))
     covered = torch.zeros(*found.shape[1:3], 1)
     down, across = frame.own_axes
     for at, shot in enumerate(seen):
         scene, settings = fit.scene(rows[at]), fit.settings[at]
-        drawn = draw(frame, fit.pictures, scene.codes, settings)
-        gain = light(frame, settings)[..., None] * settings[GAINS].exp()
-        left = (shot - drawn.clamp(0, 1)) / gain
-        visible = torch.ones_like(left)
-        if as_seen:
-            visible = (slope_of_curve(drawn.clamp(0, 1).maximum(shot)) * gain).square()
+        drawn = draw(frame, fit.pictures, scene.codes, settings).clamp_(0, 1)
+        left = (shot - drawn) / light(frame, settings)[..., None] / settings[GAINS].exp()
         x, y = _back(settings, across[None, :], down[:, None])
         inside = (x.abs() * frame.half <= frame.width / 2) & (
             y.abs() * frame.half <= frame.height / 2
         )
-        planes = look_up(plain, torch.cat([left * visible, visible], dim=-1), x, y)
-        carried, weight = torch.split(planes * inside[..., None], CHANNELS, dim=-1)
-        weight = weight.clamp(min=0)
+        carried = look_up(plain, left, x, y) * inside[..., None]
         shares = weights(scene.codes, settings)
-        for one, share in enumerate(shares):
-            found[one].addcmul_(carried, share)
-            for other in range(one + 1):
-                normal[one, other].addcmul_(weight, share * shares[other])
+        for picture, share in zip(found, shares, strict=True):
+            picture.addcmul_(carried, share)
+        normal += shares.T[:, :, None] * shares.T[:, None, :]
         covered += inside[..., None]
-    return replace(fit, pictures=fit.pictures + _solved(normal, found, covered))
-
-
-def _solved(normal: Tensor, found: Tensor, covered: Tensor) -> Tensor:
-    """The change of pictures, (1 + n, tall, wide, 3), by its normal equations' lower halves.
-
-    Where few shots see a place the ridge leaves it as it is.
-    """
-    kinds = len(found)
-    seen = covered.clamp(min=1)
-    ridge = RIDGE * normal[0, 0] / seen * (covered.max() / seen) + TINY
-    change = torch.empty_like(found)
-    for row in range(found.shape[1]):
-        own = normal[:, :, row].permute(2, 3, 0, 1)
-        whole = own + own.tril(-1).transpose(-1, -2)
-        whole = whole + ridge[row][..., None, None] * torch.eye(kinds)
-        right = found[:, row].permute(1, 2, 0)[..., None]
-        change[:, row] = torch.linalg.solve(whole, right)[..., 0].permute(2, 0, 1)
-    return change
+    inverse = torch.linalg.inv(normal + RIDGE * torch.eye(len(found)))
+    change = torch.einsum("cjk,kyxc->jyxc", inverse, found)
+    # Near the margin few shots see a place: enough for the base, not to tell values apart.
+    change[0] *= (len(seen) + RIDGE) / (covered + RIDGE)
+    return replace(fit, pictures=fit.pictures + change)
 
 
 def _back(settings: Tensor, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
