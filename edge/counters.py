@@ -1,5 +1,6 @@
 """Every outcome, counted with its bytes: the one source of the ledger and the dashboard."""
 
+import logging
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
@@ -9,6 +10,9 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, generate_latest
 from edge.decide import Outcome
 from edge.tally import Tallies
 from edge.worker_metrics import WorkerMetrics
+from kvsync.errors import InputError
+
+_log = logging.getLogger(__name__)
 
 
 class Counters:
@@ -70,10 +74,15 @@ class Counters:
         gauge = self._gauge(name, text, tuple(labels))
         (gauge.labels(**labels) if labels else gauge).set_function(read)
 
-    def share(self, folder: Path) -> WorkerMetrics:
-        """From now on tell what all workers have counted, each in a file in ``folder``."""
-        self._all = WorkerMetrics(folder, self.registry)
-        return self._all
+    async def share(self, folder: Path) -> None:
+        """From now on tell what all workers have counted, each in a file in ``folder``; only one's
+        own where a broken disk has no room for that: it is no reason not to serve."""
+        try:
+            self._all = WorkerMetrics(folder, self.registry)
+        except InputError as error:
+            _log.error("metrics are of this worker only: %s", error)
+            return
+        await self._all.keep_publishing()
 
     def close(self) -> None:
         """Leave what was counted to the other workers."""

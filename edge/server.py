@@ -119,7 +119,7 @@ async def running(
             beside = [sites.watch(settings.reload_s, hits.forget)]
             if inherited:
                 # Whichever worker is scraped, it tells what all of them have counted.
-                beside.append(edge.counters.share(settings.metrics_dir).keep_publishing())
+                beside.append(edge.counters.share(settings.metrics_dir))
             tasks = [asyncio.create_task(one) for one in beside]
             async with _serving((public, listeners.public), (admin, listeners.admin)):
                 yield listeners.public.getsockname()[1], listeners.admin.getsockname()[1]

@@ -32,7 +32,10 @@ class ReadMarks:
     def __init__(self, folder: Path) -> None:
         with (folder / "reads").open("a+b") as file:
             # A hole that the disk has no room for would kill the process that touches it.
-            os.posix_fallocate(file.fileno(), 0, _READ_SLOTS + 1)
+            # One that is all there is left alone: a disk that takes nothing refuses that too.
+            status = os.fstat(file.fileno())
+            if min(status.st_size, status.st_blocks * 512) <= _READ_SLOTS:
+                os.posix_fallocate(file.fileno(), 0, _READ_SLOTS + 1)
             self._map = mmap.mmap(file.fileno(), _READ_SLOTS + 1)
 
     @property

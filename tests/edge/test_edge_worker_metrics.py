@@ -63,15 +63,26 @@ def test_a_torn_or_empty_file_is_left_out(tmp_path: Path) -> None:
     assert value(own.exposition().decode(), "c_total") == 7
 
 
-def test_an_earlier_run_is_forgotten(tmp_path: Path) -> None:
+async def test_an_earlier_run_is_forgotten(tmp_path: Path) -> None:
+    told = []
+    for _ in range(2):
+        begin_anew(tmp_path / "metrics")
+        counters = Counters()
+        sharing = asyncio.create_task(counters.share(tmp_path / "metrics"))
+        await asyncio.sleep(0)
+        told.append(value(counters.exposition().decode(), "edge_purged_total"))
+        counters.purged(3)
+        sharing.cancel()
+        counters.close()
+    assert told == [0, 0]
+
+
+async def test_a_worker_with_no_room_for_its_file_tells_its_own(tmp_path: Path) -> None:
+    (tmp_path / "metrics").write_text("not a folder")
     counters = Counters()
-    counters.share(tmp_path / "metrics")
+    await counters.share(tmp_path / "metrics")
     counters.purged(3)
-    counters.close()
-    begin_anew(tmp_path / "metrics")
-    fresh = Counters()
-    fresh.share(tmp_path / "metrics")
-    assert value(fresh.exposition().decode(), "edge_purged_total") == 0
+    assert value(counters.exposition().decode(), "edge_purged_total") == 3
 
 
 @pytest.fixture

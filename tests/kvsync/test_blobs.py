@@ -556,3 +556,13 @@ def test_no_reader_ever_finds_a_torn_blob_while_writers_are_killed(folder: Path)
         assert store.bytes_used <= 2 << 20
     assert found > 1_000
     store.close()
+
+
+def test_a_store_opens_again_on_a_disk_that_takes_nothing(tmp_path: Path) -> None:
+    store = BlobStore(tmp_path, 1 << 20)
+    store.put(b"a", b"x")
+    store.close()
+    with unwritable():
+        again = BlobStore(tmp_path, 1 << 20)
+        assert again.get(b"a") == b"x"
+        again.close()
