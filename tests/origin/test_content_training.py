@@ -33,18 +33,20 @@ def _picture(shape: str, paint: str) -> NDArray[np.uint8]:
     image = Image.new("RGB", (192, 192), "white")
     pen = ImageDraw.Draw(image)
     pen.rounded_rectangle((16, 16, 175, 175), 30, fill=ground, outline=rim, width=10)
-    boxes = {
-        "ring": lambda: pen.ellipse((60, 60, 130, 130), outline="white", width=16),
-        "bar": lambda: pen.rectangle((50, 85, 140, 105), fill="white"),
-        "corner": lambda: pen.polygon([(50, 50), (120, 50), (50, 120)], fill="white"),
-        "cross": lambda: (
-            pen.line((50, 50, 140, 140), fill="white", width=14),
-            pen.line((140, 50, 50, 140), fill="white", width=14),
-        ),
-        "dot": lambda: pen.ellipse((80, 80, 115, 115), fill="white"),
-        "stripe": lambda: pen.rectangle((85, 40, 105, 150), fill=rim),
-    }
-    boxes[shape]()
+    match shape:
+        case "ring":
+            pen.ellipse((60, 60, 130, 130), outline="white", width=16)
+        case "bar":
+            pen.rectangle((50, 85, 140, 105), fill="white")
+        case "corner":
+            pen.polygon([(50, 50), (120, 50), (50, 120)], fill="white")
+        case "cross":
+            pen.line((50, 50, 140, 140), fill="white", width=14)
+            pen.line((140, 50, 50, 140), fill="white", width=14)
+        case "dot":
+            pen.ellipse((80, 80, 115, 115), fill="white")
+        case _:
+            pen.rectangle((85, 40, 105, 150), fill=rim)
     return np.asarray(image.resize((SIDE, SIDE), Image.Resampling.BOX))
 
 
