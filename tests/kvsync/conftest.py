@@ -8,7 +8,10 @@ from kvsync.property import Property, QueryRules
 from kvsync.record import RecordBody
 from kvsync.rendition import FormatRule, RenditionRules
 from kvsync.signing import Keyring, SigningKey
+from tests.kvsync.blob_world import blobs, folder
 from tests.kvsync.golden import example_body, example_key
+
+__all__ = ["blobs", "folder"]
 
 
 @pytest.fixture(scope="session")

@@ -51,7 +51,8 @@ def shot(coat: str, trim: str, taken: Taken) -> NDArray[np.uint8]:
     light = np.exp(taken.slope * x / (SIDE / 2))[..., None] * np.array(taken.gain)
     small = (seen * light).reshape(SIDE, FINER, SIDE, FINER, 3).mean(axis=(1, 3)).clip(0, 1)
     levels = np.where(small <= 0.0031308, 12.92 * small, 1.055 * small ** (1 / 2.4) - 0.055)
-    return np.rint(255 * levels).astype(np.uint8)
+    rounded: NDArray[np.uint8] = np.rint(255 * levels).astype(np.uint8)
+    return rounded
 
 
 def _scene(
