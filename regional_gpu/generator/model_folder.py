@@ -36,7 +36,6 @@ FAMILY = "regional_gpu.generator.family"
 FAMILY_PIPELINE = "FamilyPipeline"
 POSED = "regional_gpu.generator.posed_family"
 POSED_PIPELINE = "PosedPipeline"
-POSED_FLOW_PIPELINE = "PosedFlowPipeline"
 CONTENT = "regional_gpu.generator.content_family"
 CONTENT_PIPELINE = "ContentPipeline"
 
@@ -44,7 +43,6 @@ PIPELINES = frozenset(
     {
         FAMILY_PIPELINE,
         POSED_PIPELINE,
-        POSED_FLOW_PIPELINE,
         CONTENT_PIPELINE,
         "StableDiffusionPipeline",
         "StableDiffusionXLPipeline",
@@ -68,7 +66,6 @@ COMPONENTS = frozenset(
         ("transformers", "T5Tokenizer"),
         ("transformers", "T5TokenizerFast"),
         ("diffusers", "AutoencoderKL"),
-        ("diffusers", "PriorTransformer"),
         ("diffusers", "AutoencoderTiny"),
         ("diffusers", "FluxTransformer2DModel"),
         ("diffusers", "UNet2DConditionModel"),
