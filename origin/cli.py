@@ -51,7 +51,7 @@ def try_(
     images_a_month: Annotated[float, typer.Option(min=1, help="Traffic to reckon with.")] = 1e6,
     dollars_per_gb: Annotated[float, typer.Option(min=0, help="The middle mile's price.")] = 0.05,
     dollars_per_hour: Annotated[
-        float | None, typer.Option(min=0, help="This machine's: $0.04 a core, $3 with a GPU.")
+        float | None, typer.Option(min=0, help="This machine's: $0.02 a core, $3 with a GPU.")
     ] = None,
     minutes: Annotated[float, typer.Option(min=0.5, help="Answer within about this.")] = 5.0,
 ) -> None:

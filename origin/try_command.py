@@ -18,7 +18,7 @@ from origin.try_money import Prices
 from origin.try_report import Answer, answer
 from origin.try_sheet import write_try_sheet
 
-DOLLARS_PER_CORE_HOUR: Final = 0.04
+DOLLARS_PER_CORE_HOUR: Final = 0.02
 DOLLARS_PER_GPU_HOUR: Final = 3.0
 # Of the time given: the rest is for looking at the files, drawing, scoring and the sheet.
 SHARE_FOR_TRAINING: Final = 0.6

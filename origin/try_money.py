@@ -1,10 +1,19 @@
-"""What a month of images costs in three ways: hauled, drawn in the region, or kept there."""
+"""What a first month costs in three ways: hauled, drawn in the region, or kept there."""
 
+import datetime
 from dataclasses import dataclass
-from typing import Final
 
-HOURS_A_MONTH: Final = 730
-SECONDS_AN_HOUR: Final = 3600
+from origin.economics import price_book
+from origin.economics.costs import bill as billed
+from origin.economics.forecast import (
+    Demand,
+    Generator,
+    hauling,
+    rehydrating,
+    replicating,
+)
+
+_DEVICE = "the machine that draws"
 
 
 @dataclass(frozen=True)
@@ -16,11 +25,19 @@ class Prices:
     dollars_per_hour: float  # of the machine that draws
     dollars_per_gb_month: float = 0.023  # of keeping bytes in a region
 
+    def in_a_book(self) -> price_book.Prices:
+        return price_book.Prices(
+            since=datetime.date.min,
+            middle_mile=(price_book.Tier(self.dollars_per_gb),),
+            device_per_hour={_DEVICE: self.dollars_per_hour},
+            storage_per_gb_month=self.dollars_per_gb_month,
+        )
+
 
 @dataclass(frozen=True)
 class Bill:
-    """Dollars a month, for one region. ``drawn`` counts the machine's time while it draws, and
-    model and records hauled once; ``idle`` is what a machine kept for nothing else costs more."""
+    """Dollars in the first month, in which everything is new to one region. ``drawn`` has a share
+    of a machine that has other work too; ``idle`` is what one for nothing else costs more."""
 
     hauled: float
     drawn: float
@@ -43,12 +60,21 @@ def bill(
     record_bytes: int,
 ) -> Bill:
     """``images``: how many different ones there are; ``images_per_s``: drawn and encoded."""
-    busy_hours = prices.images_a_month / images_per_s / SECONDS_AN_HOUR
-    once = (model_bytes + record_bytes * images) / 1e9 * prices.dollars_per_gb
-    gallery_gb = image_bytes * images / 1e9
+    demand = Demand(images, image_bytes, prices.images_a_month, change=1.0)
+    book = prices.in_a_book()
+    shared, alone = (
+        billed(
+            rehydrating(
+                demand, Generator(_DEVICE, images_per_s, model_bytes, record_bytes, shared=shared)
+            ),
+            book,
+            _DEVICE,
+        )
+        for shared in (True, False)
+    )
     return Bill(
-        hauled=prices.images_a_month * image_bytes / 1e9 * prices.dollars_per_gb,
-        drawn=busy_hours * prices.dollars_per_hour + once,
-        idle=max(0.0, HOURS_A_MONTH - busy_hours) * prices.dollars_per_hour,
-        kept=gallery_gb * (prices.dollars_per_gb_month + prices.dollars_per_gb),
+        hauled=billed(hauling(demand), book, _DEVICE),
+        drawn=shared,
+        idle=alone - shared,
+        kept=billed(replicating(demand), book, _DEVICE),
     )

@@ -132,8 +132,8 @@ def _month(prices: Prices, costs: Bill, image_bytes: float) -> str:
     return (
         f"{prices.images_a_month:,.0f} images of {image_bytes / 1e3:.0f} KB: hauled "
         f"{_dollars(costs.hauled)} at ${prices.dollars_per_gb:g}/GB, drawn "
-        f"{_dollars(costs.drawn)} at ${prices.dollars_per_hour:g}/h of machine time used; a "
-        f"machine kept for this alone would idle for {_dollars(costs.idle)} more"
+        f"{_dollars(costs.drawn)} at ${prices.dollars_per_hour:g}/h on a machine that other "
+        f"families share; one for this alone costs {_dollars(costs.idle)} more"
     )
 
 

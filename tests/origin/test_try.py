@@ -154,6 +154,7 @@ def test_the_bill_of_a_month() -> None:
         model_bytes=0,
         record_bytes=0,
     )
-    assert costs.hauled == pytest.approx(2.5) and costs.drawn == pytest.approx(3.0)
-    assert costs.saving == pytest.approx(-0.5) and costs.idle == pytest.approx(729 * 3)
+    assert costs.hauled == pytest.approx(2.5) and costs.drawn == pytest.approx(3.0 / 0.7)
+    assert costs.saving == pytest.approx(2.5 - 3.0 / 0.7)
+    assert costs.drawn + costs.idle == pytest.approx(720 * 3)
     assert costs.kept == pytest.approx(0.013 * 0.073)
