@@ -187,7 +187,7 @@ def test_galleries_that_cannot_be_used(gallery: Path, state: State, tmp_path: Pa
         assert not model.exists() and not list(tmp_path.glob("models/.new*"))
 
     picture.write_text("no picture")
-    told(f"{picture}: not an image")
+    told(f"{picture}: not a JPEG, PNG, WebP or AVIF image, or a broken one")
     Image.new("L", (10_000, 10_000)).save(picture, "JPEG")
     told(f"{picture}: 10000x10000 is larger than 2048 a side")
     picture.unlink()
@@ -207,7 +207,7 @@ def test_a_picture_that_breaks_off(gallery: Path, state: State, tmp_path: Path) 
     picture = second(gallery)
     picture.write_bytes(picture.read_bytes()[:4000])
     model = tmp_path / "model"
-    assert f"{picture}: broken image" in refused(
+    assert f"{picture} is a damaged image" in refused(
         "deploy", "train", "--gallery", gallery, "--out", model
     )
     assert not list(tmp_path.glob("*model*"))
