@@ -3,14 +3,10 @@
 import asyncio
 import time
 from collections.abc import Mapping
-from typing import Self
 from urllib.parse import urlsplit
-
-import msgspec
 
 from edge.flow import Edge
 from edge.fronts import Fronts
-from kvsync.encoding import UNREADABLE
 from kvsync.errors import BadRequest
 from kvsync.key import read_request, read_whole
 from kvsync.property import Property, property_of_host
@@ -27,13 +23,6 @@ class EdgePurge(Purge, frozen=True, forbid_unknown_fields=True):
 
     urls: tuple[str, ...] = ()
     soft: bool = False
-
-    @classmethod
-    def decode(cls, data: bytes) -> Self:
-        try:
-            return msgspec.json.decode(data, type=cls)
-        except UNREADABLE as error:
-            raise BadRequest(f"not a purge: {error}") from error
 
 
 async def purge(edge: Edge, fronts: Fronts, sites: Mapping[str, Property], asked: EdgePurge) -> int:

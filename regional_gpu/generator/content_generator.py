@@ -1,6 +1,5 @@
 """A model of a family with content, loaded the quick way: no diffusers."""
 
-from collections import defaultdict
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -8,11 +7,12 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from kvsync.errors import InputError, ModelError
+from kvsync.errors import ModelError
 from regional_gpu.generator.content_network import ContentNetwork
 from regional_gpu.generator.family_generator import read_network
 from regional_gpu.generator.load import Job
 from regional_gpu.generator.network import CHANNELS, TextNetwork
+from regional_gpu.generator.one_step import by_layout, check
 from regional_gpu.generator.text import read_vocabulary
 
 MAX_BATCH = 8
@@ -46,17 +46,9 @@ class ContentGenerator:
 
     @torch.inference_mode()
     def generate(self, jobs: Sequence[Job]) -> list[NDArray[np.uint8]]:
-        by_layout: dict[int, list[int]] = defaultdict(list)
-        for at, job in enumerate(jobs):
-            self._check(job)
-            by_layout[self.vocabulary.layout(job.prompt)].append(at)
-        pictures: dict[int, NDArray[np.uint8]] = {}
-        for layout, members in by_layout.items():
-            for start in range(0, len(members), MAX_BATCH):
-                chunk = members[start : start + MAX_BATCH]
-                drawn = self._draw([jobs[at].prompt for at in chunk], layout)
-                pictures |= zip(chunk, drawn, strict=True)
-        return [pictures[at] for at in range(len(jobs))]
+        for job in jobs:
+            check(job, self.content.width, self.content.height)
+        return by_layout(jobs, self.vocabulary.layout, self._draw, MAX_BATCH)
 
     def masks(self, prompt: str) -> NDArray[np.uint8]:
         layout = self.vocabulary.layout(prompt)
@@ -64,21 +56,11 @@ class ContentGenerator:
             self._masks[layout] = self.content.masks(layout, self._reach)
         return self._masks[layout]
 
-    def _draw(self, prompts: Sequence[str], layout: int) -> NDArray[np.uint8]:
-        weights = np.stack([self.vocabulary.weights(prompt) for prompt in prompts])
+    def _draw(self, jobs: Sequence[Job], layout: int) -> NDArray[np.uint8]:
+        weights = np.stack([self.vocabulary.weights(job.prompt) for job in jobs])
         codes = self.text(torch.from_numpy(weights).to(self.device))
         pixels: NDArray[np.uint8] = self.content(codes, layout).cpu().numpy()
         return pixels
-
-    def _check(self, job: Job) -> None:
-        if (job.width, job.height) != (self.content.width, self.content.height):
-            size = f"{self.content.width}x{self.content.height}"
-            raise InputError(f"size {job.width}x{job.height}: this model makes {size} only")
-        if job.payload:
-            raise InputError("payload: this model takes none; its recipe's method is prompt")
-        if job.steps != 1 or job.sampler.casefold() != "euler" or job.guidance > 1:
-            asked = f"{job.steps} steps of {job.sampler} with guidance {job.guidance:g}"
-            raise InputError(f"{asked}: a family model takes 1 step of Euler, guidance 1")
 
     def _reaches(self) -> NDArray[np.float32]:
         """The largest difference of two values' codes, (attributes, components)."""

@@ -1,6 +1,5 @@
 """A family model, loaded the quick way: no diffusers, one pass for all jobs of a layout."""
 
-from collections import defaultdict
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, TypeVar
@@ -12,7 +11,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import nn
 
-from kvsync.errors import InputError, ModelError
+from kvsync.errors import ModelError
 from regional_gpu.generator.load import MASK_SIDE, Job
 from regional_gpu.generator.model_folder import read_json
 from regional_gpu.generator.network import (
@@ -23,6 +22,7 @@ from regional_gpu.generator.network import (
     by_channel,
     euler,
 )
+from regional_gpu.generator.one_step import by_layout, check
 from regional_gpu.generator.philox import normals
 from regional_gpu.generator.text import read_vocabulary
 
@@ -66,16 +66,8 @@ class FamilyGenerator:
     @torch.inference_mode()
     def generate(self, jobs: Sequence[Job]) -> list[NDArray[np.uint8]]:
         for job in jobs:
-            self._check(job)
-        by_layout: dict[int, list[int]] = defaultdict(list)
-        for at, job in enumerate(jobs):
-            by_layout[self.vocabulary.layout(job.prompt)].append(at)
-        pictures: dict[int, NDArray[np.uint8]] = {}
-        for layout, members in by_layout.items():
-            for start in range(0, len(members), MAX_BATCH):
-                chunk = members[start : start + MAX_BATCH]
-                pictures |= zip(chunk, self._draw([jobs[at] for at in chunk], layout), strict=True)
-        return [pictures[at] for at in range(len(jobs))]
+            check(job, self.basis.width, self.basis.height)
+        return by_layout(jobs, self.vocabulary.layout, self._draw, MAX_BATCH)
 
     def masks(self, prompt: str) -> NDArray[np.uint8]:
         shown: NDArray[np.uint8] = self._masks[self.vocabulary.layout(prompt)]
@@ -90,16 +82,6 @@ class FamilyGenerator:
         x = euler(self.coefficients(noise, text, layout), noise, 1.0, 0.0)
         pixels: NDArray[np.uint8] = self._layers[layout].draw(x).cpu().numpy()
         return pixels
-
-    def _check(self, job: Job) -> None:
-        if (job.width, job.height) != (self.basis.width, self.basis.height):
-            size = f"{self.basis.width}x{self.basis.height}"
-            raise InputError(f"size {job.width}x{job.height}: this model makes {size} only")
-        if job.payload:
-            raise InputError("payload: this model takes none; its recipe's method is prompt")
-        if job.steps != 1 or job.sampler.casefold() != "euler" or job.guidance > 1:
-            asked = f"{job.steps} steps of {job.sampler} with guidance {job.guidance:g}"
-            raise InputError(f"{asked}: a family model takes 1 step of Euler, guidance 1")
 
 
 def read_masks(path: Path) -> NDArray[np.uint8]:

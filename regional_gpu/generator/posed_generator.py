@@ -8,10 +8,11 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from kvsync.errors import InputError, ModelError
+from kvsync.errors import ModelError
 from regional_gpu.generator.family_generator import MASKS, read_masks, read_network
 from regional_gpu.generator.load import Job
 from regional_gpu.generator.network import TextNetwork, euler
+from regional_gpu.generator.one_step import check
 from regional_gpu.generator.payload import unpack
 from regional_gpu.generator.philox import normals
 from regional_gpu.generator.posed_network import PosedNetwork, PoseNetwork
@@ -82,12 +83,7 @@ class PosedGenerator:
         return pixels
 
     def _latents(self, job: Job) -> NDArray[np.float32]:
-        if (job.width, job.height) != (self.posed.width, self.posed.height):
-            size = f"{self.posed.width}x{self.posed.height}"
-            raise InputError(f"size {job.width}x{job.height}: this model makes {size} only")
-        if job.steps != 1 or job.sampler.casefold() != "euler" or job.guidance > 1:
-            asked = f"{job.steps} steps of {job.sampler} with guidance {job.guidance:g}"
-            raise InputError(f"{asked}: a family model takes 1 step of Euler, guidance 1")
+        check(job, self.posed.width, self.posed.height, takes_payload=True)
         if job.payload:
             return unpack(job.payload, self.latents)
         return normals(job.seed, 0, SETTINGS)
