@@ -24,8 +24,9 @@ STILL = 0.02
 # What sums stand for, as 8-bit levels: a fifth of a level a step where light is darkest.
 LAST = (1 << 14) - 1
 _steps = np.linspace(0, 1, LAST + 1, dtype=np.float32)
+# One more at the end: in half precision white rounds up to LAST + 1.
 TABLES = {
-    linear: torch.from_numpy(np.rint(levels).astype(np.uint8))
+    linear: torch.from_numpy(np.pad(np.rint(levels).astype(np.uint8), (0, 1), mode="edge"))
     for linear, levels in ((True, display(_steps)), (False, 255 * _steps))
 }
 

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
 from kvsync.errors import InputError, ModelError
@@ -51,6 +52,17 @@ def test_jobs_come_back_in_order_whatever_their_layout(rumba: Generator) -> None
         (alone,) = rumba.generate([_job(prompt)])
         # A matrix product may round differently in a batch: one level at most.
         assert np.abs(picture.astype(int) - alone).max() <= 1
+
+
+@pytest.mark.parametrize("half", [torch.bfloat16, torch.float16])
+def test_half_precision_draws_coarser_pictures_of_the_same(
+    rumba: Generator, half: torch.dtype
+) -> None:
+    job = _job("white lace, white sole, front view")
+    (whole,) = rumba.generate([job])
+    with torch.autocast("cpu", dtype=half):
+        (coarse,) = rumba.generate([job])
+    assert 0 < np.abs(whole.astype(int) - coarse).mean() < 2
 
 
 def test_no_jobs_give_no_pictures(rumba: Generator) -> None:
