@@ -3,17 +3,21 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-import torch
 from diffusers.configuration_utils import ConfigMixin, register_to_config
 from diffusers.models.modeling_utils import ModelMixin
-from diffusers.pipelines.pipeline_utils import DiffusionPipeline, ImagePipelineOutput
-from PIL import Image
+from torch import Tensor
 
-from kvsync.errors import InputError
 from regional_gpu.generator.content_network import ContentNetwork
-from regional_gpu.generator.family import AttributeEncoder, AttributeTokenizer, like
+from regional_gpu.generator.family import (
+    AttributeEncoder,
+    AttributeTokenizer,
+    encoder_of,
+    like,
+    tokenizer_of,
+)
 from regional_gpu.generator.network import TextNetwork
-from regional_gpu.generator.text import Vocabulary, vocabulary_json
+from regional_gpu.generator.prompt_pipeline import PromptPipeline, Said
+from regional_gpu.generator.text import Vocabulary
 
 
 class ContentDecoder(ModelMixin, ContentNetwork, ConfigMixin):  # type: ignore[misc]
@@ -24,8 +28,8 @@ class ContentDecoder(ModelMixin, ContentNetwork, ConfigMixin):  # type: ignore[m
         ContentNetwork.__init__(self, width, height, components, stacks)
 
 
-class ContentPipeline(DiffusionPipeline):
-    """Prompt to a picture of a family with content, in one step and without noise."""
+class ContentPipeline(PromptPipeline):
+    """Prompt to a picture of a family with content, in one step; every seed draws the same."""
 
     def __init__(
         self, tokenizer: AttributeTokenizer, text_encoder: AttributeEncoder, decoder: ContentDecoder
@@ -35,28 +39,13 @@ class ContentPipeline(DiffusionPipeline):
             tokenizer=tokenizer, text_encoder=text_encoder, decoder=decoder
         )
 
-    @torch.inference_mode()
-    def __call__(self, prompt: str, output_type: str = "pil") -> ImagePipelineOutput:
-        """One image for ``prompt``."""
-        if output_type not in {"pil", "np"}:
-            raise InputError(f"output_type {output_type!r}: 'pil' or 'np'")
-        vocabulary: Vocabulary = self.tokenizer.vocabulary
-        weights = torch.from_numpy(vocabulary.weights(prompt)).to(self.decoder.device)[None]
-        codes = self.text_encoder(weights)
-        pixels = self.decoder(codes, vocabulary.layout(prompt)).cpu().numpy()
-        images = [Image.fromarray(picture) for picture in pixels]
-        return ImagePipelineOutput(images=images if output_type == "pil" else pixels)
+    def draw(self, said: Said, seed: int, steps: int) -> Tensor:
+        pixels: Tensor = self.decoder(said.codes, said.layout)
+        return pixels
 
 
 def save(folder: Path, vocabulary: Vocabulary, text: TextNetwork, content: ContentNetwork) -> None:
     """Write a model of a family with content in diffusers' on-disk format into an empty folder."""
-    scratch = folder / "vocabulary.json"
-    scratch.write_text(vocabulary_json(vocabulary))
     decoder = ContentDecoder(content.width, content.height, content.components, content.stacks)
-    pipeline = ContentPipeline(
-        AttributeTokenizer(str(scratch)),
-        like(AttributeEncoder(*text.embedding.shape), text),
-        like(decoder, content),
-    )
-    scratch.unlink()
+    pipeline = ContentPipeline(tokenizer_of(vocabulary), encoder_of(text), like(decoder, content))
     pipeline.save_pretrained(folder)

@@ -5,6 +5,7 @@ pixels; a test holds them to it. The second is what regions use, as importing di
 seconds.
 """
 
+import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, TypeVar
@@ -12,21 +13,19 @@ from typing import Any, TypeVar
 import torch
 from diffusers.configuration_utils import ConfigMixin, register_to_config
 from diffusers.models.modeling_utils import ModelMixin
-from diffusers.pipelines.pipeline_utils import DiffusionPipeline, ImagePipelineOutput
 from diffusers.schedulers.scheduling_flow_match_euler_discrete import (
     FlowMatchEulerDiscreteScheduler,
 )
-from PIL import Image
+from torch import Tensor
 from transformers import PreTrainedTokenizer
 
-from kvsync.errors import InputError
 from regional_gpu.generator.network import (
     BasisNetwork,
     CoefficientNetwork,
     TextNetwork,
     by_channel,
 )
-from regional_gpu.generator.philox import torch_normals
+from regional_gpu.generator.prompt_pipeline import PromptPipeline, Said
 from regional_gpu.generator.text import Vocabulary, read_vocabulary, vocabulary_json
 
 Wrapped = TypeVar("Wrapped", bound=torch.nn.Module)
@@ -83,7 +82,7 @@ class BasisDecoder(ModelMixin, BasisNetwork, ConfigMixin):  # type: ignore[misc]
         BasisNetwork.__init__(self, width, height, components, linear, streams)
 
 
-class FamilyPipeline(DiffusionPipeline):
+class FamilyPipeline(PromptPipeline):
     """Prompt and seed to a picture of one product family, in one step."""
 
     def __init__(
@@ -103,22 +102,14 @@ class FamilyPipeline(DiffusionPipeline):
             decoder=decoder,
         )
 
-    @torch.inference_mode()
-    def __call__(self, prompt: str, seed: int = 0, output_type: str = "pil") -> ImagePipelineOutput:
-        """One image for ``prompt``; noise is Philox's, so ``seed`` takes a generator's place."""
-        if output_type not in {"pil", "np"}:
-            raise InputError(f"output_type {output_type!r}: 'pil' or 'np'")
-        vocabulary: Vocabulary = self.tokenizer.vocabulary
-        device = self.decoder.device
-        weights = torch.from_numpy(vocabulary.weights(prompt)).to(device)[None]
-        noise = by_channel(torch_normals(seed, 0, self.denoiser.components, device)[None])
-        self.scheduler.set_timesteps(sigmas=[1.0], device=device)
-        layout = vocabulary.layout(prompt)
-        velocity = self.denoiser(noise, self.text_encoder(weights), layout)
-        step = self.scheduler.step(velocity, self.scheduler.timesteps[0], noise)
-        pixels = self.decoder(step.prev_sample, layout).cpu().numpy()
-        images = [Image.fromarray(picture) for picture in pixels]
-        return ImagePipelineOutput(images=images if output_type == "pil" else pixels)
+    def draw(self, said: Said, seed: int, steps: int) -> Tensor:
+        def velocity(noise: Tensor, _: Tensor) -> Tensor:
+            moved: Tensor = self.denoiser(noise, said.codes, said.layout)
+            return moved
+
+        noise = by_channel(self.noise(seed, self.denoiser.components))
+        pixels: Tensor = self.decoder(self.walk(velocity, noise, steps), said.layout)
+        return pixels
 
 
 def save(
@@ -129,21 +120,29 @@ def save(
     basis: BasisNetwork,
 ) -> None:
     """Write a family generator in diffusers' on-disk format into an empty folder."""
-    scratch = folder / "vocabulary.json"
-    scratch.write_text(vocabulary_json(vocabulary))
-    tokens, width = text.embedding.shape
+    decoder = BasisDecoder(basis.width, basis.height, basis.components, basis.linear, basis.streams)
     pipeline = FamilyPipeline(
-        AttributeTokenizer(str(scratch)),
-        like(AttributeEncoder(tokens, width), text),
+        tokenizer_of(vocabulary),
+        encoder_of(text),
         like(CoefficientDenoiser(*coefficients.spread.shape), coefficients),
         FlowMatchEulerDiscreteScheduler(),
-        like(
-            BasisDecoder(basis.width, basis.height, basis.components, basis.linear, basis.streams),
-            basis,
-        ),
+        like(decoder, basis),
     )
-    scratch.unlink()
     pipeline.save_pretrained(folder)
+
+
+def tokenizer_of(vocabulary: Vocabulary) -> AttributeTokenizer:
+    """The tokenizer of a vocabulary; it reads files only, and keeps what it read."""
+    with tempfile.TemporaryDirectory() as scratch:
+        path = Path(scratch, "vocabulary.json")
+        path.write_text(vocabulary_json(vocabulary))
+        return AttributeTokenizer(str(path))
+
+
+def encoder_of(text: TextNetwork) -> AttributeEncoder:
+    """The encoder with the weights of ``text``."""
+    encoder: AttributeEncoder = like(AttributeEncoder(*text.embedding.shape), text)
+    return encoder
 
 
 def like(wrapped: Wrapped, plain: torch.nn.Module) -> Wrapped:

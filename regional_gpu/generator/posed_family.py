@@ -3,22 +3,25 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-import torch
 from diffusers.configuration_utils import ConfigMixin, register_to_config
 from diffusers.models.modeling_utils import ModelMixin
-from diffusers.pipelines.pipeline_utils import DiffusionPipeline, ImagePipelineOutput
 from diffusers.schedulers.scheduling_flow_match_euler_discrete import (
     FlowMatchEulerDiscreteScheduler,
 )
-from PIL import Image
+from torch import Tensor
 
-from kvsync.errors import InputError
-from regional_gpu.generator.family import AttributeEncoder, AttributeTokenizer, like
+from regional_gpu.generator.family import (
+    AttributeEncoder,
+    AttributeTokenizer,
+    encoder_of,
+    like,
+    tokenizer_of,
+)
 from regional_gpu.generator.network import TextNetwork
-from regional_gpu.generator.philox import torch_normals
 from regional_gpu.generator.posed_network import PosedNetwork, PoseNetwork
+from regional_gpu.generator.prompt_pipeline import PromptPipeline, Said
 from regional_gpu.generator.shots import SETTINGS
-from regional_gpu.generator.text import Vocabulary, vocabulary_json
+from regional_gpu.generator.text import Vocabulary
 
 
 class PoseDenoiser(ModelMixin, PoseNetwork, ConfigMixin):  # type: ignore[misc]
@@ -40,7 +43,7 @@ class PosedDecoder(ModelMixin, PosedNetwork, ConfigMixin):  # type: ignore[misc]
         PosedNetwork.__init__(self, width, height, margins, attributes, streams)
 
 
-class PosedPipeline(DiffusionPipeline):
+class PosedPipeline(PromptPipeline):
     """Prompt and seed to one shot of a product: the seed draws how it was taken."""
 
     def __init__(
@@ -60,39 +63,38 @@ class PosedPipeline(DiffusionPipeline):
             decoder=decoder,
         )
 
-    @torch.inference_mode()
-    def __call__(self, prompt: str, seed: int = 0, output_type: str = "pil") -> ImagePipelineOutput:
-        """One image for ``prompt``; noise is Philox's, so ``seed`` takes a generator's place."""
-        if output_type not in {"pil", "np"}:
-            raise InputError(f"output_type {output_type!r}: 'pil' or 'np'")
-        vocabulary: Vocabulary = self.tokenizer.vocabulary
-        device = self.decoder.device
-        layout = vocabulary.layout(prompt)
-        codes = self.text_encoder(torch.from_numpy(vocabulary.weights(prompt)).to(device)[None])
-        noise = torch_normals(seed, 0, SETTINGS, device)[None]
-        self.scheduler.set_timesteps(sigmas=[1.0], device=device)
-        velocity = self.denoiser(noise, layout)
-        step = self.scheduler.step(velocity, self.scheduler.timesteps[0], noise)
-        pixels = self.decoder(codes, step.prev_sample, layout).cpu().numpy()
-        images = [Image.fromarray(picture) for picture in pixels]
-        return ImagePipelineOutput(images=images if output_type == "pil" else pixels)
+    def draw(self, said: Said, seed: int, steps: int) -> Tensor:
+        def velocity(noise: Tensor, _: Tensor) -> Tensor:
+            moved: Tensor = self.denoiser(noise, said.layout)
+            return moved
+
+        settings = self.walk(velocity, self.noise(seed, SETTINGS), steps)
+        pixels: Tensor = self.decoder(said.codes, settings, said.layout)
+        return pixels
 
 
 def save(
     folder: Path, vocabulary: Vocabulary, text: TextNetwork, pose: PoseNetwork, posed: PosedNetwork
 ) -> None:
     """Write a posed family's generator in diffusers' on-disk format into an empty folder."""
-    scratch = folder / "vocabulary.json"
-    scratch.write_text(vocabulary_json(vocabulary))
-    decoder = PosedDecoder(
-        posed.width, posed.height, posed.margins, posed.attributes, posed.streams
-    )
     pipeline = PosedPipeline(
-        AttributeTokenizer(str(scratch)),
-        like(AttributeEncoder(*text.embedding.shape), text),
-        like(PoseDenoiser(len(pose.centre)), pose),
+        tokenizer_of(vocabulary),
+        encoder_of(text),
+        denoiser_of(pose),
         FlowMatchEulerDiscreteScheduler(),
-        like(decoder, posed),
+        decoder_of(posed),
     )
-    scratch.unlink()
     pipeline.save_pretrained(folder)
+
+
+def denoiser_of(pose: PoseNetwork) -> PoseDenoiser:
+    """The denoiser with the weights of ``pose``."""
+    denoiser: PoseDenoiser = like(PoseDenoiser(len(pose.centre)), pose)
+    return denoiser
+
+
+def decoder_of(posed: PosedNetwork) -> PosedDecoder:
+    """The decoder with the pictures of ``posed``."""
+    sizes = posed.width, posed.height, posed.margins, posed.attributes, posed.streams
+    decoder: PosedDecoder = like(PosedDecoder(*sizes), posed)
+    return decoder
