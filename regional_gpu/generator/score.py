@@ -67,10 +67,7 @@ def ssimulacra2(reference: NDArray[np.uint8], image: NDArray[np.uint8]) -> float
     _check_alike(reference, image)
     if min(reference.shape[:2]) < SMALLEST:
         raise InputError(f"SSIMULACRA2 needs {SMALLEST} pixels a side, not {reference.shape[:2]}")
-    planar = np.stack([reference, image]).transpose(3, 0, 1, 2)
-    pyramid = [torch.from_numpy(np.take(LINEAR, planar))]
-    while len(pyramid) < SCALES and -(-min(pyramid[-1].shape[2:]) // 2) >= SMALLEST:
-        pyramid.append(F.avg_pool2d(pyramid[-1], 2, ceil_mode=True, count_include_pad=False))
+    pyramid = _pyramid(reference, image)
     weights = _weights(len(pyramid))
     total = sum(
         float((weights[planes, scale] * _differences(_xyb(pair, planes))).sum())
@@ -80,12 +77,47 @@ def ssimulacra2(reference: NDArray[np.uint8], image: NDArray[np.uint8]) -> float
     return _scale_to_opinion(total)
 
 
+@torch.inference_mode()
+def error_map(reference: NDArray[np.uint8], image: NDArray[np.uint8]) -> NDArray[np.float32]:
+    """Where SSIMULACRA2 finds its faults: (height, width), nothing where there is none.
+
+    Each pixel's part of the weighted differences whose sum the score is made from: the map's mean
+    is that sum, up to the borders of the smaller scales. Raises InputError as `ssimulacra2` does.
+    """
+    _check_alike(reference, image)
+    pyramid = _pyramid(reference, image)
+    weights = _weights(len(pyramid))
+    height, width = reference.shape[:2]
+    faults = torch.zeros(height, width)
+    for scale, pair in enumerate(pyramid):
+        planes = [p for p in range(3) if weights[p, scale].any()]
+        if not planes:
+            continue
+        terms = _terms(_xyb(pair, planes))
+        fourth = (terms * terms).square_()
+        norm = fourth.mean(dim=(1, 2), keepdim=True).clamp_(min=1e-30) ** 0.75
+        plain, strong = weights[planes, scale].permute(1, 2, 0)[:, :, None, None]
+        part = (plain * terms + strong * fourth / norm).sum(dim=(0, 3))
+        faults += F.interpolate(part[None, None], (height, width), mode="nearest")[0, 0]
+    found: NDArray[np.float32] = faults.numpy()
+    return found
+
+
 def psnr(reference: NDArray[np.uint8], image: NDArray[np.uint8]) -> float:
     """Peak signal to noise ratio in dB over all channels; infinite for identical pictures."""
     _check_alike(reference, image)
     difference = reference.astype(np.float32) - image
     mean_square = float(np.mean(np.square(difference), dtype=np.float64))
     return float("inf") if mean_square == 0 else float(10 * np.log10(255**2 / mean_square))
+
+
+def _pyramid(reference: NDArray[np.uint8], image: NDArray[np.uint8]) -> list[Tensor]:
+    """Both pictures in linear light, (3, 2, height, width), each scale half of the one before."""
+    planar = np.stack([reference, image]).transpose(3, 0, 1, 2)
+    pyramid = [torch.from_numpy(np.take(LINEAR, planar))]
+    while len(pyramid) < SCALES and -(-min(pyramid[-1].shape[2:]) // 2) >= SMALLEST:
+        pyramid.append(F.avg_pool2d(pyramid[-1], 2, ceil_mode=True, count_include_pad=False))
+    return pyramid
 
 
 def _check_alike(reference: NDArray[np.uint8], image: NDArray[np.uint8]) -> None:
@@ -120,6 +152,13 @@ def _xyb(light: Tensor, planes: list[int]) -> Tensor:
 
 def _differences(pair: Tensor) -> Tensor:
     """(2, height, width, plane) to the 1- and 4-norms of the three terms, (plane, norm, term)."""
+    terms = _terms(pair)
+    fourth = (terms * terms).square_().mean(dim=(1, 2)) ** 0.25
+    return torch.stack([terms.mean(dim=(1, 2)), fourth]).permute(2, 0, 1)
+
+
+def _terms(pair: Tensor) -> Tensor:
+    """(2, height, width, plane) to structure, artefact, lost detail: (3, height, width, plane)."""
     first, second = pair
     change = second - first
     moments = torch.cat([first, change, change * change, first * second], dim=-1)
@@ -131,9 +170,7 @@ def _differences(pair: Tensor) -> Tensor:
     energy = square - squared_mean
     structure = ((energy + shared * squared_mean) / (shared + energy)).clamp_(min=0)
     edges = (1 + (second - mean_other).abs_()) / (1 + (first - mean).abs_()) - 1
-    terms = torch.stack([structure, edges.clamp(min=0), (-edges).clamp_(min=0)])
-    fourth = (terms * terms).square_().mean(dim=(1, 2)) ** 0.25
-    return torch.stack([terms.mean(dim=(1, 2)), fourth]).permute(2, 0, 1)
+    return torch.stack([structure, edges.clamp(min=0), (-edges).clamp_(min=0)])
 
 
 def _blur(planes: Tensor) -> Tensor:

@@ -9,7 +9,7 @@ from ssimulacra2 import compute_ssimulacra2
 
 from kvsync.errors import InputError
 from regional_gpu.generator.encode import decode
-from regional_gpu.generator.score import psnr, ssimulacra2
+from regional_gpu.generator.score import error_map, psnr, ssimulacra2
 
 Pixels = NDArray[np.uint8]
 
@@ -92,3 +92,16 @@ def test_a_picture_under_8_pixels_is_refused() -> None:
     tiny = np.zeros((7, 16, 3), np.uint8)
     with pytest.raises(InputError, match="8 pixels"):
         ssimulacra2(tiny, tiny)
+
+
+def test_the_error_map_shows_where_the_score_was_lost(crop: Pixels) -> None:
+    image = crop.copy()
+    image[100:140, 60:100] = np.clip(image[100:140, 60:100].astype(int) + 24, 0, 255)
+    faults = error_map(crop, image)
+    assert faults.shape == crop.shape[:2]
+    # A scale's blur reaches 5 pixels of its own size: 160 of ours at the smallest.
+    assert faults[100:140, 60:100].mean() > 20 * faults[:, 280:].mean()
+
+
+def test_identical_pictures_have_no_errors_on_the_map(crop: Pixels) -> None:
+    assert error_map(crop, crop).max() == 0
