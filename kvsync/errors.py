@@ -9,14 +9,22 @@
     │   ├── BadRequest                400
     │   ├── UnknownHost               421
     │   ├── MethodNotAllowed          405
+    │   ├── Forbidden                 403 no token, or not for this property
+    │   ├── LogAhead                  409 a region knows more of the log than the origin
+    │   ├── Trimmed                   410 the log begins later: take the snapshot
     │   └── PathTooLong               414
     ├── NotCached                     504 only-if-cached was asked for, and it is not
     ├── RecordError                   502 the record is wrong: retrying cannot help, ask the origin
     │   ├── MalformedRecord, BadSignature, KeyNotAllowed, WrongAsset, ExpiredRecord, RevokedRecord
-    │   └── Unsupported               a valid record of a kind this version does not know
+    │   ├── Unsupported               a valid record of a kind this version does not know
+    │   └── LogError                  signed, and still not what may be applied now
+    │       ├── Replayed, Gap, WrongChain     a batch that does not follow
+    │       ├── Truncated             an answer of the log that ends in its middle
+    │       └── RolledBack            a snapshot or heartbeat older than what is known
     ├── FingerprintMismatch           502 the generation is not the approved image
     └── Unavailable                   the network or a peer is wrong: fall back
         ├── StoreUnavailable          503
+        │   └── StoreFull             503 its memory is used up: nothing more is kept
         ├── Busy                      503 would not finish by the deadline; has retry_after_s
         │   └── Overloaded            503 too much at once here: shed before it queues
         ├── RegionUnavailable         504
@@ -66,6 +74,21 @@ class PathTooLong(RequestError):
     reason = "path-too-long"
 
 
+class Forbidden(RequestError):
+    status = 403
+    reason = "forbidden"
+
+
+class LogAhead(RequestError):
+    status = 409
+    reason = "log-ahead"
+
+
+class Trimmed(RequestError):
+    status = 410
+    reason = "trimmed"
+
+
 class NotCached(RehydrationError):
     status = 504
     reason = "only-if-cached"
@@ -105,6 +128,30 @@ class Unsupported(RecordError):
     reason = "unsupported"
 
 
+class LogError(RecordError):
+    reason = "log"
+
+
+class Replayed(LogError):
+    reason = "replayed"
+
+
+class Gap(LogError):
+    reason = "gap"
+
+
+class WrongChain(LogError):
+    reason = "chain"
+
+
+class Truncated(LogError):
+    reason = "truncated"
+
+
+class RolledBack(LogError):
+    reason = "rolled-back"
+
+
 class FingerprintMismatch(RehydrationError):
     status = 502
     reason = "fingerprint"
@@ -117,6 +164,10 @@ class Unavailable(RehydrationError):
 
 class StoreUnavailable(Unavailable):
     reason = "store"
+
+
+class StoreFull(StoreUnavailable):
+    reason = "store-full"
 
 
 class Busy(Unavailable):

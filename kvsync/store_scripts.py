@@ -1,0 +1,59 @@
+"""What a region's server does in one go (Lua): all of it or nothing, in one slot of a cluster.
+
+Each script's keys are a property's state, its waiting records, and what the names of its ranges
+begin with; the names themselves follow from the asset keys.
+"""
+
+APPLY = """
+local state, waiting, prefix = KEYS[1], KEYS[2], KEYS[3]
+if ARGV[1] == '1' and (redis.call('HGET', state, 'cursor') or '') ~= ARGV[2] then
+  return 0
+end
+local at, records, tombstones, waits = 4, 0, 0, 0
+local function bucket(key)
+  return prefix .. (string.byte(key, 1) * 16 + math.floor(string.byte(key, 2) / 16))
+end
+local function each(step, act)
+  local first, last = at + 1, at + step * tonumber(ARGV[at])
+  for i = first, last, step do
+    act(ARGV[i], ARGV[i + 1])
+  end
+  at = last + 1
+end
+-- Taking away comes first: a server without memory lets a script that began so end.
+local function withdraw(key)
+  records = records - redis.call('HDEL', bucket(key), key)
+  waits = waits - redis.call('HDEL', waiting, key)
+end
+each(1, withdraw)
+each(1, function(key)
+  withdraw(key)
+  tombstones = tombstones - redis.call('HDEL', bucket(key), key .. 't')
+end)
+each(2, function(key, signed)
+  withdraw(key)
+  tombstones = tombstones + redis.call('HSET', bucket(key), key .. 't', signed)
+end)
+each(2, function(key, signed)
+  waits = waits + redis.call('HSET', waiting, key, signed)
+end)
+local any_wait = redis.call('EXISTS', waiting) == 1
+each(2, function(key, signed)
+  records = records + redis.call('HSET', bucket(key), key, signed)
+  if any_wait then
+    waits = waits - redis.call('HDEL', waiting, key)
+  end
+end)
+if records ~= 0 then redis.call('HINCRBY', state, 'records', records) end
+if tombstones ~= 0 then redis.call('HINCRBY', state, 'tombstones', tombstones) end
+if waits ~= 0 then redis.call('HINCRBY', state, 'waiting', waits) end
+if ARGV[1] == '1' then redis.call('HSET', state, 'cursor', ARGV[3]) end
+return 1
+"""
+
+REMOVE = """
+for number = 0, tonumber(ARGV[1]) - 1 do
+  redis.call('UNLINK', KEYS[3] .. number)
+end
+return redis.call('DEL', KEYS[1], KEYS[2])
+"""
