@@ -5,7 +5,6 @@ this machine's new picture is within :data:`TOLERANCE` of the one that the perso
 old model makes again; otherwise it needs a person: docs/decisions/0010-carried-approvals.md.
 """
 
-import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +12,6 @@ from pathlib import Path
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
-from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from kvsync.errors import InputError, ModelError
@@ -21,7 +19,7 @@ from kvsync.record import PromptRecipe
 from origin.database import Database
 from origin.dehydrate import mean_delta_e
 from origin.live import live_records
-from origin.qa import audit, differs_now, recipe_of, this_user
+from origin.qa import audit, differs_now, find_or_add_candidate, recipe_of, this_user
 from origin.site import Site
 from origin.tables import CandidateRow, RecordRow
 from regional_gpu.generator.fingerprint import ALGORITHM, compare, fingerprint
@@ -157,26 +155,11 @@ class Carrier:
         digest: bytes,
         found: Carried,
     ) -> None:
-        encoded = msgspec.msgpack.encode(recipe)
         with self._database.writing() as session:
-            query = select(CandidateRow).where(
-                CandidateRow.asset_id == live.asset_id,
-                CandidateRow.original == seen.original,
-                CandidateRow.recipe == encoded,
-            )
-            row = session.scalars(query).one_or_none()
-            if row is None:
-                row = CandidateRow(
-                    asset_id=live.asset_id,
-                    original=seen.original,
-                    model=recipe.model,
-                    recipe=encoded,
-                    seeds_tried=live.seeds_tried,
-                    made_at=int(time.time()),
-                )
-                session.add(row)
-            elif row.state in ("approved", "rejected"):
+            row = find_or_add_candidate(session, live.asset_id, seen.original, recipe)
+            if row.state in ("approved", "rejected"):
                 return  # A person decided on this very picture: that stands.
+            row.seeds_tried = row.seeds_tried or live.seeds_tried
             row.algorithm, row.fingerprint = ALGORITHM, digest
             # The scores that the person saw: they speak of the picture that was approved.
             row.ssimulacra2, row.delta_e, row.psnr = seen.ssimulacra2, seen.delta_e, seen.psnr

@@ -22,5 +22,5 @@ class OneLineErrors(TyperCommand):
                 raise
             message = f"{error.filename}: {error.strerror}"
             cause = error
-        typer.echo(f"error: {message}", err=True)
+        typer.echo(f"rehydrate: {message}", err=True)
         raise typer.Exit(1) from cause

@@ -4,7 +4,6 @@ The originals are read from the asset store itself, so that what is compared is 
 """
 
 import os
-import time
 from collections import deque
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
@@ -13,7 +12,6 @@ from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 
 import httpx2
-import msgspec
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -27,6 +25,7 @@ from origin.dam import AssetNotFound
 from origin.database import Database
 from origin.gallery import Asset, Gallery
 from origin.inventory import describe_original, find_asset, note_asset
+from origin.qa import find_or_add_candidate
 from origin.site import Site
 from origin.tables import CandidateRow, State
 from origin.training.payload_fit import fit_payload
@@ -272,26 +271,9 @@ def _write_down(
     fitted: Fitted,
     effort: Effort,
 ) -> None:
-    recipe = msgspec.msgpack.encode(fitted.recipe)
     with database.writing() as session:
         row = note_asset(session, site, fitted.path, family, asset.attributes, original)
-        query = select(CandidateRow).where(
-            CandidateRow.asset_id == row.id,
-            CandidateRow.original == original.digest,
-            CandidateRow.recipe == recipe,
-        )
-        candidate = session.scalars(query).one_or_none()
-        if candidate is None:
-            candidate = CandidateRow(
-                asset_id=row.id,
-                asset=row,
-                original=original.digest,
-                model=fitted.recipe.model,
-                recipe=recipe,
-                state=fitted.state,
-                made_at=int(time.time()),
-            )
-            session.add(candidate)
+        candidate = find_or_add_candidate(session, row.id, original.digest, fitted.recipe)
         candidate.seeds_tried = fitted.seeds_tried
         if candidate.state in ("approved", "rejected"):
             return

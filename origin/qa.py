@@ -136,17 +136,44 @@ def differs_now(database: Database, site: Site, path: str, approved: bytes) -> s
     return None
 
 
-def find_candidate(session: Session, site: Site, entry: Approved) -> CandidateRow | None:
-    """The candidate that an approval speaks of: same asset, original and recipe."""
+def approved_candidate(session: Session, site: Site, entry: Approved) -> CandidateRow | None:
+    """The candidate that an approval speaks of, of the original that was approved."""
     asset = find_asset(session, site.id, site.request(entry.path).key)
     if asset is None:
         return None
+    original = bytes.fromhex(entry.original.digest)
+    return find_candidate(session, asset.id, original, entry.recipe.recipe())
+
+
+def find_candidate(
+    session: Session, asset_id: int, original: bytes, recipe: PromptRecipe
+) -> CandidateRow | None:
+    """The candidate with this recipe for an asset whose original has the digest ``original``."""
     query = select(CandidateRow).where(
-        CandidateRow.asset_id == asset.id,
-        CandidateRow.original == bytes.fromhex(entry.original.digest),
-        CandidateRow.recipe == msgspec.msgpack.encode(entry.recipe.recipe()),
+        CandidateRow.asset_id == asset_id,
+        CandidateRow.original == original,
+        CandidateRow.recipe == msgspec.msgpack.encode(recipe),
     )
     return session.scalars(query).one_or_none()
+
+
+def find_or_add_candidate(
+    session: Session, asset_id: int, original: bytes, recipe: PromptRecipe
+) -> CandidateRow:
+    """The same, or a new one: proposed, by no seeds yet, its figures for the caller to fill in."""
+    found = find_candidate(session, asset_id, original, recipe)
+    if found is None:
+        found = CandidateRow(
+            asset_id=asset_id,
+            original=original,
+            model=recipe.model,
+            recipe=msgspec.msgpack.encode(recipe),
+            seeds_tried=0,
+            state="proposed",
+            made_at=int(time.time()),
+        )
+        session.add(found)
+    return found
 
 
 def import_approved(database: Database, site: Site, entries: Sequence[Approved]) -> None:
@@ -165,21 +192,8 @@ def import_approved(database: Database, site: Site, entries: Sequence[Approved])
 
 def _import_one(session: Session, site: Site, entry: Approved, original: Original) -> None:
     asset = note_asset(session, site, entry.path, entry.family, entry.attributes, original)
-    candidate = find_candidate(session, site, entry)
-    if candidate is None:
-        recipe = entry.recipe.recipe()
-        candidate = CandidateRow(
-            asset_id=asset.id,
-            asset=asset,
-            original=original.digest,
-            model=recipe.model,
-            recipe=msgspec.msgpack.encode(recipe),
-            seeds_tried=0,
-            state="proposed",
-            made_at=int(time.time()),
-        )
-        session.add(candidate)
-    elif candidate.state in ("approved", "rejected"):
+    candidate = find_or_add_candidate(session, asset.id, original.digest, entry.recipe.recipe())
+    if candidate.state in ("approved", "rejected"):
         return
     candidate.algorithm, candidate.fingerprint = entry.check.algorithm, entry.check.digest
     candidate.ssimulacra2, candidate.delta_e = entry.metrics.ssimulacra2, entry.metrics.delta_e

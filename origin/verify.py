@@ -9,7 +9,7 @@ from pathlib import Path
 from kvsync.errors import InputError
 from origin.approved import Approved
 from origin.database import Database
-from origin.qa import differs_from_original, find_candidate, import_approved
+from origin.qa import approved_candidate, differs_from_original, import_approved
 from origin.site import Site
 from regional_gpu.generator.model_folder import describe
 
@@ -52,7 +52,7 @@ def take_over(
 def _decided(database: Database, site: Site, entry: Approved) -> str:
     """``approved`` for an approval that was taken over before, why not if it was rejected."""
     with database.reading() as session:
-        candidate = find_candidate(session, site, entry)
+        candidate = approved_candidate(session, site, entry)
         if candidate is None or candidate.state not in ("approved", "rejected"):
             return ""
         if candidate.state == "rejected":

@@ -243,7 +243,7 @@ def test_a_bad_gallery_ends_with_one_line(
     damage(gallery)
     result = run("dehydrate", "--gallery", str(gallery), "--model", str(trained))
     assert result.exit_code == 1
-    assert result.stderr.startswith("error: ") and result.stderr.count("\n") == 1
+    assert result.stderr.startswith("rehydrate: ") and result.stderr.count("\n") == 1
     assert says in result.stderr
     assert list_candidates(place.database, "rumba") == []
 

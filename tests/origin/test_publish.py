@@ -321,7 +321,7 @@ def test_revoking_what_was_never_published_is_an_error(
 ) -> None:
     approve_all()
     result = run("revoke", *arguments)
-    assert result.exit_code == 1 and "error: " in result.stderr
+    assert result.exit_code == 1 and "rehydrate: " in result.stderr
 
 
 def test_every_act_is_in_the_audit(place: Workplace, approve_all: ApproveAll) -> None:
