@@ -8,7 +8,8 @@ How it lies in the server: docs/record-format.md#valkey.
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
 from contextlib import AbstractAsyncContextManager, nullcontext
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
+from itertools import chain
 from typing import Any, Protocol, TypeVar
 
 from redis.asyncio import BlockingConnectionPool, Redis, RedisCluster
@@ -18,12 +19,11 @@ from redis.exceptions import ConnectionError as Disconnected
 from redis.exceptions import OutOfMemoryError, RedisClusterException, RedisError
 
 from kvsync.errors import InputError, StoreFull, StoreUnavailable
-from kvsync.store_scripts import APPLY, REMOVE
+from kvsync.ranges import RANGES, range_of
+from kvsync.store_scripts import APPLY, NOTE, REMOVE
 
 T = TypeVar("T")
 
-RANGES = 4_096
-"""Into how many ranges the first 12 bits of an asset key divide a property."""
 TOMBSTONE = b"t"
 """What follows the asset key in the name of its tombstone's field."""
 _MAX_CONNECTIONS = 64
@@ -68,10 +68,12 @@ class Move:
 
 @dataclass(frozen=True, slots=True)
 class StoreState:
-    """Of one property: how far its log is applied, the newest signed heartbeat, what is held."""
+    """Of one property: how far its log is applied, and up to which sequence its caches confirmed
+    to have dropped what it changed; the newest signed heartbeat; how many are held."""
 
     cursor: bytes = b""
     heartbeat: bytes = b""
+    purged: int = 0
     records: int = 0
     tombstones: int = 0
     waiting: int = 0
@@ -83,16 +85,19 @@ class RecordStore(Protocol):
 
     async def get(self, property: str, key: bytes) -> StoredEntry: ...
 
-    async def apply(self, property: str, changes: Changes, move: Move | None = None) -> bool:
-        """Make all changes or none; False, and none, where the cursor is not ``move.before``.
+    async def apply(
+        self, property: str, changes: Changes, move: Move | None = None
+    ) -> dict[bytes, bytes] | None:
+        """Make all changes; the records that others took the place of, by asset key.
 
-        Raises :class:`StoreFull`; changes that only take away never do.
+        None, and no change, where the cursor is not ``move.before``. Raises :class:`StoreFull`;
+        changes that add neither records nor waiting ones never do.
         """
 
     async def state(self, property: str) -> StoreState: ...
 
-    async def renew(self, property: str, heartbeat: bytes) -> None:
-        """Keep a signed heartbeat."""
+    async def note(self, property: str, *, heartbeat: bytes = b"", purged: int = 0) -> None:
+        """Keep a signed heartbeat, or how far the caches are; also where the memory is full."""
 
     async def waiting(self, property: str) -> dict[bytes, bytes]:
         """The records that nobody is to read yet."""
@@ -106,11 +111,6 @@ class RecordStore(Protocol):
         """Forget the property and all that is kept of it."""
 
     async def close(self) -> None: ...
-
-
-def range_of(key: bytes) -> int:
-    """The range that an asset key lies in: its first 12 bits."""
-    return key[0] << 4 | key[1] >> 4
 
 
 class ValkeyStore:
@@ -129,6 +129,7 @@ class ValkeyStore:
         except (ValueError, RedisClusterException) as error:
             raise InputError(f"{self._where}: not a redis:// or rediss:// URL: {error}") from error
         self._apply = self._redis.register_script(APPLY)
+        self._note = self._redis.register_script(NOTE)
         self._remove = self._redis.register_script(REMOVE)
 
     def _open(self, url: str, timeout_s: float) -> Any:
@@ -154,16 +155,19 @@ class ValkeyStore:
         )
         return StoredEntry(record, tombstone)
 
-    async def apply(self, property: str, changes: Changes, move: Move | None = None) -> bool:
+    async def apply(
+        self, property: str, changes: Changes, move: Move | None = None
+    ) -> dict[bytes, bytes] | None:
         args: list[bytes | int] = [0, b"", b""] if move is None else [1, move.before, move.after]
+        args.append(b"+" if changes.records or changes.waiting else b"-")
         for keys in (changes.withdrawn, changes.forgotten):
             args.append(len(keys))
             args += keys
         for signed in (changes.tombstones, changes.waiting, changes.records):
             args.append(len(signed))
-            for pair in signed.items():
-                args += pair
-        return bool(await self._ask(self._apply, _names(property), args))
+            args += chain.from_iterable(signed.items())
+        replaced = await self._ask(self._apply, _names(property), args)
+        return None if replaced is None else dict(zip(replaced[::2], replaced[1::2], strict=True))
 
     async def put(self, property: str, records: Mapping[bytes, bytes]) -> None:
         await self.apply(property, Changes(records=records))
@@ -175,20 +179,14 @@ class ValkeyStore:
         return (await self.state(property)).records
 
     async def state(self, property: str) -> StoreState:
-        found = await self._ask(
-            self._redis.hmget,
-            _state(property),
-            "cursor",
-            "heartbeat",
-            "records",
-            "tombstones",
-            "waiting",
-        )
-        cursor, heartbeat, *counts = found
+        names = [field.name for field in fields(StoreState)]
+        cursor, heartbeat, *counts = await self._ask(self._redis.hmget, _state(property), names)
         return StoreState(cursor or b"", heartbeat or b"", *(int(one or 0) for one in counts))
 
-    async def renew(self, property: str, heartbeat: bytes) -> None:
-        await self._ask(self._redis.hset, _state(property), "heartbeat", heartbeat)
+    async def note(self, property: str, *, heartbeat: bytes = b"", purged: int = 0) -> None:
+        args = [*((b"heartbeat", heartbeat) if heartbeat else ())]
+        args += [b"purged", b"%d" % purged] if purged else []
+        await self._ask(self._note, _names(property), args)
 
     async def waiting(self, property: str) -> dict[bytes, bytes]:
         found: dict[bytes, bytes] = await self._ask(self._redis.hgetall, _waiting(property))
@@ -204,8 +202,8 @@ class ValkeyStore:
                 for number in some:
                     pipe.hgetall(_entries(property, number))
                 found = await self._ask(pipe.execute)
-            for number, fields in zip(some, found, strict=True):
-                yield number, _by_key(fields)
+            for number, held in zip(some, found, strict=True):
+                yield number, _by_key(held)
 
     async def remove(self, property: str) -> None:
         await self._ask(self._remove, _names(property), [RANGES])
@@ -244,6 +242,6 @@ def _names(property: str) -> list[bytes]:
     return [_state(property), _waiting(property), b"e:{%b}:" % property.encode()]
 
 
-def _by_key(fields: Mapping[bytes, bytes]) -> dict[bytes, StoredEntry]:
-    keys = {name[:16] for name in fields}
-    return {key: StoredEntry(fields.get(key), fields.get(key + TOMBSTONE)) for key in keys}
+def _by_key(held: Mapping[bytes, bytes]) -> dict[bytes, StoredEntry]:
+    keys = {name[:16] for name in held}
+    return {key: StoredEntry(held.get(key), held.get(key + TOMBSTONE)) for key in keys}

@@ -7,9 +7,14 @@ begin with; the names themselves follow from the asset keys.
 APPLY = """
 local state, waiting, prefix = KEYS[1], KEYS[2], KEYS[3]
 if ARGV[1] == '1' and (redis.call('HGET', state, 'cursor') or '') ~= ARGV[2] then
-  return 0
+  return false
 end
-local at, records, tombstones, waits = 4, 0, 0, 0
+-- A server without memory lets a script that began with taking away so end, and refuses one that
+-- begins with a record.
+if ARGV[4] == '+' then redis.call('HSET', state, 'adding', '') end
+redis.call('HDEL', state, 'adding')
+local replaced = {}
+local at, records, tombstones, waits = 5, 0, 0, 0
 local function bucket(key)
   return prefix .. (string.byte(key, 1) * 16 + math.floor(string.byte(key, 2) / 16))
 end
@@ -20,7 +25,6 @@ local function each(step, act)
   end
   at = last + 1
 end
--- Taking away comes first: a server without memory lets a script that began so end.
 local function withdraw(key)
   records = records - redis.call('HDEL', bucket(key), key)
   waits = waits - redis.call('HDEL', waiting, key)
@@ -39,7 +43,15 @@ each(2, function(key, signed)
 end)
 local any_wait = redis.call('EXISTS', waiting) == 1
 each(2, function(key, signed)
-  records = records + redis.call('HSET', bucket(key), key, signed)
+  local name = bucket(key)
+  local old = redis.call('HGET', name, key)
+  if not old then
+    records = records + 1
+  elseif old ~= signed then
+    replaced[#replaced + 1] = key
+    replaced[#replaced + 1] = old
+  end
+  redis.call('HSET', name, key, signed)
   if any_wait then
     waits = waits - redis.call('HDEL', waiting, key)
   end
@@ -48,7 +60,14 @@ if records ~= 0 then redis.call('HINCRBY', state, 'records', records) end
 if tombstones ~= 0 then redis.call('HINCRBY', state, 'tombstones', tombstones) end
 if waits ~= 0 then redis.call('HINCRBY', state, 'waiting', waits) end
 if ARGV[1] == '1' then redis.call('HSET', state, 'cursor', ARGV[3]) end
-return 1
+return replaced
+"""
+
+NOTE = """
+redis.call('HDEL', KEYS[2], '')
+for i = 1, #ARGV, 2 do
+  redis.call('HSET', KEYS[1], ARGV[i], ARGV[i + 1])
+end
 """
 
 REMOVE = """

