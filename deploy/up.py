@@ -2,30 +2,21 @@
 
 import asyncio
 import signal
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 
 from rich.console import Console
 from rich.table import Table
 
-from deploy.layout import Ports, State
+from deploy import parts
 from deploy.processes import Running
-from deploy.system import LinkShape, Published, System
-
-WHAT = {
-    "edge": "the shop, as a shopper sees it",
-    "edge admin": "the edge's /metrics, /readyz and purge",
-    "origin": "originals, models and the shop's pages",
-    "region": "regenerates approved images",
-    "valkey": "signed records of the region",
-    "link": "counts what crosses the middle mile",
-}
+from deploy.system import Place, Published, System
 
 _LOOK_SECONDS = 0.5
 
 
-def up(state: State, ports: Ports, link: LinkShape, console: Console) -> None:
+def up(system: System, console: Console) -> None:
     """Start, show, wait for Ctrl-C or SIGTERM, stop. Raises what keeps a part from starting."""
-    asyncio.run(_run(System(state, ports, link), console))
+    asyncio.run(_run(system, console))
 
 
 async def _run(system: System, console: Console) -> None:
@@ -60,9 +51,8 @@ async def _show(system: System, console: Console) -> None:
         published = await system.publish_sample(status.update)
     console.print(_table(system))
     console.print(_summary(published))
-    console.print(
-        f"\nOpen [bold]http://localhost:{system.ports.edge}/[/bold]; Ctrl-C stops it all."
-    )
+    shops = " or ".join(f"[bold]{_shop(place)}[/bold]" for place in system.places)
+    console.print(f"\nOpen {shops}; Ctrl-C stops it all.")
 
 
 async def tell_ends(parts: Iterable[Running], tell: Callable[[str], object]) -> None:
@@ -79,19 +69,33 @@ async def tell_ends(parts: Iterable[Running], tell: Callable[[str], object]) -> 
 
 
 def _table(system: System) -> Table:
-    table = Table("part", "where", "what", title="One region on one machine")
-    rows = {name: running.part.url for name, running in system.running.items()}
-    rows["edge admin"] = system.url(system.ports.edge_admin)
-    for name, what in WHAT.items():
-        table.add_row(name, rows[name], what)
-    shape = system.link
-    table.caption = f"middle mile: {shape.rtt_ms:g} ms round trip, {shape.mbit_s:g} Mbit/s"
+    count = len(system.places)
+    number = "One region" if count == 1 else f"{count} regions"
+    table = Table("part", "where", "what", title=f"{number} on one machine")
+    table.add_row("origin", system.url(system.ports.origin), "originals, models, the shop's pages")
+    for place in system.places:
+        for what, where, why in _rows(place):
+            table.add_row(place.part(what), where, why)
     return table
+
+
+def _rows(place: Place) -> Iterator[tuple[str, str, str]]:
+    ports, shape = place.ports, place.link
+    mile = f"the middle mile: {shape.rtt_ms:g} ms round trip, {shape.mbit_s:g} Mbit/s"
+    yield "edge", _shop(place), "the shop, as a shopper sees it"
+    yield "edge admin", System.url(ports.edge_admin), "the edge's /metrics, /readyz and purge"
+    yield "region", System.url(ports.region), "regenerates approved images"
+    yield "valkey", parts.redis_url(ports.valkey), "signed records of the region"
+    yield "link", f"{System.url(ports.link_metrics)}/metrics", mile
+
+
+def _shop(place: Place) -> str:
+    return f"http://localhost:{place.ports.edge}/"
 
 
 def _summary(published: Published) -> str:
     good = published.published + published.already
-    line = f"{good} approved images are live in the region"
+    line = f"{good} approved images are live"
     if published.published:
         line += f"; {published.published} were generated, checked and signed here just now"
     line += f"; {published.refused} did not match their fingerprint on this machine"

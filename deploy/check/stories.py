@@ -176,8 +176,8 @@ async def origin_hung(world: World) -> str:
 
 async def restarted_without_origin(world: World) -> str:
     world.kill("region", "origin")
-    world.system.running["region"].start()
-    await world.system.running["region"].wait_ready()
+    world.running("region").start()
+    await world.running("region").wait_ready()
     path = world.fresh()
     deadline = time.monotonic() + 15
     while True:
@@ -200,26 +200,26 @@ async def fifty_at_once(world: World) -> str:
 
 
 async def dot_segments(world: World) -> str:
-    return await requests_by_hand.refused(world.system.ports.edge, b"/../etc/passwd", 400)
+    return await requests_by_hand.refused(world.place.ports.edge, b"/../etc/passwd", 400)
 
 
 async def absolute_form(world: World) -> str:
     target = b"http://elsewhere.example" + world.fresh().encode()
-    return await requests_by_hand.refused(world.system.ports.edge, target, 400)
+    return await requests_by_hand.refused(world.place.ports.edge, target, 400)
 
 
 async def long_path(world: World) -> str:
-    return await requests_by_hand.refused(world.system.ports.edge, b"/" + b"a" * 10_240, 414)
+    return await requests_by_hand.refused(world.place.ports.edge, b"/" + b"a" * 10_240, 414)
 
 
 async def unknown_host(world: World) -> str:
     path = world.fresh().encode()
-    return await requests_by_hand.refused(world.system.ports.edge, path, 421, b"nobody.example")
+    return await requests_by_hand.refused(world.place.ports.edge, path, 421, b"nobody.example")
 
 
 async def no_slower_than_a_haul(world: World) -> str:
     hauls, rehydrations = [], []
-    far = System.url(world.system.ports.link_images)
+    far = System.url(world.place.ports.link_images)
     async with httpx2.AsyncClient(base_url=far, timeout=30) as origin:
         await origin.get(world.fresh())  # so that connecting is not counted
         for _ in range(_SAMPLES):
@@ -300,7 +300,7 @@ async def _from_origin(world: World, path: str, reason: str) -> str:
 
 async def _in_time(world: World) -> str:
     path = world.fresh()
-    limit_ms = _SLACK * (world.site.region_deadline_ms + world.system.link.rtt_ms)
+    limit_ms = _SLACK * (world.site.region_deadline_ms + world.place.link.rtt_ms)
     begun = time.monotonic()
     answer = await world.get(path)
     took_ms = (time.monotonic() - begun) * 1000

@@ -32,7 +32,7 @@ class Walked:
     ms: float
 
 
-def check_system(link: LinkShape, break_: str, console: Console) -> bool:
+def check_system(links: Sequence[LinkShape], break_: str, console: Console) -> bool:
     """Start the system in a folder of its own, walk every story, print the table.
 
     ``break_`` is a story's number, or ``all``: damage the system before that story (or each).
@@ -41,7 +41,7 @@ def check_system(link: LinkShape, break_: str, console: Console) -> bool:
     chosen = _chosen(break_)
     folder = Path(tempfile.mkdtemp(prefix="rehydrate-check-"))
     try:
-        system = System(State(folder / "var"), Ports.free(), link)
+        system = System(State(folder / "var"), Ports.free(len(links)), links)
         walked = asyncio.run(_walk(system, chosen, bool(break_), console))
     finally:
         shutil.rmtree(folder)
@@ -99,7 +99,7 @@ async def _damage(world: World, what: str, stack: contextlib.AsyncExitStack) -> 
     if what == "cache":
         await stack.enter_async_context(world.purging())
     elif what == "models":
-        shutil.rmtree(world.system.state.folder / "region" / "models")
+        shutil.rmtree(world.system.state.region(world.place.name) / "models")
     else:
         world.kill(what)
 

@@ -12,15 +12,16 @@ import httpx2
 import msgspec
 from msgspec.structs import replace
 from prometheus_client.parser import text_string_to_metric_families
-from redis.asyncio import Redis
 
 from deploy.layout import HOST, PROPERTIES, SAMPLE
-from deploy.system import PROPERTY, System
+from deploy.parts import PROPERTY, redis_url
+from deploy.processes import Running
+from deploy.system import Place, System
 from kvsync.key import read_request
 from kvsync.property import Property, read_property
 from kvsync.record import Record, RecordBody, Tombstone
 from kvsync.signing import Keyring, SigningKey
-from kvsync.store import StoredEntry, ValkeyStore
+from kvsync.store import Changes, StoredEntry, ValkeyStore
 from regional_gpu.generator.encode import decode
 from regional_gpu.generator.score import ssimulacra2
 
@@ -41,11 +42,14 @@ def expect(holds: bool, seen: str) -> None:
 
 @dataclass
 class World:
-    """One system under check. ``assets`` yields approved paths that no story has used yet."""
+    """One region of a system under check, and ``elsewhere`` the others. ``assets`` yields approved
+    paths that no story has used yet."""
 
     system: System
+    place: Place
     client: httpx2.AsyncClient
     store: ValkeyStore
+    elsewhere: "tuple[World, ...]" = ()
     assets: Iterator[str] = field(init=False)
     site: Property = field(init=False)
 
@@ -111,17 +115,17 @@ class World:
 
     async def answers(self, **labels: str) -> float:
         """Answers of the edge by ``outcome`` and ``reason``."""
-        return await self.count(self.system.ports.edge_admin, "edge_answers_total", **labels)
+        return await self.count(self.place.ports.edge_admin, "edge_answers_total", **labels)
 
     async def link_bytes(self, route: str) -> int:
         """Bytes that the middle mile carried towards the region on one route."""
-        port = self.system.ports.link_metrics
+        port = self.place.ports.link_metrics
         # The region fetches images and models; records are sent to it.
         labels = {"route": route, "direction": "out" if route == "records" else "back"}
         return int(await self.count(port, "link_bytes_total", **labels))
 
     async def generations(self) -> float:
-        return await self.count(self.system.ports.region, "region_generations_total")
+        return await self.count(self.place.ports.region, "region_generations_total")
 
     # --- records, honest and forged
 
@@ -148,9 +152,8 @@ class World:
 
     async def forget(self, path: str) -> None:
         """Make the asset one without a record, as if it had never been published."""
-        async with Redis(host=HOST, port=self.system.ports.valkey) as client:
-            removed = await client.delete(b"r:{%b}:%b" % (PROPERTY.encode(), self.key(path)))
-        expect(removed == 1, f"no record of {path} in the store")
+        expect((await self._entry(path)).record is not None, f"no record of {path} in the store")
+        await self.store.apply(PROPERTY, Changes(withdrawn=(self.key(path),)))
 
     async def revoke(self, path: str) -> bytes:
         """Revoke as the origin does; the signed record that was in force."""
@@ -160,7 +163,7 @@ class World:
         return found.signed
 
     async def purge_edge(self, **body: object) -> None:
-        admin = System.url(self.system.ports.edge_admin)
+        admin = System.url(self.place.ports.edge_admin)
         async with httpx2.AsyncClient(timeout=5) as client:
             (await client.post(f"{admin}/v1/purge", json=body)).raise_for_status()
 
@@ -169,13 +172,17 @@ class World:
 
     # --- damage and repair
 
+    def running(self, name: str) -> Running:
+        """A part of this region, or the origin."""
+        return self.system.running[name if name == "origin" else self.place.part(name)]
+
     def kill(self, *names: str) -> None:
         for name in names:
-            self.system.running[name].kill()
+            self.running(name).kill()
 
     def hang(self, *names: str) -> None:
         for name in names:
-            self.system.running[name].hang()
+            self.running(name).hang()
 
     @contextlib.asynccontextmanager
     async def purging(self) -> AsyncIterator[None]:
@@ -212,13 +219,23 @@ class World:
 
 @contextlib.asynccontextmanager
 async def opened(system: System) -> AsyncIterator[World]:
-    """A world around a system that is up."""
-    store = ValkeyStore(f"redis://{HOST}:{system.ports.valkey}", timeout_s=2.0)
+    """The first region's world of a system that is up."""
+    async with contextlib.AsyncExitStack() as stack:
+        here, *others = [
+            await stack.enter_async_context(_opened(system, place)) for place in system.places
+        ]
+        here.elsewhere = tuple(others)
+        yield here
+
+
+@contextlib.asynccontextmanager
+async def _opened(system: System, place: Place) -> AsyncIterator[World]:
+    store = ValkeyStore(redis_url(place.ports.valkey), timeout_s=2.0)
     limits = httpx2.Limits(max_connections=100, max_keepalive_connections=100)
-    url = System.url(system.ports.edge)
+    url = System.url(place.ports.edge)
     async with httpx2.AsyncClient(base_url=url, timeout=30, limits=limits) as client:
         try:
-            yield World(system, client, store)
+            yield World(system, place, client, store)
         finally:
             await store.close()
 

@@ -114,8 +114,14 @@ def test_state_that_cannot_be_kept(no_folder: Path) -> None:
 @pytest.mark.parametrize("port", [0, 65_530, 99_999])
 def test_ports_that_there_are_not(port: int, tmp_path: Path) -> None:
     line = refused("deploy", "up", "--state", tmp_path / "var", "--port", port)
-    assert line == f"rehydrate: --port {port}: choose one between 1 and 65527"
+    assert line == f"rehydrate: --port {port}: choose one between 1 and 65523"
     assert not (tmp_path / "var").exists()
+
+
+@pytest.mark.parametrize("regions", [0, 6])
+def test_more_regions_than_there_are(regions: int, tmp_path: Path) -> None:
+    line = refused("deploy", "up", "--state", tmp_path / "var", "--regions", regions)
+    assert line == f"rehydrate: --regions {regions}: choose 1 to 5"
 
 
 def test_a_folder_that_is_not_ours_is_not_removed(tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 """Ports, folders and keys of one machine."""
 
 import socket
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -15,14 +16,29 @@ def test_a_busy_port_is_named_with_what_it_is_for() -> None:
         holder.bind((HOST, 0))
         holder.listen()
         port = holder.getsockname()[1]
+        one, several = Ports.free(), Ports.free(2)
+        busy = replace(one.regions[0], edge=port)
         with pytest.raises(InputError, match=rf"port {port} \(edge\) is in use"):
-            Ports(edge=port).check_free()
+            replace(one, regions=(busy,)).check_free()
+        with pytest.raises(InputError, match=rf"port {port} \(asia-east edge\) is in use"):
+            replace(several, regions=(several.regions[0], busy)).check_free()
 
 
-def test_free_ports_are_free_and_all_different() -> None:
-    ports = Ports.free()
-    ports.check_free()
-    assert len(set(vars(ports).values())) == len(vars(ports))
+@pytest.mark.parametrize("ports", [Ports.free(3), Ports.starting_at(8080, 3)])
+def test_no_two_listeners_share_a_port(ports: Ports) -> None:
+    numbers = [port for _, port in ports.named()]
+    assert len(set(numbers)) == len(numbers) == 35
+
+
+def test_each_region_has_a_block_of_ports() -> None:
+    ports = Ports.starting_at(8080, 3)
+    assert ports.origin == 8082
+    assert [one.edge for one in ports.regions] == [8080, 8100, 8120]
+    assert [one.region for one in ports.regions] == [8083, 8103, 8123]
+
+
+def test_free_ports_are_free() -> None:
+    Ports.free().check_free()
 
 
 def test_the_first_start_makes_keys_that_only_the_owner_reads(tmp_path: Path) -> None:
@@ -31,6 +47,13 @@ def test_the_first_start_makes_keys_that_only_the_owner_reads(tmp_path: Path) ->
     assert state.signing_key.stat().st_mode & 0o777 == 0o600
     key = SigningKey.load_or_create(state.signing_key)
     assert Keyring.read(state.trusted_keys).open(key.sign(b"body"), "rumba") == b"body"
+
+
+def test_each_region_has_a_folder_of_its_own(tmp_path: Path) -> None:
+    state = State(tmp_path / "var")
+    state.prepare(["europe-west", "asia-east"])
+    assert (state.region("europe-west") / "valkey").is_dir()
+    assert state.region("europe-west") != state.region("asia-east")
 
 
 def test_a_second_start_keeps_the_keys(tmp_path: Path) -> None:

