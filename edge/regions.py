@@ -1,15 +1,16 @@
 """Ask regions to rehydrate: nearest first, within one deadline, each behind a breaker."""
 
 import asyncio
+import ssl
 import time
 from collections.abc import Callable, Sequence
 
-import httpx2
 import msgspec
 
 from edge.breaker import Breaker, Rules, State
 from edge.gate import Gate
 from edge.hedge import Bucket, Latencies
+from edge.kept import KeptConnections, Told
 from edge.reply import Generated
 from edge.respond import parse_server_timing
 from edge.rules.fields import seconds
@@ -51,6 +52,7 @@ _SAYINGS: dict[str, type[RehydrationError]] = {
         WrongAsset,
     )
 }
+_CONTENT_TYPE = ("content-type", MSGPACK)
 _CONNECT_SHARE = 0.5
 _TOLD_SHARE = 0.95
 _WORTHWHILE_S = 0.02
@@ -59,10 +61,11 @@ Counted = Callable[[str, str], None]
 
 
 class Region:
-    """One region's address and what is known of its health."""
+    """One region: the way there, and what is known of its health."""
 
-    def __init__(self, url: str, rules: Rules, concurrency: int) -> None:
+    def __init__(self, kept: KeptConnections, url: str, rules: Rules, concurrency: int) -> None:
         self.url = url.rstrip("/")
+        self.kept = kept
         self.gate = Gate(f"region {self.url}", concurrency)
         self._breaker = Breaker(rules)
         self._latencies = Latencies()
@@ -97,14 +100,22 @@ class Regions:
         self,
         urls: Sequence[str],
         rules: Rules,
-        client: httpx2.AsyncClient,
+        trusted: ssl.SSLContext,
         counted: Counted,
         *,
-        concurrency: int = 64,
+        concurrency: int,
+        body_limit_bytes: int,
         hedged: Callable[[str], None] = lambda peer: None,
     ) -> None:
-        self.all = tuple(Region(url, rules, concurrency) for url in urls)
-        self._client = client
+        self.all = tuple(
+            Region(
+                KeptConnections(url, trusted, body_limit_bytes=body_limit_bytes),
+                url,
+                rules,
+                concurrency,
+            )
+            for url in urls
+        )
         self._counted = counted
         self._hedged = hedged
         self._hedges = Bucket()
@@ -194,7 +205,7 @@ class Regions:
         result, begun = "abandoned", time.monotonic()
         try:
             async with region.gate.passage():
-                made = await self._call(region.url, site, record, rendition, left_s)
+                made = await self._call(region, site, record, rendition, left_s)
         except RehydrationError as error:
             result = error.reason
             if not isinstance(error, Overloaded):
@@ -208,7 +219,7 @@ class Regions:
             self._counted(region.url, result)
 
     async def _call(
-        self, url: str, site: Property, record: Record, rendition: Still, left_s: float
+        self, region: Region, site: Property, record: Record, rendition: Still, left_s: float
     ) -> Generated:
         # A region that is only slow gets to say so, and does not look dead.
         deadline_ms = int(left_s * _TOLD_SHARE * 1000)
@@ -216,17 +227,21 @@ class Regions:
             site.id, record.body.key, record.signed, rendition, deadline_ms
         )
         try:
-            async with asyncio.timeout(left_s):
-                answer = await self._client.post(
-                    url + REHYDRATE_PATH,
-                    content=wanted.encode(),
-                    headers={"content-type": MSGPACK, **dict(onward())},
-                    timeout=httpx2.Timeout(left_s, connect=left_s * _CONNECT_SHARE),
-                )
-        except (httpx2.HTTPError, TimeoutError) as error:
+            told = await region.kept.post(
+                REHYDRATE_PATH,
+                wanted.encode(),
+                (_CONTENT_TYPE, *onward()),
+                within_s=left_s,
+                connect_within_s=left_s * _CONNECT_SHARE,
+            )
+        except OSError as error:
             why = str(error) or type(error).__name__
-            raise RegionUnavailable(f"region {url}: {why}") from error
-        return read_answer(url, answer.status_code, answer.headers, answer.content, rendition)
+            raise RegionUnavailable(f"region {region.url}: {why}") from error
+        return read_answer(region.url, told, rendition)
+
+    def close(self) -> None:
+        for region in self.all:
+            region.kept.close()
 
 
 def _unneeded(call: asyncio.Task[Generated]) -> None:
@@ -235,21 +250,20 @@ def _unneeded(call: asyncio.Task[Generated]) -> None:
         call.exception()
 
 
-def read_answer(
-    url: str, status: int, headers: httpx2.Headers, body: bytes, rendition: Still
-) -> Generated:
+def read_answer(url: str, told: Told, rendition: Still) -> Generated:
     """An image of the type asked for, or the error that the region means."""
-    if status == 200:
-        media_type = headers.get("content-type", "").partition(";")[0].strip()
-        if media_type != rendition.media_type or not body:
-            raise RegionUnavailable(f"region {url}: {len(body)} bytes of {media_type!r}")
-        timings = parse_server_timing(headers.get("server-timing", ""))
-        return Generated(body, seconds(headers.get("age")) or 0, timings)
+    fields = told.fields
+    if told.status == 200:
+        media_type = fields.get("content-type", "").partition(";")[0].strip()
+        if media_type != rendition.media_type or not told.body:
+            raise RegionUnavailable(f"region {url}: {len(told.body)} bytes of {media_type!r}")
+        timings = parse_server_timing(fields.get("server-timing", ""))
+        return Generated(told.body, seconds(fields.get("age")) or 0, timings)
     try:
-        said = msgspec.json.decode(body, type=ErrorBody)
+        said = msgspec.json.decode(told.body, type=ErrorBody)
     except UNREADABLE:
         said = ErrorBody("region", "no error body")
     if said.error == Busy.reason:
-        raise Busy(f"region {url}: {said.detail}", seconds(headers.get("retry-after")) or 1)
+        raise Busy(f"region {url}: {said.detail}", seconds(fields.get("retry-after")) or 1)
     kind = _SAYINGS.get(said.error, RegionUnavailable)
-    raise kind(f"region {url}: {status} {said.error}: {said.detail}")
+    raise kind(f"region {url}: {told.status} {said.error}: {said.detail}")

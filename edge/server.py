@@ -141,7 +141,7 @@ async def built(
     trusted = ssl.create_default_context()
     named = allowed_networks(settings.origin_url, settings.origin_networks)
     outside = CheckedTransport(named, trusted, _LIMITS)
-    async with new_client(trusted) as to_regions, new_client(trusted, outside) as to_origin:
+    async with new_client(trusted, outside) as to_origin:
         edge = Edge(
             node=settings.node,
             cache=cache,
@@ -156,9 +156,10 @@ async def built(
             regions=Regions(
                 settings.region_urls,
                 rules,
-                to_regions,
+                trusted,
                 counters.region_called,
                 concurrency=settings.region_concurrency,
+                body_limit_bytes=settings.body_limit_bytes,
                 hedged=counters.hedged,
             ),
             origin=Origin(
@@ -183,6 +184,7 @@ async def built(
             yield edge
         finally:
             await edge.flights.close()
+            edge.regions.close()
             await edge.records.close()
             edge.access_log.close()
             cache.close()
@@ -192,9 +194,7 @@ def _origin_gate(limit: int) -> Gate:
     return Gate("the origin", limit, queue=limit, wait_s=_ORIGIN_QUEUE_S)
 
 
-def new_client(
-    trusted: ssl.SSLContext, transport: httpx2.AsyncBaseTransport | None = None
-) -> httpx2.AsyncClient:
+def new_client(trusted: ssl.SSLContext, transport: httpx2.AsyncBaseTransport) -> httpx2.AsyncClient:
     """A pool that keeps connections; proxies of the environment are not for this traffic."""
     return httpx2.AsyncClient(
         limits=_LIMITS,
