@@ -5,6 +5,7 @@ from typing import Annotated, Any, Literal
 from sqlalchemy import (
     JSON,
     BigInteger,
+    Computed,
     ForeignKey,
     LargeBinary,
     MetaData,
@@ -14,8 +15,14 @@ from sqlalchemy import (
 )
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, relationship
 
-State = Literal["proposed", "approved", "rejected", "short"]
-"""``short`` fell short of the least score; only ``approved`` may be published, by a person."""
+State = Literal["proposed", "approved", "rejected", "short", "spare"]
+"""``short`` fell short of the least score, ``spare`` is another seed than the one proposed; only
+``approved`` may be published, by a person."""
+
+DOUBT = (
+    "CASE WHEN (100 - ssimulacra2) / 20.0 > delta_e / 2.5"
+    " THEN (100 - ssimulacra2) / 20.0 ELSE delta_e / 2.5 END"
+)
 
 Big = Annotated[int, mapped_column(BigInteger)]
 """Times, sizes and sequence numbers: PostgreSQL's plain integer ends in 2038."""
@@ -91,7 +98,9 @@ class CandidateRow(Base):
 
     Another recipe is another row, so what was once decided stays as it was. ``original`` is the
     digest of the bytes that were compared; ``recipe`` is msgpack. ``carried_from`` is the candidate
-    whose approval by a person was carried to this one's model.
+    whose approval by a person was carried to this one's model. ``region_delta_e`` is the mean
+    CIEDE2000 by attribute, where that was measured. ``doubt`` is the worse of score and colour, 1
+    being what neither should reach: the order in which a person is asked.
     """
 
     __tablename__ = "candidates"
@@ -113,6 +122,8 @@ class CandidateRow(Base):
     decided_at: Mapped[Big | None]
     made_at: Mapped[Big]
     carried_from: Mapped[int | None] = mapped_column(default=None)
+    region_delta_e: Mapped[dict[str, Any] | None] = mapped_column(default=None)
+    doubt: Mapped[float] = mapped_column(Computed(DOUBT), index=True)
 
     asset: Mapped[AssetRow] = relationship(lazy="joined", innerjoin=True)
     approver: Mapped[ApproverRow | None] = relationship(lazy="joined")
