@@ -207,12 +207,17 @@ def finalists(
 
 def mean_delta_e(reference: Pixels, picture: Pixels, masks: Pixels) -> float:
     """Mean CIEDE2000 over each of (attributes, 96, 96) ``masks``, then over the attributes."""
+    inside = [found for found in delta_e_inside(reference, picture, masks) if found is not None]
+    return float(np.mean(inside)) if inside else delta_e2000(reference, picture)
+
+
+def delta_e_inside(reference: Pixels, picture: Pixels, masks: Pixels) -> list[float | None]:
+    """Mean CIEDE2000 inside each of (attributes, 96, 96) ``masks``; None for an empty one."""
     height, width, _ = reference.shape
     _, tall, wide = masks.shape
     rows, columns = np.arange(height) * tall // height, np.arange(width) * wide // width
     regions = [mask[np.ix_(rows, columns)] > 127 for mask in masks]
-    inside = [delta_e2000(reference, picture, region) for region in regions if region.any()]
-    return float(np.mean(inside)) if inside else delta_e2000(reference, picture)
+    return [delta_e2000(reference, picture, region) if region.any() else None for region in regions]
 
 
 def check_headers(site: Site, family: str, request: AssetRequest, origin_url: str) -> None:

@@ -71,7 +71,7 @@ def approve(
             chosen = [one for one in chosen if one.ssimulacra2 >= above]
         approver = find_or_add_approver(session, by.strip())
         for candidate in chosen:
-            _decide(candidate, "approved", approver.id, "", int(time.time()))
+            decide_one(candidate, "approved", approver.id, "", int(time.time()))
             audit(session, by, "approve", candidate.asset.path, score=candidate.ssimulacra2)
     return [candidate.asset.path for candidate in chosen]
 
@@ -93,7 +93,7 @@ def reject_candidates(
 ) -> None:
     approver = find_or_add_approver(session, by)
     for candidate in candidates:
-        _decide(candidate, "rejected", approver.id, reason, int(time.time()))
+        decide_one(candidate, "rejected", approver.id, reason, int(time.time()))
         audit(session, by, "reject", candidate.asset.path, reason=reason)
 
 
@@ -199,7 +199,7 @@ def _import_one(session: Session, site: Site, entry: Approved, original: Origina
     candidate.ssimulacra2, candidate.delta_e = entry.metrics.ssimulacra2, entry.metrics.delta_e
     candidate.psnr = entry.metrics.psnr
     approver = find_or_add_approver(session, entry.approver)
-    _decide(candidate, "approved", approver.id, "", entry.approved_at)
+    decide_one(candidate, "approved", approver.id, "", entry.approved_at)
     audit(session, this_user(), "import", entry.path, approver=entry.approver)
 
 
@@ -223,7 +223,10 @@ def _choose(
     return list(chosen.values())
 
 
-def _decide(candidate: CandidateRow, state: State, approver: bytes, reason: str, now: int) -> None:
+def decide_one(
+    candidate: CandidateRow, state: State, approver: bytes, reason: str, now: int
+) -> None:
+    """What a person said of a candidate, when; the audit is the caller's."""
     candidate.state, candidate.reason = state, reason
     candidate.decided_by, candidate.decided_at = approver, now
 
