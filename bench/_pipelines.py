@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 import torch
 
-Kind = Literal["sd", "sd-turbo", "sdxl-turbo", "flux"]
+Kind = Literal["sd", "sd-turbo", "sdxl-turbo", "flux", "sd-turbo at its true size"]
 
 # By the names and values of the published scheduler_config.json of each family.
 TURBO = {
@@ -21,49 +21,13 @@ TURBO = {
 TRUE_CLIP_WORDS = 49_408
 
 
-def save_pipeline(kind: Kind, folder: Path, *, seed: int = 0) -> Path:
-    """Write a tiny pipeline of one kind: pictures of 32x32 in a second on a CPU."""
+def save_pipeline(
+    kind: Kind, folder: Path, *, dtype: torch.dtype = torch.float32, seed: int = 0
+) -> Path:
+    """Write a pipeline of one kind. All but the one at its true size (512x512, with a decoder of
+    TAESD's class and size) are tiny: pictures of 32x32 in a second on a CPU."""
     torch.manual_seed(seed)
     pipeline = BUILDERS[kind](folder.with_name(f"{folder.name}-words"))
-    pipeline.save_pretrained(folder)
-    return folder
-
-
-def save_true_sd_turbo(folder: Path, *, dtype: torch.dtype, seed: int = 0) -> Path:
-    """Write SD-Turbo at its true sizes, 512x512, with a decoder of TAESD's class and size."""
-    torch.manual_seed(seed)
-    diffusers, transformers = _libraries()
-    words = folder.with_name(f"{folder.name}-words")
-    text = transformers.CLIPTextConfig(
-        vocab_size=TRUE_CLIP_WORDS,
-        hidden_size=1_024,
-        intermediate_size=4_096,
-        num_hidden_layers=23,
-        num_attention_heads=16,
-        max_position_embeddings=77,
-        hidden_act="gelu",
-        bos_token_id=0,
-        eos_token_id=1,
-        pad_token_id=1,
-    )
-    unet = diffusers.UNet2DConditionModel(
-        sample_size=64,
-        block_out_channels=(320, 640, 1_280, 1_280),
-        layers_per_block=2,
-        cross_attention_dim=1_024,
-        attention_head_dim=(5, 10, 20, 20),
-        use_linear_projection=True,
-    )
-    pipeline = diffusers.StableDiffusionPipeline(
-        vae=diffusers.AutoencoderTiny(),
-        text_encoder=transformers.CLIPTextModel(text),
-        tokenizer=_clip_tokenizer(words),
-        unet=unet,
-        scheduler=diffusers.EulerDiscreteScheduler(**TURBO),
-        safety_checker=None,
-        feature_extractor=None,
-        requires_safety_checker=False,
-    )
     pipeline.to(dtype=dtype).save_pretrained(folder)
     return folder
 
@@ -132,14 +96,15 @@ def _vae(shift: float | None = None) -> Any:
     )
 
 
-def _stable_diffusion(words: Path, scheduler: Any, vae: Any) -> Any:
+def _stable_diffusion(
+    vae: Any, scheduler: Any, tokenizer: Any, text_encoder: Any, unet: Any
+) -> Any:
     diffusers, _ = _libraries()
-    tokenizer = _clip_tokenizer(words)
     return diffusers.StableDiffusionPipeline(
         vae=vae,
-        text_encoder=_clip(tokenizer),
+        text_encoder=text_encoder,
         tokenizer=tokenizer,
-        unet=_unet(),
+        unet=unet,
         scheduler=scheduler,
         safety_checker=None,
         feature_extractor=None,
@@ -149,8 +114,9 @@ def _stable_diffusion(words: Path, scheduler: Any, vae: Any) -> Any:
 
 def _sd(words: Path) -> Any:
     diffusers, _ = _libraries()
+    vae, tokenizer = _vae(), _clip_tokenizer(words)
     scheduler = diffusers.DDIMScheduler(steps_offset=1, clip_sample=False)
-    return _stable_diffusion(words, scheduler, _vae())
+    return _stable_diffusion(vae, scheduler, tokenizer, _clip(tokenizer), _unet())
 
 
 def _sd_turbo(words: Path) -> Any:
@@ -161,7 +127,39 @@ def _sd_turbo(words: Path) -> Any:
         num_encoder_blocks=(1, 1),
         num_decoder_blocks=(1, 1),
     )
-    return _stable_diffusion(words, diffusers.EulerDiscreteScheduler(**TURBO), decoder)
+    tokenizer, scheduler = _clip_tokenizer(words), diffusers.EulerDiscreteScheduler(**TURBO)
+    return _stable_diffusion(decoder, scheduler, tokenizer, _clip(tokenizer), _unet())
+
+
+def _true_sd_turbo(words: Path) -> Any:
+    diffusers, transformers = _libraries()
+    text = transformers.CLIPTextConfig(
+        vocab_size=TRUE_CLIP_WORDS,
+        hidden_size=1_024,
+        intermediate_size=4_096,
+        num_hidden_layers=23,
+        num_attention_heads=16,
+        max_position_embeddings=77,
+        hidden_act="gelu",
+        bos_token_id=0,
+        eos_token_id=1,
+        pad_token_id=1,
+    )
+    unet = diffusers.UNet2DConditionModel(
+        sample_size=64,
+        block_out_channels=(320, 640, 1_280, 1_280),
+        layers_per_block=2,
+        cross_attention_dim=1_024,
+        attention_head_dim=(5, 10, 20, 20),
+        use_linear_projection=True,
+    )
+    return _stable_diffusion(
+        diffusers.AutoencoderTiny(),
+        diffusers.EulerDiscreteScheduler(**TURBO),
+        _clip_tokenizer(words),
+        transformers.CLIPTextModel(text),
+        unet,
+    )
 
 
 def _sdxl_turbo(words: Path) -> Any:
@@ -218,4 +216,5 @@ BUILDERS: dict[Kind, Callable[[Path], Any]] = {
     "sd-turbo": _sd_turbo,
     "sdxl-turbo": _sdxl_turbo,
     "flux": _flux,
+    "sd-turbo at its true size": _true_sd_turbo,
 }

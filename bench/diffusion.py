@@ -18,7 +18,7 @@ from rich.console import Console
 from rich.table import Table
 from torch.utils.flop_counter import FlopCounterMode
 
-from bench._pipelines import save_pipeline, save_true_sd_turbo
+from bench._pipelines import save_pipeline
 from regional_gpu.generator import any_pipeline
 from regional_gpu.generator.any_pipeline import PipelineGenerator
 from regional_gpu.generator.load import Job
@@ -40,7 +40,7 @@ def run(
     with tempfile.TemporaryDirectory() as scratch:
         folder, side = Path(scratch) / "sd-turbo", 512 if true_sizes else 64
         if true_sizes:
-            save_true_sd_turbo(folder, dtype=torch.float16)
+            save_pipeline("sd-turbo at its true size", folder, dtype=torch.float16)
         else:
             save_pipeline("sd-turbo", folder)
         generator = PipelineGenerator(folder, bytes(32), device)
