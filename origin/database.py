@@ -62,15 +62,19 @@ class Database:
                 yield connection
 
 
-def next_seq(session: Session, property: str) -> int:
-    """The property's next sequence number; concurrent writers never get the same one."""
+def next_seq(session: Session, property: str, count: int = 1) -> int:
+    """The first of the property's next ``count`` sequence numbers.
+
+    Concurrent writers never get the same one. Each that is taken has to become an entry of the
+    log in this transaction: the log ends before one that is missing.
+    """
     count_up = (
         update(PropertyRow)
         .where(PropertyRow.id == property)
-        .values(seq=PropertyRow.seq + 1)
+        .values(seq=PropertyRow.seq + count)
         .returning(PropertyRow.seq)
     )
-    return session.execute(count_up).scalar_one()
+    return session.execute(count_up).scalar_one() - count + 1
 
 
 def ensure_property(session: Session, property: str) -> None:

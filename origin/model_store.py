@@ -9,9 +9,11 @@ from pathlib import Path
 import msgspec
 
 from kvsync.errors import InputError, RequestError
+from kvsync.log import Announce
 from kvsync.model import ModelAnnouncement, ModelManifest
 from kvsync.signing import Envelope, SigningKey
-from origin.database import Database, ensure_property
+from origin.database import Database, ensure_property, next_seq
+from origin.sync.outbox import append
 from origin.tables import ModelRow
 
 
@@ -35,7 +37,9 @@ class ModelStore:
     def add(
         self, model: Path, manifest: ModelManifest, *, property: str, family: str, key: SigningKey
     ) -> None:
-        """Copy a model's listed files in and announce them; one already held is left as it is.
+        """Copy a model's listed files in and announce them, here and in the property's log.
+
+        One that is already held is left as it is.
 
         Raises :class:`InputError` when a file cannot be copied.
         """
@@ -47,6 +51,7 @@ class ModelStore:
         announcement = ModelAnnouncement("model", property, family, manifest).sign(key)
         with self.database.writing() as session:
             ensure_property(session, property)
+            append(session, property, [Announce(next_seq(session, property), announcement)])
             session.merge(
                 ModelRow(
                     digest=manifest.digest,

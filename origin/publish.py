@@ -1,4 +1,4 @@
-"""Approved candidates to signed records, in the database. Delivery is :mod:`origin.delivery`."""
+"""Approved candidates to signed records, in the database; :mod:`origin.sync` brings them out."""
 
 import time
 from dataclasses import dataclass, field
@@ -8,6 +8,7 @@ import msgspec
 from sqlalchemy.orm import Session
 
 from kvsync.errors import RequestError
+from kvsync.log import Put
 from kvsync.record import Approval, Check, Original, RecordBody
 from kvsync.signing import Envelope, SigningKey
 from origin.database import Database, next_seq
@@ -17,6 +18,7 @@ from origin.model_store import ModelStore
 from origin.qa import audit, newest_approved, recipe_of, this_user
 from origin.revoke import withdraw_changed
 from origin.site import Site
+from origin.sync.outbox import append
 from origin.tables import CandidateRow, RecordRow
 from regional_gpu.generator.model_folder import describe
 
@@ -108,10 +110,10 @@ class Publisher:
                 asset_id=candidate.asset_id,
                 candidate_id=candidate.id,
                 kind="record",
-                signed=body.sign(self.key),
                 made_at=now,
             )
         )
+        append(session, self.site.id, [Put(seq, body.key, body.sign(self.key))])
         audit(session, this_user(), "publish", path, seq=seq)
         outcome.signed.append(path)
 

@@ -9,6 +9,7 @@ from sqlalchemy import Select, select
 from sqlalchemy.orm import Session
 
 from kvsync.errors import InputError
+from kvsync.log import Bury
 from kvsync.record import Tombstone
 from kvsync.signing import SigningKey
 from origin.dam import AssetNotFound
@@ -17,6 +18,7 @@ from origin.inventory import current_original
 from origin.live import live_record, live_records
 from origin.qa import audit, reject_candidates
 from origin.site import Site
+from origin.sync.outbox import append
 from origin.tables import AssetRow, CandidateRow, RecordRow
 
 
@@ -101,10 +103,11 @@ def _end(
             seq=seq,
             asset_id=live.asset_id,
             kind="tombstone",
-            signed=Tombstone("tombstone", live.asset.key, site.id, seq).sign(key),
             made_at=now,
         )
     )
+    tombstone = Tombstone("tombstone", live.asset.key, site.id, seq)
+    append(session, site.id, [Bury(seq, tombstone.key, tombstone.sign(key))])
     audit(session, by, "revoke", live.asset.path, seq=seq, reason=reason)
 
 

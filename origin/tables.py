@@ -1,5 +1,6 @@
 """The control plane's tables. Digests and keys are raw bytes, times are Unix seconds."""
 
+import builtins
 from typing import Annotated, Any, Literal
 
 from sqlalchemy import (
@@ -7,6 +8,7 @@ from sqlalchemy import (
     BigInteger,
     Computed,
     ForeignKey,
+    Index,
     LargeBinary,
     MetaData,
     String,
@@ -48,7 +50,7 @@ class Base(DeclarativeBase):
 
 
 class PropertyRow(Base):
-    """A property and the last sequence number it gave to a record or tombstone."""
+    """A property and the last sequence number it gave to an entry of its log."""
 
     __tablename__ = "properties"
     id: Mapped[str] = mapped_column(String(40), primary_key=True)
@@ -129,10 +131,43 @@ class CandidateRow(Base):
     approver: Mapped[ApproverRow | None] = relationship(lazy="joined")
 
 
-class RecordRow(Base):
-    """A signed record or tombstone, kept so that a store that lost it can be given it again.
+class LogEntryRow(Base):
+    """A change of a property, in the transaction of the change itself: the log's outbox.
 
-    ``delivered_at`` is set once every region's store confirmed it; ``ended_at`` when a later
+    ``tag`` names the kind of :data:`kvsync.log.Entry`, ``key`` the asset where it is of one, and
+    ``content`` is what is signed: a record, tombstone or announcement; or a property's TOML.
+    """
+
+    __tablename__ = "log_entries"
+    __table_args__ = (Index(None, "property", "key", "seq"),)
+    property: Mapped[str] = mapped_column(ForeignKey("properties.id"), primary_key=True)
+    seq: Mapped[Big] = mapped_column(primary_key=True, autoincrement=False)
+    tag: Mapped[str] = mapped_column(String(16))
+    key: Mapped[bytes | None]
+    content: Mapped[bytes]
+
+
+class LogBatchRow(Base):
+    """How entries ``first`` to ``last`` were sealed: all that their batch needs to be made again.
+
+    ``previous`` and ``digest`` chain the batches, ``size`` is in signed bytes.
+    """
+
+    __tablename__ = "log_batches"
+    __table_args__ = (UniqueConstraint("property", "last"),)
+    property: Mapped[str] = mapped_column(ForeignKey("properties.id"), primary_key=True)
+    first: Mapped[Big] = mapped_column(primary_key=True, autoincrement=False)
+    last: Mapped[Big]
+    previous: Mapped[bytes]
+    digest: Mapped[bytes]
+    made_at_ms: Mapped[Big]
+    size: Mapped[Big]
+
+
+class RecordRow(Base):
+    """A record or tombstone that was published; what was signed is the log's entry ``seq``.
+
+    ``delivered_at`` is set once every region confirmed it; ``ended_at`` when a later
     record or tombstone took its place.
     """
 
@@ -144,13 +179,23 @@ class RecordRow(Base):
     asset_id: Mapped[int] = mapped_column(ForeignKey("assets.id"), index=True)
     candidate_id: Mapped[int | None] = mapped_column(ForeignKey("candidates.id"))
     kind: Mapped[str] = mapped_column(String(16))
-    signed: Mapped[bytes]
     made_at: Mapped[Big]
     delivered_at: Mapped[Big | None]
     ended_at: Mapped[Big | None]
 
     asset: Mapped[AssetRow] = relationship(lazy="joined", innerjoin=True)
     candidate: Mapped[CandidateRow | None] = relationship(lazy="joined")
+    entry: Mapped[LogEntryRow] = relationship(
+        lazy="joined",
+        innerjoin=True,
+        viewonly=True,
+        primaryjoin="and_(foreign(RecordRow.property) == LogEntryRow.property, "
+        "foreign(RecordRow.seq) == LogEntryRow.seq)",
+    )
+
+    @builtins.property
+    def signed(self) -> bytes:
+        return self.entry.content
 
 
 class RangeRow(Base):

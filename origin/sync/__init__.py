@@ -1,0 +1,1 @@
+"""How what was published reaches every region: outbox, sealer, stream, snapshots, reports."""

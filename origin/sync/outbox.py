@@ -1,0 +1,77 @@
+"""Entries of the log, written in the transaction of the change that they tell of."""
+
+from collections.abc import Sequence
+from typing import assert_never
+
+from sqlalchemy import insert
+from sqlalchemy.orm import Session
+
+from kvsync.errors import MalformedRecord
+from kvsync.log import Announce, Bury, Configure, Entry, Put, decode_entries, encode_entries
+from origin.database import ensure_property, next_seq
+from origin.tables import LogEntryRow
+
+
+def append(session: Session, property: str, entries: Sequence[Entry]) -> None:
+    """Write entries whose numbers :func:`origin.database.next_seq` gave in this transaction.
+
+    :class:`MalformedRecord` for one that no reader could read: too large, or a key that is none.
+    """
+    if decode_entries(encode_entries(entries)) != tuple(entries):
+        raise MalformedRecord(
+            f"{property}: an entry of {max(len(_content(one)) for one in entries)} bytes or with "
+            "a key that is none cannot be published; nothing was"
+        )
+    session.execute(insert(LogEntryRow), [_row(property, one) for one in entries])
+
+
+def configure(session: Session, property: str, toml: bytes) -> bool:
+    """Write the property's settings down as an entry, unless they are those of the last one."""
+    ensure_property(session, property)
+    last = (
+        session.query(LogEntryRow.content)
+        .where(LogEntryRow.property == property, LogEntryRow.tag == "property")
+        .order_by(LogEntryRow.seq.desc())
+        .limit(1)
+        .scalar()
+    )
+    if last == toml:
+        return False
+    append(session, property, [Configure(next_seq(session, property), toml)])
+    return True
+
+
+def entry_of(row: LogEntryRow) -> Entry:
+    """The entry that a row keeps."""
+    match row.tag:
+        case "put":
+            return Put(row.seq, row.key or b"", row.content)
+        case "tombstone":
+            return Bury(row.seq, row.key or b"", row.content)
+        case "model":
+            return Announce(row.seq, row.content)
+        case _:
+            return Configure(row.seq, row.content)
+
+
+def _row(property: str, entry: Entry) -> dict[str, object]:
+    key = entry.key if isinstance(entry, Put | Bury) else None
+    return {
+        "property": property,
+        "seq": entry.seq,
+        "tag": entry.__struct_config__.tag,
+        "key": key,
+        "content": _content(entry),
+    }
+
+
+def _content(entry: Entry) -> bytes:
+    match entry:
+        case Put() | Bury():
+            return entry.signed
+        case Configure():
+            return entry.toml
+        case Announce():
+            return entry.announcement
+        case _:
+            assert_never(entry)
