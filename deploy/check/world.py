@@ -13,7 +13,7 @@ import msgspec
 from msgspec.structs import replace
 from prometheus_client.parser import text_string_to_metric_families
 
-from deploy.layout import HOST, PROPERTIES, SAMPLE
+from deploy.layout import PROPERTIES, SAMPLE
 from deploy.parts import PROPERTY, redis_url
 from deploy.processes import Running
 from deploy.system import Place, System
