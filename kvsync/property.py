@@ -17,6 +17,8 @@ from kvsync.rendition import RenditionRules
 
 Duration = Annotated[int, Meta(ge=0, le=2**31 - 1)]
 
+STRICT_S = 30
+
 _ID = re.compile(r"[A-Za-z0-9-]{1,40}")
 _HOST = r"(\[[0-9a-f:.]+\]|[a-z0-9_-]+(?:\.[a-z0-9_-]+)*)"
 _HOST_NAME = re.compile(_HOST, re.ASCII | re.IGNORECASE)
@@ -85,7 +87,14 @@ class Property(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     origin_deadline_ms: Duration = 10_000
     # How long a region that cannot ask whether a record was revoked goes on with what it knows.
     revoke_bound_s: Duration = 86_400
+    # Rather haul than show what may have been revoked: goes on for half a minute at most.
+    strict: bool = False
     key_version: int = 1
+
+    @property
+    def goes_on_s(self) -> int:
+        """For how long after the last heartbeat of its log records are used."""
+        return min(self.revoke_bound_s, STRICT_S) if self.strict else self.revoke_bound_s
 
     def image_headers(self, family: str, asset: str) -> dict[str, str]:
         """The header template filled in for one asset, names in lower case."""
@@ -96,9 +105,16 @@ class Property(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 def read_property(path: Path) -> Property:
     """Read and check one property file; :class:`InputError` names the file and the fault."""
     try:
-        found = msgspec.toml.decode(path.read_bytes(), type=Property)
+        raw = path.read_bytes()
     except OSError as error:
         raise InputError(f"{path}: cannot read the property file: {error.strerror}") from error
+    return parse_property(raw, path)
+
+
+def parse_property(toml: bytes, path: Path) -> Property:
+    """Check a property file's bytes; :class:`InputError` names ``path`` and the fault."""
+    try:
+        found = msgspec.toml.decode(toml, type=Property)
     except UNREADABLE as error:
         raise InputError(f"{path}: not a property file: {error}") from error
     _check(found, path)

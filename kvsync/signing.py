@@ -127,6 +127,11 @@ class Keyring:
     def write(self, path: Path) -> None:
         write_file(path, msgspec.json.format(msgspec.json.encode(self.keys)))
 
+    def trusts(self, key_id: bytes, property: str) -> bool:
+        """Whether the key of that id may sign for ``property``."""
+        known = self._by_id.get(key_id)
+        return known is not None and property in known[1]
+
     def open(self, signed: bytes, property: str) -> bytes:
         """The body of ``signed`` if a key allowed for ``property`` signed it.
 
