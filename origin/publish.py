@@ -1,6 +1,7 @@
 """Approved candidates to signed records, in the database; :mod:`origin.sync` brings them out."""
 
 import time
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -41,6 +42,7 @@ class Publisher:
     models: ModelStore
     key: SigningKey
     approval_days: int = 365
+    by: str = field(default_factory=this_user)
 
     def add_model(self, folder: Path, family: str) -> bytes:
         """Keep a model for the regions to pull; its digest."""
@@ -48,24 +50,26 @@ class Publisher:
         self.models.add(folder, manifest, property=self.site.id, family=family, key=self.key)
         return manifest.digest
 
-    def publish(self) -> Published:
+    def publish(self, only: Collection[int] | None = None) -> Published:
         """Sign a record for every approved candidate that has none yet, in one transaction.
 
-        Of two approved candidates of one asset the later approval counts. One whose original
+        ``only`` are the ids of the assets that it is about, else all. Of two approved candidates of one asset the later approval counts. One whose original
         is another now, or whose model is not here, is refused with the reason. A record that is
         live for an original that is another now, or gone, is withdrawn.
         """
         outcome = Published()
-        newest = {one.asset_id: one for one in newest_approved(self.database, self.site.id)}
+        newest = {
+            one.asset_id: one
+            for one in newest_approved(self.database, self.site.id)
+            if only is None or one.asset_id in only
+        }
         originals = {id: self._original(one, outcome) for id, one in newest.items()}
         with self.database.writing() as session:
             for asset_id, candidate in newest.items():
                 if original := originals[asset_id]:
                     self._publish_one(session, candidate, original, outcome)
         # After signing: what was approved anew for the new original took the old record's place.
-        for path, why in withdraw_changed(
-            self.database, self.site, self.key, by=this_user()
-        ).items():
+        for path, why in withdraw_changed(self.database, self.site, self.key, by=self.by).items():
             outcome.refused[path] = f"{why}: its record was withdrawn; dehydrate it anew"
         return outcome
 
@@ -114,7 +118,7 @@ class Publisher:
             )
         )
         append(session, self.site.id, [Put(seq, body.key, body.sign(self.key))])
-        audit(session, this_user(), "publish", path, seq=seq)
+        audit(session, self.by, "publish", path, seq=seq)
         outcome.signed.append(path)
 
     def _is_current(self, live: RecordRow, candidate: CandidateRow, original: Original) -> bool:
