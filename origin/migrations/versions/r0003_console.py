@@ -19,11 +19,20 @@ def upgrade() -> None:
     _people()
     _prompt_sets()
     _judgements()
+    _publications()
 
 
 def downgrade() -> None:
     for table in (
-        *("bulk_samples", "comments", "decisions", "jobs", "prompts", "prompt_sets"),
+        *(
+            "publications",
+            "bulk_samples",
+            "comments",
+            "decisions",
+            "jobs",
+            "prompts",
+            "prompt_sets",
+        ),
         *("login_attempts", "tokens", "sessions", "accounts"),
     ):
         op.drop_table(table)
@@ -191,6 +200,23 @@ def _judgements() -> None:
         _foreign("bulk_samples", "set_id", "prompt_sets.id"),
         _foreign("bulk_samples", "account_id", "accounts.id"),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_bulk_samples")),
+    )
+
+
+def _publications() -> None:
+    op.create_table(
+        "publications",
+        sa.Column("id", sa.Integer(), nullable=False),
+        sa.Column("property", sa.String(length=40), nullable=False),
+        sa.Column("set_id", sa.Integer(), nullable=True),
+        sa.Column("made_by", sa.String(), nullable=False),
+        sa.Column("made_at", sa.BigInteger(), nullable=False),
+        sa.Column("after", sa.JSON(), nullable=False),
+        sa.Column("before", sa.JSON(), nullable=False),
+        sa.Column("rolled_back_at", sa.BigInteger(), nullable=True),
+        _foreign("publications", "property", "properties.id"),
+        _foreign("publications", "set_id", "prompt_sets.id"),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_publications")),
     )
 
 
