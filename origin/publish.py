@@ -53,9 +53,10 @@ class Publisher:
     def publish(self, only: Collection[int] | None = None) -> Published:
         """Sign a record for every approved candidate that has none yet, in one transaction.
 
-        ``only`` are the ids of the assets that it is about, else all. Of two approved candidates of one asset the later approval counts. One whose original
-        is another now, or whose model is not here, is refused with the reason. A record that is
-        live for an original that is another now, or gone, is withdrawn.
+        ``only`` are the ids of the assets that it is about, else all. Of two approved candidates
+        of one asset the later approval counts. One whose original is another now, or whose model
+        is not here, is refused with the reason. A record that is live for an original that is
+        another now, or gone, is withdrawn.
         """
         outcome = Published()
         newest = {
