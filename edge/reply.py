@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from functools import lru_cache
 
 from msgspec import structs
 
@@ -69,9 +70,9 @@ def rehydrated(
     body = record.body
     born_at = now - generated.age_s
     fresh_until = min(now + site.freshness_s, body.not_after)
-    rules, _ = policy_of(tuple(site.image_headers(body.family, body.key.hex()).items()))
-    grace_s = stale_if_error_s if may_be_stale(rules) else 0.0
     headers = site.image_headers(body.family, body.key.hex())
+    said = headers.get("cache-control"), headers.get("cdn-cache-control")
+    grace_s = stale_if_error_s if _may_be_stale(*said) else 0.0
     # Targeted fields end alike (RFC 9213 section 2.1); Surrogate-Control came before them.
     for name in [name for name in headers if name.endswith(("cache-control", "surrogate-control"))]:
         headers[name] = limit_ages(headers[name], body.not_after - born_at)
@@ -97,6 +98,14 @@ def rehydrated(
         negotiable=True,
     )
     return Cached(stored, generated.body)
+
+
+@lru_cache(maxsize=1024)
+def _may_be_stale(cache_control: str | None, targeted: str | None) -> bool:
+    """What a property's template says in these two fields: the same of most of its images."""
+    said = (("cache-control", cache_control), ("cdn-cache-control", targeted))
+    rules, _ = policy_of(tuple((name, value) for name, value in said if value is not None))
+    return may_be_stale(rules)
 
 
 def from_origin(told: Exchange, body: Body, reason: str, ask: Ask, kept: Terms | None) -> Cached:

@@ -1,10 +1,12 @@
 """Conditional requests (RFC 9110 section 13) and the dates that they compare, as pure functions."""
 
 import hashlib
+import math
 import re
 from dataclasses import dataclass
 from datetime import UTC
 from email.utils import formatdate, parsedate_to_datetime
+from functools import lru_cache
 
 _ENTITY_TAG = re.compile(r'(?:W/)?("[\x21\x23-\x7e\x80-\xff]*")')
 
@@ -30,7 +32,7 @@ def not_modified(asked: Conditions, etag: str | None, last_modified: str | None)
 
 def http_date(unix_s: float) -> str:
     """IMF-fixdate (section 5.6.7)."""
-    return formatdate(unix_s, usegmt=True)
+    return _date_of(math.floor(unix_s))
 
 
 def unix_seconds(date: str | None) -> float | None:
@@ -42,6 +44,11 @@ def unix_seconds(date: str | None) -> float | None:
         return (parsed if parsed.tzinfo else parsed.replace(tzinfo=UTC)).timestamp()
     except (ValueError, OverflowError):
         return None
+
+
+@lru_cache(maxsize=1024)
+def _date_of(whole_s: int) -> str:
+    return formatdate(whole_s, usegmt=True)
 
 
 def _matches(if_none_match: str, etag: str | None) -> bool:
