@@ -1,0 +1,1 @@
+"""What keeps one region as the origin's logs say: ``python -m kvsync``."""

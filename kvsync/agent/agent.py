@@ -1,0 +1,225 @@
+"""A region's agent: its followers, and what goes on beside them."""
+
+import asyncio
+import logging
+import time
+from collections.abc import AsyncIterator, Coroutine
+from contextlib import asynccontextmanager, suppress
+from typing import Any
+
+import httpx2
+
+from kvsync.agent.caches import Caches
+from kvsync.agent.follower import Follower
+from kvsync.agent.held import HeldProperty
+from kvsync.agent.metrics import SyncMetrics
+from kvsync.agent.models import Models
+from kvsync.agent.renewal import Renewal
+from kvsync.agent.settings import SyncSettings
+from kvsync.agent.source import Origin, heartbeat_of
+from kvsync.errors import RecordError, RehydrationError
+from kvsync.report import MAX_DIFFERING, PropertyReport, RegionReport
+from kvsync.signing import Keyring
+from kvsync.store import RecordStore, ValkeyStore
+
+_log = logging.getLogger("sync")
+
+# Between two reports of a busy region.
+_LEAST_REPORT_S = 0.02
+_LIMITS = httpx2.Limits(max_connections=64, max_keepalive_connections=64)
+
+
+class Agent:
+    """One region: :meth:`run` goes on until it is cancelled."""
+
+    def __init__(
+        self, settings: SyncSettings, keys: Keyring, store: RecordStore, client: httpx2.AsyncClient
+    ) -> None:
+        self.settings = settings
+        self.metrics = SyncMetrics()
+        self._store, self._client = store, client
+        self._origin = Origin(client, settings.origin_url, settings.token.get_secret_value())
+        self._models = Models(client, settings.region_urls, self._model_came)
+        self.followers: dict[str, Follower] = {}
+        self._caches: dict[str, Caches] = {}
+        self._news = asyncio.Event()
+        self._asked: dict[str, int] = {}
+        self.clock_offset_s = 0.0
+        for property in settings.properties:
+            self._follow(property, keys)
+
+    @property
+    def ready(self) -> bool:
+        return all(one.ready for one in self.followers.values())
+
+    async def run(self) -> None:
+        work: list[Coroutine[Any, Any, None]] = [self._report_always()]
+        for property, follower in self.followers.items():
+            caches = self._caches[property]
+            work += [
+                self._start(property),
+                caches.run(),
+                self._compare_always(follower),
+                self._relay_always(follower),
+            ]
+        async with asyncio.TaskGroup() as group:
+            for one in work:
+                group.create_task(one)
+
+    async def close(self) -> None:
+        await self._models.close()
+        for follower in self.followers.values():
+            await follower.close()
+        await self._store.close()
+
+    def _follow(self, property: str, keys: Keyring) -> None:
+        settings = self.settings
+
+        def confirmed(seq: int) -> None:
+            self._news.set()
+
+        caches = Caches(self._client, (settings.region_urls, settings.edge_admins), confirmed)
+        held = HeldProperty(
+            property,
+            self._store,
+            keys,
+            self._models,
+            self.metrics,
+            caches.drop,
+            settings.properties_dir,
+        )
+        self._caches[property] = caches
+        self.followers[property] = Follower(
+            held,
+            self._origin,
+            keys,
+            Renewal(property, self._store, keys),
+            self.metrics,
+            self._news,
+            poll_s=settings.poll_s,
+        )
+
+    async def _start(self, property: str) -> None:
+        """Follow; first have caches drop what a killed agent may not have told them."""
+        follower, caches = self.followers[property], self._caches[property]
+        await follower.patiently(follower.resume)
+        held = follower.held
+        caches.start_from(held.purged_seq)
+        if held.purged_seq != held.cursor.seq:
+            caches.drop((property,), held.cursor.seq)
+        await follower.run()
+
+    async def _model_came(self, property: str, model: bytes) -> None:
+        await self.followers[property].held.model_came(model)
+        self._news.set()
+
+    async def _compare_always(self, follower: Follower) -> None:
+        every_s = self.settings.compare_s or None
+        while True:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(every_s):
+                    await follower.behind.wait()
+            follower.behind.clear()
+            try:
+                await follower.compare(self._asked.get(follower.property, 0))
+            except RehydrationError as error:
+                _log.warning("%s: ranges were not compared: %s", follower.property, error)
+                self.metrics.refuse(follower.property, error.reason)
+                await asyncio.sleep(1.0)
+                follower.behind.set()
+
+    async def _relay_always(self, follower: Follower) -> None:
+        """While the origin cannot be heard, another region may know that nothing happened."""
+        patience_s = 2 * self.settings.poll_s + 1.0
+        while self.settings.neighbours:
+            await asyncio.sleep(self.settings.poll_s)
+            if time.monotonic() - follower.heard_at < patience_s:
+                continue
+            for url in self.settings.neighbours:
+                try:
+                    signed = await heartbeat_of(self._client, url, follower.property)
+                    if signed and await follower.renew(signed):
+                        self.metrics.relayed.labels(follower.property).inc()
+                except RecordError as error:
+                    _log.error("%s: a heartbeat from %s: %s", follower.property, url, error)
+                    self.metrics.refuse(follower.property, error.reason)
+                except RehydrationError as error:
+                    _log.warning("%s: no heartbeat from %s: %s", follower.property, url, error)
+
+    async def _report_always(self) -> None:
+        while True:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(self.settings.report_s):
+                    await self._news.wait()
+            self._news.clear()
+            try:
+                await self._report()
+            except RehydrationError as error:
+                _log.warning("the origin did not take this region's report: %s", error)
+                await asyncio.sleep(self.settings.report_s)
+            await asyncio.sleep(_LEAST_REPORT_S)
+
+    async def _report(self) -> None:
+        reports = {name: await self._state_of(name) for name in self.followers}
+        before = time.time()
+        answer = await self._origin.report(
+            RegionReport(self.settings.region, int(before * 1_000), reports)
+        )
+        self._clock(before, time.time(), answer.at_ms / 1_000)
+        for property, request in answer.compare.items():
+            follower = self.followers.get(property)
+            if follower is not None and request > self._asked.get(property, 0):
+                self._asked[property] = request
+                follower.behind.set()
+
+    async def _state_of(self, property: str) -> PropertyReport:
+        follower, caches = self.followers[property], self._caches[property]
+        held, compared = follower.held, follower.compared
+        purged = min(caches.purged_seq, held.cursor.seq)
+        if caches.idle and purged != held.purged_seq:
+            await self._store.note(property, purged=purged)
+            held.purged_seq = purged
+        state = await self._store.state(property)
+        self.metrics.held(property, state)
+        self.metrics.unpurged.labels(property).set(len(caches.behind))
+        return PropertyReport(
+            seq=held.cursor.seq,
+            readable_seq=held.readable_seq,
+            purged_seq=purged,
+            records=state.records + state.waiting,
+            renewed_at_ms=follower.renewal.at_ms,
+            lag_ms=follower.renewal.lag_ms,
+            unpurged=caches.behind,
+            compared_at_ms=compared.at_ms,
+            compared_request=compared.request,
+            differing_count=len(compared.differing),
+            differing=tuple(key.hex() for key in compared.differing[:MAX_DIFFERING]),
+            repaired_at_ms=compared.repaired_at_ms,
+            refused=dict(self.metrics.refused.get(property, {})),
+        )
+
+    def _clock(self, before: float, after: float, theirs: float) -> None:
+        """How far this clock is ahead of the origin's, told once when it is too far."""
+        offset_s = (before + after) / 2 - theirs
+        tolerance_s = self.settings.clock_tolerance_s + (after - before) / 2
+        if abs(offset_s) > tolerance_s >= abs(self.clock_offset_s):
+            _log.error("this clock and the origin's are %.1f s apart; set it right", offset_s)
+            for property in self.followers:
+                self.metrics.refuse(property, "clock")
+        self.clock_offset_s = offset_s
+        self.metrics.clock_offset.set(offset_s)
+
+
+@asynccontextmanager
+async def built(settings: SyncSettings) -> AsyncIterator[Agent]:
+    """An agent that is not running yet; raises :class:`kvsync.errors.InputError`."""
+    keys = Keyring.read(settings.trusted_keys)
+    store = ValkeyStore(settings.store_url, timeout_s=settings.store_timeout_ms / 1_000)
+    async with httpx2.AsyncClient(
+        limits=_LIMITS, trust_env=False, follow_redirects=False
+    ) as client:
+        agent = Agent(settings, keys, store, client)
+        try:
+            yield agent
+        finally:
+            await agent.close()

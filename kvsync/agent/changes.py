@@ -1,0 +1,171 @@
+"""What a batch of the log, a snapshot or a repair comes to in a region's store: pure functions."""
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+
+from kvsync.claims import claims_of, seq_of
+from kvsync.errors import ExpiredRecord, KeyNotAllowed, MalformedRecord
+from kvsync.log import Announce, Bury, Configure, Entry, Put, Skipped
+from kvsync.ranges import RangeSums, entry_hash
+from kvsync.store import Changes, StoredEntry
+
+Pending = dict[bytes, dict[bytes, bytes]]
+"""By model: the records that wait for it, by asset key."""
+
+
+@dataclass(slots=True)
+class Plan:
+    """What to do about entries: ``changes`` for the store, ``announced`` models to bring in, the
+    property's last ``settings``, records that ``wait`` for a model, and what was ``counted`` as
+    not to be used, by reason."""
+
+    changes: Changes
+    announced: list[bytes] = field(default_factory=list)
+    settings: bytes | None = None
+    wait: Pending = field(default_factory=dict)
+    counted: Counter[str] = field(default_factory=Counter)
+
+    def without_records(self) -> Changes:
+        """For a store that is full: what took a record's place takes it away all the same."""
+        added = (*self.changes.records, *self.changes.waiting)
+        return Changes(
+            withdrawn=(*self.changes.withdrawn, *added), tombstones=self.changes.tombstones
+        )
+
+
+def plan(
+    entries: Iterable[Entry | Skipped],
+    *,
+    ready: Callable[[bytes], bool],
+    trusted: Callable[[bytes], bool],
+    now: float,
+) -> Plan:
+    """Changes of entries in the log's order; the last one of a key counts.
+
+    ``ready`` tells whether a model is at hand, ``trusted`` whether a key id is; ``now`` is Unix
+    seconds. A record that nobody could use is written all the same, since the region holds what
+    was published, and counted: whoever reads it refuses it.
+    """
+    made = Plan(Changes())
+    records: dict[bytes, bytes] = {}
+    waiting: dict[bytes, bytes] = {}
+    tombstones: dict[bytes, bytes] = {}
+    for entry in entries:
+        if isinstance(entry, Put):
+            try:
+                claims = claims_of(entry.signed)
+            except MalformedRecord as error:
+                made.counted[error.reason] += 1
+                continue
+            if not trusted(claims.key_id):
+                made.counted[KeyNotAllowed.reason] += 1
+            elif now >= claims.not_after:
+                made.counted[ExpiredRecord.reason] += 1
+            elif claims.model is None:
+                made.counted["unsupported"] += 1
+            elif not ready(claims.model):
+                records.pop(entry.key, None)
+                waiting[entry.key] = entry.signed
+                continue
+            waiting.pop(entry.key, None)
+            records[entry.key] = entry.signed
+        elif isinstance(entry, Bury):
+            records.pop(entry.key, None)
+            waiting.pop(entry.key, None)
+            tombstones[entry.key] = entry.signed
+        elif isinstance(entry, Announce):
+            made.announced.append(entry.announcement)
+        elif isinstance(entry, Configure):
+            made.settings = entry.toml
+        else:
+            made.counted[entry.why] += 1
+    made.changes = Changes(tombstones=tombstones, waiting=waiting, records=records)
+    made.wait = by_model(waiting)
+    return made
+
+
+def by_model(waiting: Mapping[bytes, bytes]) -> Pending:
+    """Records that wait, by what they wait for."""
+    found: Pending = {}
+    for key, signed in waiting.items():
+        model = claims_of(signed).model or b""
+        found.setdefault(model, {})[key] = signed
+    return found
+
+
+def newest(entry: StoredEntry, waiting: bytes | None) -> tuple[bytes, bool] | None:
+    """What counts of a key that is held: signed bytes, and whether they bury it."""
+    record = waiting if waiting is not None else entry.record
+    if record is not None:
+        return record, False
+    return None if entry.tombstone is None else (entry.tombstone, True)
+
+
+def add_up(
+    sums: RangeSums, held: Mapping[bytes, StoredEntry], waiting: Mapping[bytes, bytes]
+) -> None:
+    """Add what a range holds to its digest; what cannot be read adds what no origin has."""
+    for key, entry in held.items():
+        found = newest(entry, waiting.get(key))
+        if found is not None:
+            signed, buried = found
+            sums.add(key, entry_hash(key, _seq(signed, buried), signed, buried=buried))
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """What a range lacks (``entries``) and has too much of (keys to be ``forgotten``)."""
+
+    entries: tuple[Put | Bury, ...]
+    forgotten: tuple[bytes, ...]
+
+    @property
+    def keys(self) -> tuple[bytes, ...]:
+        return tuple(dict.fromkeys((*(one.key for one in self.entries), *self.forgotten)))
+
+
+def difference(
+    held: Mapping[bytes, StoredEntry],
+    waiting: Mapping[bytes, bytes],
+    wanted: Iterable[Put | Bury],
+    *,
+    taken_at: int,
+    applied: int,
+) -> Difference:
+    """How a range has to change to hold what the origin had in it at sequence ``taken_at``.
+
+    ``waiting`` are those of the range. What is later than ``applied`` will come by the log, and
+    what is held and later than ``taken_at`` came by it: both are left alone.
+    """
+    entries: list[Put | Bury] = []
+    forgotten: list[bytes] = []
+    published: set[bytes] = set()
+    for entry in wanted:
+        published.add(entry.key)
+        buried = isinstance(entry, Bury)
+        stored = held.get(entry.key, _NOTHING)
+        found = newest(stored, waiting.get(entry.key))
+        if found == (entry.signed, buried) or entry.seq > applied:
+            continue
+        if found is not None and taken_at < _seq(*found) <= applied:
+            continue
+        entries.append(entry)
+        if not buried and stored.tombstone is not None:
+            if _seq(stored.tombstone, True) >= entry.seq:
+                forgotten.append(entry.key)
+    for key in held.keys() | waiting.keys():
+        found = newest(held.get(key, _NOTHING), waiting.get(key))
+        if key not in published and found is not None and not taken_at < _seq(*found) <= applied:
+            forgotten.append(key)
+    return Difference(tuple(entries), tuple(forgotten))
+
+
+_NOTHING = StoredEntry()
+
+
+def _seq(signed: bytes, buried: bool) -> int:
+    try:
+        return seq_of(signed, buried=buried)
+    except MalformedRecord:
+        return 0

@@ -1,0 +1,128 @@
+"""The origin as a region's agent sees it: logs, snapshots, ranges, and where reports go."""
+
+import httpx2
+import msgspec
+
+from kvsync.encoding import UNREADABLE
+from kvsync.errors import (
+    Forbidden,
+    LogAhead,
+    OriginUnavailable,
+    RehydrationError,
+    Trimmed,
+    Truncated,
+)
+from kvsync.log import LOG_PATH
+from kvsync.log_answer import MAX_ANSWER_BYTES, LogAnswer
+from kvsync.ranges import DIGESTS_PATH, RANGES_PATH
+from kvsync.report import REGIONS_PATH, RegionReport, ReportAnswer
+from kvsync.snapshot import MAX_PIECE_BYTES, SNAPSHOTS_PATH, Piece
+from kvsync.wire import ErrorBody
+
+HEARTBEAT_PATH = "/v1/heartbeat"
+MAX_HEARTBEAT_BYTES = 1_024
+_MAX_MANIFEST_BYTES = 1 << 20
+_MAX_RANGE_BYTES = 64 << 20
+_SILENCE_S = 10.0
+
+
+class NotThere(OriginUnavailable):
+    """The origin has nothing under that name."""
+
+
+class Origin:
+    """What a region asks the origin over HTTP; the answers are signed, and not checked here.
+
+    Each method raises :class:`OriginUnavailable`, :class:`Forbidden` or :class:`Truncated`.
+    """
+
+    def __init__(self, client: httpx2.AsyncClient, url: str, token: str) -> None:
+        self._client = client
+        self._url = url.rstrip("/")
+        self._fields = {"authorization": f"Bearer {token}"} if token else {}
+
+    async def log(self, property: str, after: int, wait_s: float) -> LogAnswer:
+        """What follows ``after``, waited for up to ``wait_s``.
+
+        Raises :class:`Trimmed` where the log begins later, :class:`LogAhead` where it ends before.
+        """
+        where = f"{LOG_PATH}/{property}?after={after}&wait_s={wait_s:g}"
+        return LogAnswer.decode(await self._get(where, MAX_ANSWER_BYTES, _SILENCE_S + wait_s))
+
+    async def snapshot(self, property: str) -> bytes | None:
+        """The signed manifest of the newest snapshot, None where none was made yet."""
+        try:
+            return await self._get(f"{SNAPSHOTS_PATH}/{property}", _MAX_MANIFEST_BYTES)
+        except NotThere:
+            return None
+
+    async def piece(self, property: str, piece: Piece) -> bytes:
+        where = f"{SNAPSHOTS_PATH}/{property}/{piece.digest.hex()}"
+        return await self._get(where, 2 * MAX_PIECE_BYTES)
+
+    async def digests(self, property: str) -> bytes:
+        return await self._get(f"{DIGESTS_PATH}/{property}", 1 << 20)
+
+    async def range(self, property: str, number: int) -> bytes:
+        return await self._get(f"{RANGES_PATH}/{property}/{number}", _MAX_RANGE_BYTES)
+
+    async def report(self, report: RegionReport) -> ReportAnswer:
+        where = f"{self._url}{REGIONS_PATH}/{report.region}/report"
+        try:
+            answer = await self._client.post(
+                where, content=report.encode(), headers=self._fields, timeout=_SILENCE_S
+            )
+        except httpx2.HTTPError as error:
+            raise _unavailable(self._url, error) from error
+        if answer.status_code != 200:
+            raise _refused(answer.status_code, answer.content, REGIONS_PATH)
+        return ReportAnswer.decode(answer.content)
+
+    async def _get(self, where: str, max_bytes: int, timeout_s: float = _SILENCE_S) -> bytes:
+        body = bytearray()
+        try:
+            async with self._client.stream(
+                "GET", self._url + where, headers=self._fields, timeout=timeout_s
+            ) as answer:
+                async for piece in answer.aiter_bytes():
+                    body += piece
+                    if len(body) > max_bytes:
+                        raise Truncated(f"{where}: the answer is longer than {max_bytes} bytes")
+        except httpx2.RemoteProtocolError as error:
+            raise Truncated(f"{where}: the answer was cut short: {error}") from error
+        except httpx2.HTTPError as error:
+            raise _unavailable(self._url, error) from error
+        if answer.status_code != 200:
+            raise _refused(answer.status_code, bytes(body), where)
+        return bytes(body)
+
+
+async def heartbeat_of(client: httpx2.AsyncClient, url: str, property: str) -> bytes:
+    """The signed heartbeat that another region's agent holds, empty where it has none; raises
+    :class:`OriginUnavailable`."""
+    where = f"{url.rstrip('/')}{HEARTBEAT_PATH}/{property}"
+    try:
+        answer = await client.get(where, timeout=_SILENCE_S)
+    except httpx2.HTTPError as error:
+        raise _unavailable(url, error) from error
+    of_use = answer.status_code == 200 and len(answer.content) <= MAX_HEARTBEAT_BYTES
+    return answer.content if of_use else b""
+
+
+def _refused(status: int, body: bytes, where: str) -> RehydrationError:
+    try:
+        why = msgspec.json.decode(body, type=ErrorBody).detail
+    except UNREADABLE:
+        why = body[:200].decode(errors="replace")
+    told = f"{where}: the origin answers {status}: {why}"
+    if status in (401, 403):
+        return Forbidden(f"{told}; set SYNC_TOKEN to this region's token")
+    if status == Trimmed.status:
+        return Trimmed(told)
+    if status == LogAhead.status:
+        return LogAhead(told)
+    return NotThere(told) if status == 404 else OriginUnavailable(told)
+
+
+def _unavailable(url: str, error: Exception) -> OriginUnavailable:
+    return OriginUnavailable(f"{url}: {error or type(error).__name__}")
