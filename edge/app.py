@@ -9,7 +9,7 @@ from typing import Any
 import httpx2
 from uvicorn._types import ASGIReceiveCallable, ASGISendCallable, Scope
 
-from edge.access_log import Line
+from edge.access_log import About
 from edge.ask import Ask, announces_content, read_ask
 from edge.decide import Outcome, Stream
 from edge.flow import Edge
@@ -113,24 +113,21 @@ class PublicApp:
             return
         named = _named(seen.scope, _LOGGED)
         client = seen.scope["client"]
-        log.note(
-            Line(
-                time=self._edge.clock(),
-                client=client[0] if client else "",
-                method=seen.scope["method"],
-                host=named.get("host", ""),
-                target=_target(seen.scope).decode("latin-1"),
-                status=status,
-                bytes=body_bytes,
-                ms=round(seconds * 1000, 3),
-                property=site,
-                outcome=outcome,
-                reason=reason,
-                agent=named.get("user-agent", ""),
-                request_id=seen.trace.request_id,
-                trace_id=seen.trace.trace_id,
-            )
+        about = About(
+            method=seen.scope["method"],
+            host=named.get("host", ""),
+            target=_target(seen.scope).decode("latin-1"),
+            status=status,
+            body_bytes=body_bytes,
+            property=site,
+            outcome=outcome,
+            reason=reason,
+            agent=named.get("user-agent", ""),
+            request_id=seen.trace.request_id,
+            trace_id=seen.trace.trace_id,
         )
+        address = client[0].encode() if client else b""
+        log.note(self._edge.clock(), address, seconds * 1000, about.encoded())
 
 
 @dataclass(frozen=True, slots=True)

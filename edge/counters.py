@@ -8,7 +8,7 @@ from pathlib import Path
 from prometheus_client import CollectorRegistry, Counter, Gauge, generate_latest
 
 from edge.decide import Outcome
-from edge.tally import Tallies
+from edge.tally import Tallies, Tally
 from edge.worker_metrics import WorkerMetrics
 from kvsync.errors import InputError
 
@@ -46,7 +46,11 @@ class Counters:
     def answered(
         self, property: str, outcome: Outcome, reason: str, body_bytes: int, seconds: float
     ) -> None:
-        self._tallies.of(property, outcome, reason).add(body_bytes, seconds)
+        self.tally(property, outcome, reason).add(body_bytes, seconds)
+
+    def tally(self, property: str, outcome: Outcome, reason: str) -> Tally:
+        """Where answers are counted; it stays the same for as long as this."""
+        return self._tallies.of(property, outcome, reason)
 
     def hauled(self, property: str, body_bytes: int) -> None:
         self._middle_mile.labels(property).inc(body_bytes)

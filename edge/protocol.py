@@ -11,11 +11,7 @@ from typing import Any
 
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
-from edge.hits import Hits
-
-# uvicorn knows the registered statuses; an origin may use any of three digits.
-for _status in range(600, 1000):
-    STATUS_LINE.setdefault(_status, b"HTTP/1.1 %d \r\n" % _status)
+from edge.hits import Hit, Hits
 
 MAX_HEAD_BYTES = 64 * 1024
 HEAD_SECONDS = 10.0
@@ -28,7 +24,8 @@ class EdgeProtocol(HttpToolsProtocol):
 
     A hit costs no task, no scope and no timer: those of a request that takes the long way are made
     when its head is complete, and that an idle connection ends is looked after by one timer that
-    is moved on only when it fires.
+    is moved on only when it fires. A request that was a hit before, to the byte, is not even
+    parsed: the parser would say of the same bytes what it said then.
     """
 
     url = b""
@@ -39,7 +36,13 @@ class EdgeProtocol(HttpToolsProtocol):
     _head_due: TimerHandle | None = None
     _idle_since = 0.0
     _idle_due: TimerHandle | None = None
-    _answered = False
+    # Of what arrives: whether it begins with a request, and how many there are in it.
+    _at_rest = True
+    _begun = 0
+    # Whether the connection may go on after the request, in the same protocol.
+    _plain = False
+    _hit: Hit | None = None
+    _address = b""
 
     def __init__(self, *args: Any, hits: Hits | None = None, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -47,6 +50,7 @@ class EdgeProtocol(HttpToolsProtocol):
 
     def connection_made(self, transport: Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
+        self._address = self.client[0].encode() if self.client else b""
         self._idle_since = self.loop.time()
         self._end_if_idle()
 
@@ -57,6 +61,9 @@ class EdgeProtocol(HttpToolsProtocol):
     def data_received(self, data: bytes) -> None:
         if self._refused:
             return
+        at_rest = self._at_rest
+        if at_rest and self._say_again(data):
+            return
         if self._in_head:
             # A field that has not ended yet is in the parser's hands, not in ours.
             if self._head_bytes > MAX_HEAD_BYTES:
@@ -64,7 +71,13 @@ class EdgeProtocol(HttpToolsProtocol):
                 return
             self._head_bytes += len(data)
         self._piece_bytes = len(data)
+        self._begun = 0
         super().data_received(data)
+        hit, self._hit = self._hit, None
+        if hit is not None and self._hits is not None:
+            # One request, all of it and nothing else, lies here: its bytes stand for it.
+            if at_rest and self._begun == 1 and self._at_rest and data.endswith(b"\r\n\r\n"):
+                self._hits.remember(data, hit)
         if self._in_head and self._head_due is None and not self._refused:
             self._head_due = self.loop.call_later(
                 HEAD_SECONDS, self._refuse, 408, "the request head did not arrive in time"
@@ -79,7 +92,9 @@ class EdgeProtocol(HttpToolsProtocol):
     def on_message_begin(self) -> None:
         self.url = b""
         self.headers = []
-        self._answered = False
+        self._hit = None
+        self._at_rest = False
+        self._begun += 1
         self._in_head = True
         self._head_bytes = self._field_bytes = self._counted = 0
 
@@ -98,7 +113,13 @@ class EdgeProtocol(HttpToolsProtocol):
 
     def on_headers_complete(self) -> None:
         self._head_is_in()
-        if self._answer_hit():
+        parser = self.parser
+        self._plain = (
+            parser.should_keep_alive()
+            and not parser.should_upgrade()
+            and parser.get_http_version() == "1.1"
+        )
+        if self._plain and self._answer_hit():
             return
         target, headers = self.url, self.headers
         super().on_message_begin()
@@ -113,42 +134,50 @@ class EdgeProtocol(HttpToolsProtocol):
         super().on_headers_complete()
 
     def on_body(self, body: bytes) -> None:
-        if not self._answered:
+        if self._hit is None:
             super().on_body(body)
 
     def on_message_complete(self) -> None:
-        if not self._answered:
+        self._at_rest = self._plain
+        if self._hit is None:
             super().on_message_complete()
 
-    def _answer_hit(self) -> bool:
-        """Answer from the cache if it is this request's turn and nothing about it is unusual."""
-        before, parser = self.cycle, self.parser
-        if (
-            self._hits is None
-            or (before is not None and not before.response_complete)
-            # A client that does not read is waited for, which needs a task.
-            or self.flow.write_paused
-            or parser.should_upgrade()
-            or not parser.should_keep_alive()
-            or parser.get_http_version() != "1.1"
-        ):
+    def _say_again(self, data: bytes) -> bool:
+        """Answer what was answered before, to the byte, if it still is a hit."""
+        if self._hits is None or not self._is_free():
             return False
         begun = time.perf_counter()
-        hit = self._hits.find(parser.get_method().decode("ascii"), self.url, self.headers)
-        if hit is None:
+        hit = self._hits.again(data)
+        if hit is not None:
+            self._send(self._hits, hit, begun)
+        return hit is not None
+
+    def _answer_hit(self) -> bool:
+        """Answer from the cache if it is this request's turn."""
+        if self._hits is None or not self._is_free():
             return False
-        answer = hit.answer
-        head = b"%b%b\r\n" % (STATUS_LINE[answer.status], answer.head)
-        if answer.body:
-            self.transport.writelines((head, answer.body))
+        begun = time.perf_counter()
+        self._hit = self._hits.find(
+            self.parser.get_method().decode("ascii"), self.url, self.headers
+        )
+        if self._hit is not None:
+            self._send(self._hits, self._hit, begun)
+        return self._hit is not None
+
+    def _is_free(self) -> bool:
+        """Whether nothing is to be waited for, which needs a task: an earlier request, or a client
+        that does not read."""
+        before = self.cycle
+        return (before is None or before.response_complete) and not self.flow.write_paused
+
+    def _send(self, hits: Hits, hit: Hit, begun: float) -> None:
+        if hit.body:
+            self.transport.writelines((hit.said.head, hit.body))
         else:
-            self.transport.write(head)
-        self._answered = True
+            self.transport.write(hit.said.head)
         self._idle_since = self.loop.time()
         self.server_state.total_requests += 1
-        client = self.client[0] if self.client else ""
-        self._hits.told(hit, self.url, client, time.perf_counter() - begun)
-        return True
+        hits.told(hit, self._address, time.perf_counter() - begun)
 
     def _end_if_idle(self) -> None:
         """Close a connection idle for the keep-alive time; look again when it may be."""
@@ -185,6 +214,7 @@ class EdgeProtocol(HttpToolsProtocol):
 
     def _refuse(self, status: int, why: str) -> None:
         self._head_is_in()
+        self._at_rest = False
         if self.cycle is not None and not self.cycle.response_complete:
             # Earlier requests are not answered yet, and a refusal now would be taken for theirs:
             # the last of them ends the connection.

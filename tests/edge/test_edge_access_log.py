@@ -8,11 +8,12 @@ from typing import Any
 
 import pytest
 
-from edge.access_log import AccessLog, Line
+from edge.access_log import About, AccessLog
 from kvsync.errors import InputError
 from tests.edge.world import World
 
-LINE = Line(1.5, "::1", "GET", "a", "/x", 200, 5, 0.2, "rumba", "hit")
+ABOUT = About("GET", "a", "/x", 200, 5, "rumba", "hit").encoded()
+LINE = (1.5, b"::1", 0.2, ABOUT)
 
 
 def lines(path: Path) -> list[dict[str, Any]]:
@@ -41,7 +42,7 @@ async def test_every_answer_is_a_line(still_world: World, tmp_path: Path) -> Non
 
 async def test_lines_go_out_within_a_second_or_so(tmp_path: Path) -> None:
     log = AccessLog(str(tmp_path / "a"))
-    log.note(LINE)
+    log.note(*LINE)
     assert lines(tmp_path / "a") == []
     for _ in range(300):
         await asyncio.sleep(0.01)
@@ -53,17 +54,17 @@ async def test_lines_go_out_within_a_second_or_so(tmp_path: Path) -> None:
 
 async def test_a_file_that_was_moved_is_begun_again(tmp_path: Path) -> None:
     log = AccessLog(str(tmp_path / "a"))
-    log.note(LINE)
+    log.note(*LINE)
     log.flush()
     (tmp_path / "a").rename(tmp_path / "a.1")
-    log.note(LINE)
+    log.note(*LINE)
     log.close()
     assert len(lines(tmp_path / "a")) == len(lines(tmp_path / "a.1")) == 1
 
 
 async def test_what_cannot_be_written_is_counted_and_forgotten(tmp_path: Path) -> None:
     log = AccessLog("/dev/full")
-    log.note(LINE)
+    log.note(*LINE)
     log.flush()
     assert log.lost == 1
     log.close()
@@ -74,7 +75,7 @@ async def test_a_pipe_that_nobody_reads_is_not_waited_for(tmp_path: Path) -> Non
     reader = os.open(tmp_path / "pipe", os.O_RDONLY | os.O_NONBLOCK)
     log = AccessLog(str(tmp_path / "pipe"))
     for _ in range(5_000):
-        log.note(LINE)
+        log.note(*LINE)
     log.close()
     assert log.lost > 0
     os.close(reader)
@@ -87,6 +88,6 @@ def test_a_place_that_cannot_be_written_is_told_at_the_start(tmp_path: Path) -> 
 
 async def test_without_a_name_nothing_is_kept() -> None:
     log = AccessLog("")
-    log.note(LINE)
+    log.note(*LINE)
     log.close()
     assert log.lost == 0
