@@ -75,11 +75,14 @@ def train(
     out: Annotated[Path, typer.Option(help="The model's folder; an old one is replaced.")],
     minutes: Annotated[float, typer.Option(min=0.1, help="At most this long.")] = 20.0,
     seed: Annotated[int, typer.Option(help="Same seed, same model.")] = 0,
+    by_seed: Annotated[
+        bool, typer.Option("--by-seed", help="Of shots: a denoiser finds each by its seed.")
+    ] = False,
 ) -> None:
     """Train a family's generator on its gallery."""
     from origin.training.command import train_command
 
-    train_command(gallery, out, minutes=minutes, seed=seed, console=console)
+    train_command(gallery, out, minutes=minutes, seed=seed, by_seed=by_seed, console=console)
 
 
 @app.command(cls=OneLineErrors)
@@ -88,6 +91,7 @@ def dehydrate(
     model: Annotated[Path, typer.Option(help="The trained model's folder.")],
     property: PropertyOption = "rumba",
     seeds: Annotated[int, typer.Option(min=1, help="Seeds to try for each asset.")] = 8,
+    steps: Annotated[int, typer.Option(min=1, help="Steps of the sampler.")] = 1,
     only: Annotated[str, typer.Option(help="Only assets whose name matches this pattern.")] = "*",
     resume: Annotated[bool, typer.Option(help="Skip what is done already.")] = True,
     min_score: Annotated[float, typer.Option(help="Least SSIMULACRA2 to propose.")] = 80.0,
@@ -99,7 +103,7 @@ def dehydrate(
     from origin.dehydrate_command import dehydrate_with_progress
     from origin.workplace import open_workplace
 
-    effort = Effort(seeds=seeds, min_score=min_score)
+    effort = Effort(seeds=seeds, min_score=min_score, steps=steps)
     with open_workplace(property, state) as place:
         dehydrate_with_progress(
             console, place, gallery, model, effort, only=only, resume=resume, origin_url=origin_url

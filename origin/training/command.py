@@ -16,6 +16,7 @@ def train_command(
     *,
     minutes: float = 20.0,
     seed: int = 0,
+    by_seed: bool = False,
     console: Console | None = None,
 ) -> TrainingReport:
     """Train the family whose gallery is the folder ``gallery``; write its model folder ``out``.
@@ -33,6 +34,7 @@ def train_command(
             progress=lambda doing, done: bar.update(task, description=doing, completed=done),
             minutes=minutes,
             seed=seed,
+            by_seed=by_seed,
         )
     by = " and ".join(report.layout_by) or "nothing"
     adds = "light" if report.linear else "display levels"
@@ -53,6 +55,14 @@ def train_command(
             f"every image is a shot of its own: places differ by {taken.shift:.1f} pixels, "
             f"zooms by {taken.zoom:.1%}, turns by {taken.turn:.1f} degrees, light by "
             f"{taken.light:.1%} (standard deviations); dehydrate fits them per asset",
+            highlight=False,
+        )
+    if report.flow:
+        console.print(
+            f"a seed draws one of them: each shot is tied to one of its prompt's first "
+            f"{report.flow.seeds} seeds, and comes back to {report.flow.error:.3f} standard "
+            f"deviations in {report.flow.steps} steps; give dehydrate --seeds {report.flow.seeds} "
+            f"--steps {report.flow.steps}",
             highlight=False,
         )
     return report

@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -33,6 +34,9 @@ from regional_gpu.generator.model_folder import describe
 from regional_gpu.generator.network import BasisNetwork, CoefficientNetwork, TextNetwork
 from regional_gpu.generator.picture_codec import encode
 
+if TYPE_CHECKING:
+    from origin.training.posed_flow import Flow
+
 Progress = Callable[[str, float], None]
 THUMBNAIL = 32
 # Pixels a side of the grid on which the family is measured.
@@ -57,6 +61,9 @@ class TrainingReport:
     seeded: int  # and those that the seed moves
     explained: float  # of the variance within layouts, by text; the least of the layouts
     taken: Taken | None = None  # how shots differ, in a posed family; ``explained`` with it
+    flow: "Flow | None" = (
+        None  # how a posed family's seeds find its shots, where that was asked for
+    )
     content: ContentTaken | None = None  # cells and what moves in them, in a family with content
 
 
@@ -67,9 +74,12 @@ def train(
     progress: Progress,
     minutes: float = 20.0,
     seed: int = 0,
+    by_seed: bool = False,
 ) -> TrainingReport:
     """Train a family generator on a gallery and write its model folder.
 
+    ``by_seed``: of a gallery of shots, a pipeline of diffusers' own scheduler and denoiser, which
+    finds a shot by its seed instead of a payload. Raises InputError for any other gallery.
     ``progress`` hears what is being done and the share of the whole that is done, 0 to 1. The
     same gallery and seed give the same model on the same machine. An old model at ``out`` is
     replaced. Raises InputError naming an image that cannot be read, when ``minutes`` are not
@@ -78,7 +88,7 @@ def train(
     started = time.monotonic()
     scratch = _scratch(out)
     try:
-        report = _train(gallery, scratch, progress, minutes, seed, started)
+        report = _train(gallery, scratch, progress, minutes, seed, started, by_seed)
         _replace(scratch, out)
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
@@ -100,14 +110,25 @@ class Family:
 
 
 def _train(
-    gallery: Gallery, scratch: Path, progress: Progress, minutes: float, seed: int, started: float
+    gallery: Gallery,
+    scratch: Path,
+    progress: Progress,
+    minutes: float,
+    seed: int,
+    started: float,
+    by_seed: bool,
 ) -> TrainingReport:
     family = _measure(gallery, progress, seed)
     members = family.layouts.members
+    if by_seed and not family.posed:
+        raise InputError(
+            f"{gallery.folder}: its images are not shots that differ in place and light, so seeds "
+            "have nothing to find; train without --by-seed"
+        )
     if family.content:
         return _train_content(family, family.content, scratch, progress, minutes, seed, started)
     if family.posed:
-        return _train_posed(family, scratch, progress, minutes, started)
+        return _train_posed(family, scratch, progress, minutes, started, seed if by_seed else None)
     linear = family.capacity.linear
     cells = []
     for at, own in enumerate(members):
@@ -135,13 +156,28 @@ def _train(
 
 
 def _train_posed(
-    family: Family, scratch: Path, progress: Progress, minutes: float, started: float
+    family: Family,
+    scratch: Path,
+    progress: Progress,
+    minutes: float,
+    started: float,
+    flow_seed: int | None,
 ) -> TrainingReport:
+    part = 0.8 if flow_seed is None else 0.4
+
     def told(doing: str, done: float) -> None:
         _in_time(family.gallery, started, minutes)
-        progress(doing, 0.2 + 0.8 * done)
+        progress(doing, 0.2 + part * done)
 
     taken = make_posed(family.gallery, family.layouts, scratch, told)
+    flow = None
+    if flow_seed is not None:
+        # Imported late: diffusers takes seconds.
+        from origin.training.posed_flow import add_denoiser
+
+        flow = add_denoiser(
+            family.gallery, scratch, lambda doing, done: told(doing, 1 + done), flow_seed
+        )
     manifest = describe(scratch)
     return TrainingReport(
         digest=manifest.digest,
@@ -154,6 +190,7 @@ def _train_posed(
         seeded=0,
         explained=taken.explained,
         taken=taken,
+        flow=flow,
     )
 
 

@@ -56,12 +56,7 @@ class PipelineGenerator:
 
     @property
     def size_bytes(self) -> int:
-        parts = self.pipeline.components.values()
-        modules = [part for part in parts if isinstance(part, torch.nn.Module)]
-        weights: int = sum(
-            tensor.nbytes for part in modules for tensor in part.state_dict().values()
-        )
-        return weights + self._prompts.bytes_held
+        return weight_bytes(self.pipeline) + self._prompts.bytes_held
 
     def generate(self, jobs: Sequence[Job]) -> list[NDArray[np.uint8]]:
         by_settings: OrderedDict[tuple[Any, ...], list[int]] = OrderedDict()
@@ -172,28 +167,15 @@ def _bytes(embeddings: Embeddings) -> int:
 
 
 def _pipeline(folder: Path, device: torch.device) -> Any:
-    """The pipeline of a checked folder: local safetensors only, no code of its own."""
-    components = check_classes(folder)
+    """One of diffusers' own pipelines, in the precision that the device is made for."""
     index = read_json(folder / "model_index.json")
     kind = getattr(diffusers, index["_class_name"])
     absent: dict[str, Any] = {name: None for name in index if name in SKIPPED}
     if "requires_safety_checker" in inspect.signature(kind.__init__).parameters:
         absent["requires_safety_checker"] = False
-    for name in components:
-        if not (folder / name).is_dir():
-            raise ModelError(f"{folder / name}: missing; fetch the model again")
     half = DTYPES.get(index["_class_name"], torch.bfloat16)
-    try:
-        pipeline = kind.from_pretrained(
-            str(folder),
-            local_files_only=True,
-            use_safetensors=True,
-            dtype=half if device.type == "cuda" else torch.float32,
-            **absent,
-        )
-    except (OSError, ValueError, RuntimeError, KeyError, TypeError, SafetensorError) as error:
-        reason = (str(error).splitlines() or [type(error).__name__])[0]
-        raise ModelError(f"{folder}: cannot be loaded ({reason}); fetch it again") from None
+    dtype = half if device.type == "cuda" else torch.float32
+    pipeline = read_pipeline(kind, folder, dtype=dtype, **absent)
     pipeline.to(device)
     if device.type == "cuda":
         for name in ("unet", "vae"):
@@ -201,3 +183,25 @@ def _pipeline(folder: Path, device: torch.device) -> Any:
                 # Tensor cores read convolutions' channels side by side.
                 part.to(memory_format=torch.channels_last)
     return pipeline
+
+
+def read_pipeline(kind: Any, folder: Path, **settings: Any) -> Any:
+    """A pipeline of class ``kind`` from a checked folder: local safetensors only, no code of its
+    own. Raises ModelError when something is missing or is not such a pipeline's."""
+    for name in check_classes(folder):
+        if not (folder / name).is_dir():
+            raise ModelError(f"{folder / name}: missing; fetch the model again")
+    try:
+        return kind.from_pretrained(
+            str(folder), local_files_only=True, use_safetensors=True, **settings
+        )
+    except (OSError, ValueError, RuntimeError, KeyError, TypeError, SafetensorError) as error:
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        raise ModelError(f"{folder}: cannot be loaded ({reason}); fetch it again") from None
+
+
+def weight_bytes(pipeline: Any) -> int:
+    """What the weights of a pipeline's networks hold in memory."""
+    parts = pipeline.components.values()
+    modules = [part for part in parts if isinstance(part, torch.nn.Module)]
+    return sum(int(tensor.nbytes) for part in modules for tensor in part.state_dict().values())

@@ -13,6 +13,7 @@ from kvsync.record import FittedRecipe, PromptRecipe
 from regional_gpu.generator.model_folder import (
     CONTENT_PIPELINE,
     FAMILY_PIPELINE,
+    POSED_FLOW_PIPELINE,
     POSED_PIPELINE,
     check,
     describe,
@@ -106,6 +107,10 @@ def load(folder: Path, *, expect: bytes | None = None, device: str = "cpu") -> G
         from regional_gpu.generator.posed_generator import PosedGenerator
 
         return PosedGenerator(folder, digest, device)
+    if pipeline == POSED_FLOW_PIPELINE:
+        from regional_gpu.generator.posed_flow_generator import PosedFlowGenerator
+
+        return PosedFlowGenerator(folder, digest, device)
     if pipeline == FAMILY_PIPELINE:
         from regional_gpu.generator.family_generator import FamilyGenerator
 

@@ -36,6 +36,7 @@ FAMILY = "regional_gpu.generator.family"
 FAMILY_PIPELINE = "FamilyPipeline"
 POSED = "regional_gpu.generator.posed_family"
 POSED_PIPELINE = "PosedPipeline"
+POSED_FLOW_PIPELINE = "PosedFlowPipeline"
 CONTENT = "regional_gpu.generator.content_family"
 CONTENT_PIPELINE = "ContentPipeline"
 
@@ -43,6 +44,7 @@ PIPELINES = frozenset(
     {
         FAMILY_PIPELINE,
         POSED_PIPELINE,
+        POSED_FLOW_PIPELINE,
         CONTENT_PIPELINE,
         "StableDiffusionPipeline",
         "StableDiffusionXLPipeline",
@@ -68,6 +70,7 @@ COMPONENTS = frozenset(
         ("diffusers", "AutoencoderKL"),
         ("diffusers", "AutoencoderTiny"),
         ("diffusers", "FluxTransformer2DModel"),
+        ("diffusers", "PriorTransformer"),
         ("diffusers", "UNet2DConditionModel"),
         ("diffusers", "DDIMScheduler"),
         ("diffusers", "DPMSolverMultistepScheduler"),

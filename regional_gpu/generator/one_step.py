@@ -1,4 +1,4 @@
-"""What our own generators have in common: one size, one step, and jobs drawn layout by layout."""
+"""What our own generators have in common: one size, few steps, and jobs drawn by layout."""
 
 from collections import defaultdict
 from collections.abc import Callable, Sequence
@@ -12,17 +12,20 @@ from regional_gpu.generator.load import Job
 Draw = Callable[[Sequence[Job], int], NDArray[np.uint8]]
 
 
-def check(job: Job, width: int, height: int, *, takes_payload: bool = False) -> None:
+def check(
+    job: Job, width: int, height: int, *, takes_payload: bool = False, most_steps: int = 1
+) -> None:
     """Raises InputError for another size, a payload where none is taken, or other settings than
-    one step of Euler."""
+    up to ``most_steps`` of Euler."""
     if (job.width, job.height) != (width, height):
         size = f"{width}x{height}"
         raise InputError(f"size {job.width}x{job.height}: this model makes {size} only")
     if job.payload and not takes_payload:
         raise InputError("payload: this model takes none; its recipe's method is prompt")
-    if job.steps != 1 or job.sampler.casefold() != "euler" or job.guidance > 1:
+    if not 1 <= job.steps <= most_steps or job.sampler.casefold() != "euler" or job.guidance > 1:
         asked = f"{job.steps} steps of {job.sampler} with guidance {job.guidance:g}"
-        raise InputError(f"{asked}: a family model takes 1 step of Euler, guidance 1")
+        takes = "1 step" if most_steps == 1 else f"1 to {most_steps} steps"
+        raise InputError(f"{asked}: a family model takes {takes} of Euler, guidance 1")
 
 
 def by_layout(

@@ -11,7 +11,7 @@ from torch import Tensor
 from kvsync.errors import ModelError
 from regional_gpu.generator.family_generator import MASKS, read_masks, read_network
 from regional_gpu.generator.load import Job
-from regional_gpu.generator.network import TextNetwork, euler
+from regional_gpu.generator.network import TextNetwork
 from regional_gpu.generator.one_step import check
 from regional_gpu.generator.payload import unpack
 from regional_gpu.generator.philox import normals
@@ -74,9 +74,7 @@ class PosedGenerator:
 
     def _draw(self, prompt: str, layout: int, latents: NDArray[np.float32]) -> NDArray[np.uint8]:
         given = torch.from_numpy(latents).to(self.device)[None]
-        noise, tints = given[:, :SETTINGS], given[:, SETTINGS:]
-        settings = euler(self.pose(noise, layout), noise, 1.0, 0.0)
-        settings = torch.cat([settings, tints], dim=1)
+        settings = self.pose.settings(given, layout)
         pixels: NDArray[np.uint8] = (
             self.posed(self.codes(prompt), settings, layout)[0].cpu().numpy()
         )

@@ -25,6 +25,11 @@ class PoseNetwork(nn.Module):
         """(batch, latents) to velocity of that shape."""
         return noise - (self.centre[layout] + noise @ self.spread[layout].T)
 
+    def settings(self, latents: Tensor, layout: int) -> Tensor:
+        """(batch, latents), with tints behind them or without, to the settings of shots."""
+        noise, tints = latents[:, :SETTINGS], latents[:, SETTINGS:]
+        return torch.cat([noise - self(noise, layout), tints], dim=1)
+
     def latents(self, settings: Tensor, layout: int) -> Tensor:
         """The normals, (latents,), that give a shot's settings."""
         offset = (settings[:SETTINGS] - self.centre[layout]).double()
