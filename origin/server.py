@@ -8,10 +8,12 @@ from kvsync.errors import InputError
 from origin.service import create_app
 from origin.settings import OriginSettings
 
+_GRACE_S = 2
+
 
 def serve(settings: OriginSettings) -> None:
     """Serve until told to stop; :class:`InputError` for a busy port or a setting that is wrong."""
-    with _listen(settings.host, settings.port) as listener:
+    with listen(settings.host, settings.port, "ORIGIN_PORT") as listener:
         config = uvicorn.Config(
             create_app(settings),
             access_log=False,
@@ -19,15 +21,18 @@ def serve(settings: OriginSettings) -> None:
             # The same headers from a region and from here, so that nobody can tell them apart.
             server_header=False,
             lifespan="on",
+            # A region that waits for the log has nothing to lose.
+            timeout_graceful_shutdown=_GRACE_S,
         )
         uvicorn.Server(config).run(sockets=[listener])
 
 
-def _listen(host: str, port: int) -> socket.socket:
+def listen(host: str, port: int, setting: str) -> socket.socket:
+    """A listening socket; :class:`InputError` names the ``setting`` where the port is taken."""
     try:
         return socket.create_server((host, port), backlog=1024)
     except OSError as error:
         raise InputError(
             f"{host}:{port}: cannot listen there: {error.strerror}; "
-            "stop what does, or set ORIGIN_PORT"
+            f"stop what does, or set {setting}"
         ) from error

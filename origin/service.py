@@ -22,10 +22,12 @@ from origin.originals import Originals
 from origin.settings import OriginSettings, open_dams
 from origin.shop.pages import Shop
 from origin.site import Site, open_sites, site_of_path
+from origin.sync.routes import add_log_routes
+from origin.sync.service import LogService, open_log
 
 
 class Traffic:
-    """Answers and body bytes by kind: image, model, page."""
+    """Answers and body bytes by kind: image, model, page, log, snapshot, digests, range."""
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
@@ -49,16 +51,20 @@ def create_app(settings: OriginSettings) -> FastAPI:
     }
     database = Database(settings.database_url)
 
+    log = open_log(settings, database)
+
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
-        yield
+        async with log.running():
+            yield
         database.close()
 
     app = FastAPI(title="Origin", lifespan=lifespan, openapi_url=None, redirect_slashes=False)
     app.add_exception_handler(RehydrationError, _say_what_is_wrong)
     app.add_exception_handler(HTTPException, _say_no_such_thing)
     traffic = Traffic()
-    _add_operations(app, traffic, database, sites)
+    _add_operations(app, traffic, log, sites)
+    add_log_routes(app, log, traffic.count)
     _add_models(app, traffic, ModelStore(database, settings.models_dir))
     for name, catalogue in list(catalogues.items())[:1]:
         _add_shop(app, traffic, Shop(sites[name], catalogue))
@@ -67,7 +73,7 @@ def create_app(settings: OriginSettings) -> FastAPI:
 
 
 def _add_operations(
-    app: FastAPI, traffic: Traffic, database: Database, sites: dict[str, Site]
+    app: FastAPI, traffic: Traffic, log: LogService, sites: dict[str, Site]
 ) -> None:
     @app.get("/healthz")
     async def healthz() -> dict[str, str]:
@@ -75,11 +81,13 @@ def _add_operations(
 
     @app.get("/readyz")
     def readyz() -> dict[str, str]:
-        with database.reading() as session:
+        with log.database.reading() as session:
             session.execute(text("SELECT 1"))
         for site in sites.values():
             site.dam.check()
-        return {"status": "ready"}
+        log.check()
+        # Without its log the origin still serves originals: that is no reason to take it away.
+        return {"status": "ready", "log": "; ".join(log.sealer.faults.values()) or "sealed"}
 
     @app.get("/metrics")
     async def metrics() -> Response:

@@ -58,15 +58,25 @@ class OriginSettings(BaseSettings):
         "http://127.0.0.1:8081",
     )
     approval_days: int = 365
+    # The server of the log's streams; regions never see it.
+    log_url: str = "redis://127.0.0.1:8092"
+    log_bytes: int = 256 << 20
+    region_tokens: Path = Path("var/keys/regions.json")
+    snapshots_dir: Path = Path("var/snapshots")
+    snapshot_s: int = 3_600
+    # A region that cannot be heard is not waited for; one that can has this long to confirm.
+    confirm_s: float = 60.0
 
     def kept_in(self, folder: Path) -> "OriginSettings":
-        """The same, but for where database, models and signing key lie: as ``./rehydrate up``
+        """The same, but for where database, models, keys and snapshots lie: as ``./rehydrate up``
         keeps them in the folder of its state."""
         return self.model_copy(
             update={
                 "database_url": f"sqlite:///{folder.absolute() / 'origin.db'}",
                 "models_dir": folder / "models",
                 "signing_key": folder / "keys" / "signing.key",
+                "region_tokens": folder / "keys" / "regions.json",
+                "snapshots_dir": folder / "snapshots",
             }
         )
 

@@ -19,7 +19,7 @@ def append(session: Session, property: str, entries: Sequence[Entry]) -> None:
     """
     if decode_entries(encode_entries(entries)) != tuple(entries):
         raise MalformedRecord(
-            f"{property}: an entry of {max(len(_content(one)) for one in entries)} bytes or with "
+            f"{property}: an entry of {max(len(content_of(one)) for one in entries)} bytes or with "
             "a key that is none cannot be published; nothing was"
         )
     session.execute(insert(LogEntryRow), [_row(property, one) for one in entries])
@@ -41,31 +41,21 @@ def configure(session: Session, property: str, toml: bytes) -> bool:
     return True
 
 
-def entry_of(row: LogEntryRow) -> Entry:
-    """The entry that a row keeps."""
-    match row.tag:
+def entry_of(seq: int, tag: str, key: bytes | None, content: bytes) -> Entry:
+    """The entry that a row of these columns keeps."""
+    match tag:
         case "put":
-            return Put(row.seq, row.key or b"", row.content)
+            return Put(seq, key or b"", content)
         case "tombstone":
-            return Bury(row.seq, row.key or b"", row.content)
+            return Bury(seq, key or b"", content)
         case "model":
-            return Announce(row.seq, row.content)
+            return Announce(seq, content)
         case _:
-            return Configure(row.seq, row.content)
+            return Configure(seq, content)
 
 
-def _row(property: str, entry: Entry) -> dict[str, object]:
-    key = entry.key if isinstance(entry, Put | Bury) else None
-    return {
-        "property": property,
-        "seq": entry.seq,
-        "tag": entry.__struct_config__.tag,
-        "key": key,
-        "content": _content(entry),
-    }
-
-
-def _content(entry: Entry) -> bytes:
+def content_of(entry: Entry) -> bytes:
+    """What an entry carries: the signed record, tombstone or announcement, or the TOML."""
     match entry:
         case Put() | Bury():
             return entry.signed
@@ -75,3 +65,13 @@ def _content(entry: Entry) -> bytes:
             return entry.announcement
         case _:
             assert_never(entry)
+
+
+def _row(property: str, entry: Entry) -> dict[str, object]:
+    return {
+        "property": property,
+        "seq": entry.seq,
+        "tag": entry.__struct_config__.tag,
+        "key": entry.key if isinstance(entry, Put | Bury) else None,
+        "content": content_of(entry),
+    }

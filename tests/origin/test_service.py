@@ -132,7 +132,8 @@ def test_bytes_are_counted_by_kind(web: httpx2.Client) -> None:
 
 def test_it_says_that_it_lives_and_is_ready(web: httpx2.Client) -> None:
     assert web.get("/healthz").json() == {"status": "ok"}
-    assert web.get("/readyz").json() == {"status": "ready"}
+    ready = web.get("/readyz").json()
+    assert ready["status"] == "ready" and ready["log"] == "sealed"
 
 
 def test_the_page_shows_every_picture_by_its_own_sites_address(web: httpx2.Client) -> None:
