@@ -8,9 +8,7 @@ The whole system runs meanwhile, its caches emptied over and over, and every ans
 
 import asyncio
 import json
-import os
 import re
-import shutil
 import sys
 import tempfile
 import time
@@ -24,8 +22,9 @@ import httpx2
 import typer
 from rich.console import Console
 
-from deploy.layout import ROOT, SAMPLE, Ports, State
-from deploy.parts import PROPERTY
+from deploy.layout import SAMPLE, Ports, State
+from deploy.parts import PROPERTY, operator
+from deploy.sample import some_of_gallery
 from deploy.system import LinkShape, System
 from kvsync.errors import InputError
 from regional_gpu.generator.model_folder import describe
@@ -177,39 +176,20 @@ def split(
         raise InputError(f"{gallery}: no {attribute} of {value!r} beside two others")
     others = [one for one in values if one != value]
     kept = {value, *(others if full else others[:4])}
-    after = [one for one in manifest["assets"] if str(one["attributes"][attribute]) in kept]
-    before = [one for one in after if str(one["attributes"][attribute]) != value]
-    made = []
-    for name, assets in (("before", before), ("after", after)):
-        folder = scratch / name
-        for one in assets:
-            (folder / one["file"]).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(gallery / one["file"], folder / one["file"])
-        made.append({**manifest, "assets": assets})
-        (folder / "manifest.json").write_text(json.dumps(made[-1]))
-    return made[0], made[1]
+    uploaded = {PurePosixPath(one["file"]).name: one["attributes"] for one in manifest["assets"]}
+    after = {name for name, one in uploaded.items() if str(one[attribute]) in kept}
+    before = {name for name in after if str(uploaded[name][attribute]) != value}
+    return (
+        some_of_gallery(gallery, before, scratch / "before"),
+        some_of_gallery(gallery, after, scratch / "after"),
+    )
 
 
 async def _command(system: System, *words: str) -> str:
-    """Run an operator's command against the system; what it printed, or :class:`InputError`."""
+    """Run an operator's command against the system; what it printed, in one piece."""
     Console().print(f"./rehydrate {' '.join(words)}", style="dim", highlight=False)
-    environment = {
-        **os.environ,
-        **system.origin_environment(),
-        "COLUMNS": "200",
-    }
-    process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "origin", *words),
-        env=environment,
-        cwd=ROOT,
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.STDOUT,
-    )
-    printed, _ = await process.communicate()
-    text = printed.decode(errors="replace")
-    if process.returncode:
-        raise InputError(f"{' '.join(words[:2])} failed: {' | '.join(text.splitlines()[-3:])}")
-    return text
+    environment = {**system.origin_environment(), "COLUMNS": "200"}
+    return "\n".join(await operator(environment, *words))
 
 
 def _url(asset: dict[str, Any]) -> str:

@@ -135,35 +135,42 @@ async def wait_ready(
         raise failed.exceptions[0] from None
 
 
-async def publish(
-    approved: Path,
+async def operator(
     environment: Mapping[str, str],
-    *options: str,
+    *words: str,
     told: Callable[[str], None] = lambda line: None,
-) -> dict[str, int]:
-    """Run the operators' own command for approvals of the sample's model; its counts.
+) -> list[str]:
+    """Run an operators' command; the lines it printed, of which ``told`` hears each at once.
 
-    ``told`` hears its lines. :class:`StartError` if it fails.
+    :class:`StartError` if it fails.
     """
-    command = (
-        *(sys.executable, "-m", "origin", "publish", "--property", PROPERTY, "--json"),
-        *("--approved", str(approved), "--model", str(SAMPLE / "model"), *options),
-    )
     process = await asyncio.create_subprocess_exec(
-        *command,
+        *(sys.executable, "-m", "origin", *words),
         env={**os.environ, **environment},
         cwd=ROOT,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.STDOUT,
     )
     assert process.stdout is not None
-    lines = [""]
+    lines = []
     async for raw in process.stdout:
         lines.append(raw.decode(errors="replace").rstrip())
         told(lines[-1])
     if await process.wait() != 0:
-        raise StartError(f"publishing the sample failed: {' | '.join(lines[-3:])}")
-    counts: dict[str, int] = json.loads(lines[-1])
+        raise StartError(f"{' '.join(words[:2])} failed: {' | '.join(lines[-3:])}")
+    return lines
+
+
+async def publish(
+    approved: Path,
+    environment: Mapping[str, str],
+    *,
+    told: Callable[[str], None] = lambda line: None,
+) -> dict[str, int]:
+    """Publish approvals of the sample's model as operators do; the command's counts."""
+    options = ("--approved", str(approved), "--model", str(SAMPLE / "model"), "--json")
+    words = ("publish", "--property", PROPERTY, *options)
+    counts: dict[str, int] = json.loads((await operator(environment, *words, told=told))[-1])
     return counts
 
 

@@ -11,10 +11,12 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import cycle, islice
+from pathlib import Path
 
 from deploy import parts
-from deploy.layout import HOST, REGIONS, SAMPLE, Ports, RegionPorts, State
+from deploy.layout import HOST, REGIONS, Ports, RegionPorts, State
 from deploy.processes import Part, Running
+from deploy.sample import APPROVED
 from kvsync.errors import InputError
 
 # Some regions are twice as far as others.
@@ -70,8 +72,10 @@ class Place:
 class System:
     """Every part, running or not; use :meth:`started`."""
 
-    def __init__(self, state: State, ports: Ports, links: Sequence[LinkShape]) -> None:
-        self.state, self.ports = state, ports
+    def __init__(
+        self, state: State, ports: Ports, links: Sequence[LinkShape], approved: Path = APPROVED
+    ) -> None:
+        self.state, self.ports, self.approved = state, ports, approved
         count = len(ports.regions)
         self.places = tuple(
             Place(name, own, shape, ports.regions[(at + 1) % count] if count > 1 else None)
@@ -101,12 +105,11 @@ class System:
         await parts.wait_ready(self.running.values(), told)
 
     async def publish_sample(self, told: Callable[[str], None] = lambda line: None) -> Published:
-        """Generate each approved sample image here, sign what matches, bring it to every region.
+        """Generate each approved image here, sign what matches, bring it to every region.
 
         ``told`` hears the lines of the command; :class:`deploy.processes.StartError` if it fails.
         """
-        approved = SAMPLE / "approved.jsonl"
-        counts = await parts.publish(approved, self.origin_environment(), told=told)
+        counts = await parts.publish(self.approved, self.origin_environment(), told=told)
         return Published(counts["published"], counts["refused"], counts["already"])
 
     @staticmethod

@@ -14,11 +14,16 @@ import httpx2
 from rich.console import Console
 from rich.table import Table
 
+from deploy.check.region_stories import REGION_STORIES
 from deploy.check.stories import STORIES, Story
 from deploy.check.world import Difference, World, opened
 from deploy.layout import Ports, State
+from deploy.sample import APPROVED, some_approvals
 from deploy.system import LinkShape, System
 from kvsync.errors import InputError, RehydrationError
+
+# A model's update makes every published picture twice more.
+_ONE_IN = 12
 
 
 @dataclass(frozen=True)
@@ -35,14 +40,17 @@ class Walked:
 def check_system(links: Sequence[LinkShape], break_: str, console: Console) -> bool:
     """Start the system in a folder of its own, walk every story, print the table.
 
+    One region has stories of its own, several have others: one link per region says how many.
     ``break_`` is a story's number, or ``all``: damage the system before that story (or each).
     True when nothing failed. The last line printed is ``{"stories": N, "failed": N}``.
     """
-    chosen = _chosen(break_)
+    stories = STORIES if len(links) == 1 else REGION_STORIES
+    chosen = _chosen(break_, len(stories))
     folder = Path(tempfile.mkdtemp(prefix="rehydrate-check-"))
     try:
-        system = System(State(folder / "var"), Ports.free(len(links)), links)
-        walked = asyncio.run(_walk(system, chosen, bool(break_), console))
+        approved = APPROVED if len(links) == 1 else some_approvals(folder / "some.jsonl", _ONE_IN)
+        system = System(State(folder / "var"), Ports.free(len(links)), links, approved)
+        walked = asyncio.run(_walk(system, stories, chosen, bool(break_), console))
     finally:
         shutil.rmtree(folder)
     _print(walked, console)
@@ -51,18 +59,22 @@ def check_system(links: Sequence[LinkShape], break_: str, console: Console) -> b
     return failed == 0
 
 
-def _chosen(break_: str) -> Sequence[int]:
+def _chosen(break_: str, count: int) -> Sequence[int]:
     """Story numbers (from 1): all of them, or the one to break."""
-    every = range(1, len(STORIES) + 1)
+    every = range(1, count + 1)
     if break_ in ("", "all"):
         return every
     if not break_.isdigit() or int(break_) not in every:
-        raise InputError(f"no story {break_!r}; there are 1 to {len(STORIES)}, or 'all'")
+        raise InputError(f"no story {break_!r}; there are 1 to {count}, or 'all'")
     return [int(break_)]
 
 
 async def _walk(
-    system: System, chosen: Sequence[int], damaged: bool, console: Console
+    system: System,
+    stories: Sequence[Story],
+    chosen: Sequence[int],
+    damaged: bool,
+    console: Console,
 ) -> list[Walked]:
     walked = []
     with system.started():
@@ -74,14 +86,14 @@ async def _walk(
         )
         async with opened(system) as world:
             for number in chosen:
-                console.print(f"{number:>3} {STORIES[number - 1].title}")
-                walked.append(await _one(world, number, damaged))
+                story = stories[number - 1]
+                console.print(f"{number:>3} {story.title}")
+                walked.append(await _one(world, number, story, damaged))
                 await world.heal()
     return walked
 
 
-async def _one(world: World, number: int, damaged: bool) -> Walked:
-    story = STORIES[number - 1]
+async def _one(world: World, number: int, story: Story, damaged: bool) -> Walked:
     failed = False
     async with contextlib.AsyncExitStack() as stack:
         if damaged:

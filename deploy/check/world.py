@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import json
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass, field
@@ -16,6 +15,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from deploy.layout import PROPERTIES, SAMPLE
 from deploy.parts import PROPERTY, redis_url
 from deploy.processes import Running
+from deploy.sample import approved_paths
 from deploy.system import Place, System
 from kvsync.key import read_request
 from kvsync.property import Property, read_property
@@ -54,8 +54,7 @@ class World:
     site: Property = field(init=False)
 
     def __post_init__(self) -> None:
-        lines = (SAMPLE / "approved.jsonl").read_text().splitlines()
-        self._paths = [json.loads(line)["path"] for line in lines]
+        self._paths = approved_paths(self.system.approved)
         self.assets = iter(self._paths[1:])
         self.site = read_property(PROPERTIES / f"{PROPERTY}.toml")
         self._keys = Keyring.read(self.system.state.trusted_keys)
