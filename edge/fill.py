@@ -102,10 +102,15 @@ async def _from_region(
 ) -> Filled:
     """Region, the origin beside it when it is late, the origin after it when it cannot, and the
     region again, with more time, when nobody else can either."""
-    late = asyncio.Event()
+    late = asyncio.get_running_loop().create_future()
+
+    def is_late() -> None:
+        if not late.done():
+            late.set_result(None)
+
     with laps.lap("region"):
         region = asyncio.create_task(
-            settle(parts.regions.rehydrate(ask.site, *wanted, late=late.set))
+            settle(parts.regions.rehydrate(ask.site, *wanted, late=is_late))
         )
         hauled = await overtaken(
             region,
@@ -127,7 +132,7 @@ async def _from_region(
         site = ask.site
         more_ms = site.origin_deadline_ms if isinstance(made, Busy) else site.region_deadline_ms
         made = await settle(
-            parts.regions.rehydrate(site, *wanted, late=late.set, deadline_s=more_ms / 1000)
+            parts.regions.rehydrate(site, *wanted, late=is_late, deadline_s=more_ms / 1000)
         )
     filled = _rehydrated(parts, ask, miss, wanted, made, laps, mark)
     return filled if isinstance(filled, Filled) else hauled

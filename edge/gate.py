@@ -29,17 +29,23 @@ class Gate:
             self._free.release()
 
     async def _enter(self) -> None:
-        if self._free.locked() and self.waiting >= self._queue:
+        if self._free.locked():
+            await self._wait()
+        else:
+            await self._free.acquire()
+        self.inside += 1
+
+    async def _wait(self) -> None:
+        if self.waiting >= self._queue:
             self._turn_away()
         self.waiting += 1
         try:
-            async with asyncio.timeout(self._wait_s if self._free.locked() else None):
+            async with asyncio.timeout(self._wait_s):
                 await self._free.acquire()
         except TimeoutError:
             self._turn_away()
         finally:
             self.waiting -= 1
-        self.inside += 1
 
     def _turn_away(self) -> None:
         self.turned_away += 1

@@ -10,7 +10,7 @@ Second = TypeVar("Second")
 
 async def overtaken(
     first: asyncio.Task[First],
-    late: asyncio.Event,
+    late: asyncio.Future[None],
     begin_second: Callable[[], Coroutine[Any, Any, Second]],
     *,
     first_good: Callable[[First], bool],
@@ -18,13 +18,13 @@ async def overtaken(
 ) -> Second | None:
     """What the second way came to, where that is the answer; None where the first one's is.
 
-    The second begins when ``late`` is set. The first good answer counts, and of two bad ones the
+    The second begins when ``late`` is done. The first good answer counts, and of two bad ones the
     second. Whichever is not needed is cancelled.
     """
-    told = asyncio.create_task(late.wait())
     second: asyncio.Task[Second] | None = None
     try:
-        await asyncio.wait({first, told}, return_when=asyncio.FIRST_COMPLETED)
+        either: tuple[asyncio.Future[Any], ...] = (first, late)
+        await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
         if first.done():
             return None
         second = asyncio.create_task(begin_second())
@@ -35,6 +35,6 @@ async def overtaken(
             return None
         return await second
     finally:
-        for task in (told, first, second):
+        for task in (late, first, second):
             if task is not None:
                 task.cancel()

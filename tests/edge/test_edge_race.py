@@ -12,7 +12,7 @@ from edge.race import overtaken
 class Race:
     """Runs one; ``first`` and ``second`` end when told, with a word that is good or bad."""
 
-    late: asyncio.Event = field(default_factory=asyncio.Event)
+    late: "asyncio.Future[None]" = field(default_factory=asyncio.Future)
     first: "asyncio.Future[str]" = field(default_factory=asyncio.Future)
     second: "asyncio.Future[str]" = field(default_factory=asyncio.Future)
     begun: int = 0
@@ -47,7 +47,7 @@ async def settled() -> None:
 
 async def test_in_time_the_first_is_the_answer_and_no_second_begins(race: Race) -> None:
     for word in ("good", "bad"):
-        race.first = asyncio.Future()
+        race.first, race.late = asyncio.Future(), asyncio.Future()
         running = asyncio.create_task(race.run())
         await settled()
         race.first.set_result(word)
@@ -70,7 +70,7 @@ async def test_of_two_the_first_good_one_counts_else_the_second(
 ) -> None:
     running = asyncio.create_task(race.run())
     await settled()
-    race.late.set()
+    race.late.set_result(None)
     await settled()
     assert race.begun == 1
     for name, word in order:
@@ -82,7 +82,7 @@ async def test_of_two_the_first_good_one_counts_else_the_second(
 
 async def test_whoever_is_not_needed_is_cancelled(race: Race) -> None:
     running = asyncio.create_task(race.run())
-    race.late.set()
+    race.late.set_result(None)
     await settled()
     running.cancel()
     await settled()
