@@ -1,0 +1,1 @@
+"""The operators' console: upload prompt sets, look, decide, publish, undo."""

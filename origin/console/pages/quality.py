@@ -1,0 +1,147 @@
+"""Quality: the queue, one candidate beside its original, and what a person decides."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Form, Request, Response
+
+from kvsync.errors import BadRequest
+from origin.console.access import Asking
+from origin.console.decisions import (
+    REASONS,
+    Verdict,
+    approve_rest,
+    decide,
+    draw_sample,
+    say,
+    undo,
+)
+from origin.console.desk import Desk
+from origin.console.drawing import KINDS, Drawing, Kind
+from origin.console.queue import Wanted, find_candidate, page_of, read_wanted, view_of
+from origin.console.rendering import go, page
+from origin.console.tables import SampleRow
+from origin.inventory import read_original
+
+# A candidate's pictures never change: its recipe is part of what they are.
+_FOREVER = {"cache-control": "private, max-age=31536000, immutable"}
+
+
+def routes(desk: Desk, drawing: Drawing) -> APIRouter:
+    router = APIRouter(include_in_schema=False)
+    _add_looking(router, desk, drawing)
+    _add_deciding(router, desk)
+    return router
+
+
+def _add_looking(router: APIRouter, desk: Desk, drawing: Drawing) -> None:
+    @router.get("/p/{property}/queue")
+    def queue_page(
+        request: Request,
+        property: str,
+        state: str = "proposed",
+        family: str = "",
+        set: int | None = None,
+        order: str = "doubt",
+        number: int = 1,
+    ) -> Response:
+        desk.site(property)
+        wanted = read_wanted(property, state, family, set, order)
+        return page(
+            request,
+            "queue.html",
+            property=property,
+            wanted=wanted,
+            asked=_asked(wanted),
+            found=page_of(desk, wanted, number),
+            families=desk.families(property),
+        )
+
+    @router.get("/candidates/{candidate_id}")
+    def candidate_page(
+        request: Request,
+        candidate_id: int,
+        state: str = "proposed",
+        family: str = "",
+        set: int | None = None,
+        order: str = "doubt",
+    ) -> Response:
+        property = find_candidate(desk, candidate_id).asset.property
+        wanted = read_wanted(property, state, family, set, order)
+        return page(
+            request,
+            "candidate.html",
+            view=view_of(desk, candidate_id, wanted),
+            property=property,
+            wanted=wanted,
+            asked=_asked(wanted),
+            reasons=REASONS,
+        )
+
+    @router.get("/candidates/{candidate_id}/{kind}.webp")
+    def picture(candidate_id: int, kind: str) -> Response:
+        row = find_candidate(desk, candidate_id)
+        site = desk.site(row.asset.property)
+        folder = desk.models.folder_of(row.model)
+        data = drawing.draw(
+            _kind(kind), folder, row.recipe, lambda: read_original(site, row.asset.path)[1]
+        )
+        return Response(data, media_type="image/webp", headers=_FOREVER)
+
+
+def _add_deciding(router: APIRouter, desk: Desk) -> None:
+    @router.post("/candidates/{candidate_id}/decide", name="decide")
+    def decide_on(
+        candidate_id: int,
+        person: Asking,
+        verdict: Annotated[Verdict, Form()],
+        reason: Annotated[str, Form(max_length=200)] = "",
+        onward: Annotated[str, Form(max_length=500)] = "",
+    ) -> Response:
+        row = decide(desk, candidate_id, verdict, reason, person)
+        where = onward if onward.startswith("/candidates/") else f"/p/{row.asset.property}/queue"
+        return go(where, f"{row.asset.path} is {verdict}.")
+
+    @router.post("/undo", name="undo")
+    def take_back(person: Asking) -> Response:
+        row = undo(desk, person)
+        return go(f"/candidates/{row.id}?state=any", f"{row.asset.path} is {row.state} again.")
+
+    @router.post("/candidates/{candidate_id}/comments")
+    def comment(candidate_id: int, person: Asking, text: Annotated[str, Form()]) -> Response:
+        say(desk, candidate_id, text, person)
+        return go(f"/candidates/{candidate_id}?state=any", "Said.")
+
+    @router.post("/sets/{set_id}/sample", name="draw_sample")
+    def draw(
+        set_id: int,
+        person: Asking,
+        least_score: Annotated[float, Form()] = 85.0,
+        most_delta_e: Annotated[float, Form()] = 2.5,
+        count: Annotated[int, Form()] = 10,
+    ) -> Response:
+        draw_sample(desk, set_id, least_score, most_delta_e, count, person)
+        return go(f"/sets/{set_id}", "Look at each of the sample, then approve the rest.")
+
+    @router.post("/samples/{sample_id}/approve", name="approve_rest")
+    def approve_behind(sample_id: int, person: Asking) -> Response:
+        count = approve_rest(desk, sample_id, person)
+        with desk.database.reading() as session:
+            set_id = session.get_one(SampleRow, sample_id).set_id
+        return go(f"/sets/{set_id}", f"{count} approved.")
+
+
+def _kind(name: str) -> Kind:
+    for kind in KINDS:
+        if kind == name:
+            return kind
+    raise BadRequest(f"no picture {name[:20]!r}; there is {', '.join(KINDS)}")
+
+
+def _asked(wanted: Wanted) -> dict[str, object]:
+    """The queue's own query, for links that stay in it."""
+    return {
+        "state": wanted.state,
+        "family": wanted.family,
+        "set": wanted.set_id,
+        "order": wanted.order,
+    }

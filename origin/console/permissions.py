@@ -1,0 +1,83 @@
+"""Who may do what: the one table that every page and every call of the API is in."""
+
+from collections.abc import Iterable
+
+from kvsync.errors import InputError
+from origin.console.tables import ROLES, Role
+
+Needed = Role | None
+"""None is for anybody, logged in or not."""
+
+# By the name of the route, which is the name of its function.
+NEEDED: dict[str, Needed] = {
+    # coming and going
+    "static": None,
+    "healthz": None,
+    "login_page": None,
+    "log_in": None,
+    "log_out": "viewer",
+    "password_page": "viewer",
+    "change_password": "viewer",
+    # looking
+    "home": "viewer",
+    "property_page": "viewer",
+    "test_urls": "viewer",
+    "set_page": "viewer",
+    "set_progress": "viewer",
+    "queue_page": "viewer",
+    "candidate_page": "viewer",
+    "picture": "viewer",
+    "live_page": "viewer",
+    "audit_page": "viewer",
+    "export_audit": "viewer",
+    # prompt sets and jobs
+    "upload_page": "operator",
+    "preview_set": "operator",
+    "import_set": "operator",
+    "rejected_lines": "operator",
+    "generate": "operator",
+    "steer_job": "operator",
+    "comment": "operator",
+    # deciding and what shoppers see
+    "decide": "approver",
+    "undo": "approver",
+    "draw_sample": "approver",
+    "approve_rest": "approver",
+    "publish": "approver",
+    "revoke": "approver",
+    "roll_back": "approver",
+    # people
+    "people_page": "admin",
+    "add_account": "admin",
+    "change_account": "admin",
+    "add_token": "viewer",
+    "revoke_token": "viewer",
+    "tokens_page": "viewer",
+    # the API
+    "openapi": "viewer",
+    "api_properties": "viewer",
+    "api_sets": "viewer",
+    "api_preview": "operator",
+    "api_import": "operator",
+    "api_generate": "operator",
+    "api_job": "viewer",
+    "api_steer_job": "operator",
+    "api_candidates": "viewer",
+    "api_candidate": "viewer",
+    "api_decide": "approver",
+    "api_publish": "approver",
+    "api_revoke": "approver",
+    "api_audit": "viewer",
+}
+
+
+def allows(role: Role, needed: Needed) -> bool:
+    """Whether somebody of ``role`` may use what needs ``needed``."""
+    return needed is None or ROLES.index(role) >= ROLES.index(needed)
+
+
+def check_table(routes: Iterable[str]) -> None:
+    """:class:`InputError` for a route that the table does not know, or the table alone does."""
+    found = set(routes)
+    if stray := sorted(found ^ NEEDED.keys()):
+        raise InputError(f"permissions: {', '.join(stray)} is a route or in the table, not both")

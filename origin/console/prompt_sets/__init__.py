@@ -1,0 +1,1 @@
+"""Prompt sets: files that say which prompt, and which seed, is for which asset."""

@@ -1,0 +1,135 @@
+"""A prompt set against what is here: row by row what is new, changed, known already, or wrong."""
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+from kvsync.errors import InputError, RehydrationError
+from origin.console.prompt_sets.reading import Line, Wrong
+from regional_gpu.generator.text import Vocabulary
+
+Verdict = Literal["new", "changed", "known"]
+
+
+@dataclass(frozen=True)
+class FamilyModel:
+    """What a prompt is checked against; a size or vocabulary of None takes any."""
+
+    digest: bytes
+    vocabulary: Vocabulary | None
+    size: tuple[int, int] | None
+    steps: int = 1
+    sampler: str = "Euler"
+    guidance: float = 1.0
+
+
+@dataclass(frozen=True)
+class Known:
+    """The property's assets and what was asked for before.
+
+    ``canonical`` gives a path its canonical form or raises a RehydrationError when there is no
+    such original. ``by_attributes`` are paths by sorted attribute values. ``asked`` are the
+    (prompt, seed) pairs of each path.
+    """
+
+    canonical: Callable[[str], str]
+    by_attributes: Mapping[tuple[tuple[str, str], ...], str]
+    asked: Mapping[str, frozenset[tuple[str, int | None]]]
+
+
+@dataclass(frozen=True, slots=True)
+class Good:
+    """A row that may go in; ``seed`` None means that several are tried."""
+
+    number: int
+    text: str
+    verdict: Verdict
+    path: str
+    prompt: str
+    attributes: dict[str, str]
+    seed: int | None
+    width: int
+    height: int
+    steps: int
+    sampler: str
+    guidance: float
+
+
+def check_lines(
+    lines: Iterable[Line | Wrong], model: FamilyModel, known: Known
+) -> Iterable[Good | Wrong]:
+    """Each line's verdict, in order; the second of two that ask the same is wrong."""
+    seen: dict[tuple[str, str, int | None], int] = {}
+    for line in lines:
+        if isinstance(line, Wrong):
+            yield line
+            continue
+        try:
+            good = _check(line, model, known)
+        except RehydrationError as error:
+            yield Wrong(line.number, line.text, _why(error))
+            continue
+        first = seen.setdefault((good.path, good.prompt, good.seed), line.number)
+        if first != line.number:
+            yield Wrong(line.number, line.text, f"says the same as line {first}")
+        else:
+            yield good
+
+
+def attributes_key(attributes: Mapping[str, object]) -> tuple[tuple[str, str], ...]:
+    """Attribute values as :attr:`Known.by_attributes` has them."""
+    return tuple(sorted((name, str(value).casefold()) for name, value in attributes.items()))
+
+
+def _check(line: Line, model: FamilyModel, known: Known) -> Good:
+    if line.model and not model.digest.hex().startswith(line.model.casefold()):
+        name = model.digest.hex()[:8]
+        raise InputError(f"is of model {line.model[:16]}; this family's is {name}")
+    attributes = model.vocabulary.read(line.prompt) if model.vocabulary else {}
+    path = _path(line, attributes, known)
+    width, height = _size(line, model)
+    asked = known.asked.get(path, frozenset())
+    verdict: Verdict = "new"
+    if asked:
+        verdict = "known" if (line.prompt, line.seed) in asked else "changed"
+    return Good(
+        number=line.number,
+        text=line.text,
+        verdict=verdict,
+        path=path,
+        prompt=line.prompt,
+        attributes=attributes,
+        seed=line.seed,
+        width=width,
+        height=height,
+        steps=line.steps or model.steps,
+        sampler=line.sampler or model.sampler,
+        guidance=model.guidance if line.guidance is None else line.guidance,
+    )
+
+
+def _path(line: Line, attributes: Mapping[str, str], known: Known) -> str:
+    named = known.by_attributes.get(attributes_key(attributes)) if attributes else None
+    if line.path is None:
+        if named is None:
+            raise InputError("names no asset, and no asset shows just what its prompt says")
+        return named
+    path = known.canonical(line.path)
+    if named is not None and named != path and path in known.by_attributes.values():
+        raise InputError(f"its prompt describes {named}, not the asset that it names")
+    return path
+
+
+def _size(line: Line, model: FamilyModel) -> tuple[int, int]:
+    if model.size is None:
+        if line.width is None or line.height is None:
+            raise InputError("needs a size: this model draws any")
+        return line.width, line.height
+    width, height = line.width or model.size[0], line.height or model.size[1]
+    if (width, height) != model.size:
+        raise InputError(f"size {width}x{height}: this model draws {model.size[0]}x{model.size[1]}")
+    return width, height
+
+
+def _why(error: RehydrationError) -> str:
+    return str(error).removeprefix("prompt: ")

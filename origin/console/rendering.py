@@ -1,0 +1,102 @@
+"""Pages: templates filled in, with what every page needs."""
+
+import time
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Final
+from urllib.parse import urlencode
+
+from fastapi import Request, Response
+from fastapi.responses import HTMLResponse, RedirectResponse
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+from origin.console.permissions import NEEDED, allows
+from origin.console.queue import colour_meaning, meaning, one_line
+from origin.console.sessions import Login
+
+_FOLDER: Final = Path(__file__).parent
+STATIC: Final = _FOLDER / "static"
+SECURITY_HEADERS: Final[Mapping[str, str]] = {
+    "content-security-policy": (
+        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; "
+        "connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+    ),
+    "x-content-type-options": "nosniff",
+    "referrer-policy": "same-origin",
+    "cross-origin-opener-policy": "same-origin",
+}
+
+
+def page(request: Request, template: str, status: int = 200, /, **context: Any) -> Response:
+    """A page, or a part of one, for the person who asks; nobody on the way may keep it."""
+    login: Login | None = getattr(request.state, "login", None)
+    person = login.person if login else None
+
+    def may(route: str) -> bool:
+        return person is not None and allows(person.role, NEEDED[route])
+
+    html = _environment.get_template(template).render(
+        person=person,
+        csrf=login.csrf if login else "",
+        may=may,
+        at=request.url.path,
+        said=request.query_params.get("said", "")[:300],
+        **context,
+    )
+    return HTMLResponse(html, status, headers={"cache-control": "no-store"})
+
+
+def go(where: str, said: str = "") -> Response:
+    """On to another page after a write, with what was done said at its top."""
+    if said:
+        where += ("&" if "?" in where else "?") + urlencode({"said": said})
+    return RedirectResponse(where, 303)
+
+
+def _bytes(count: float) -> str:
+    for unit in ("B", "kB", "MB", "GB"):
+        if count < 1000 or unit == "GB":
+            break
+        count /= 1000
+    return f"{count:.0f} {unit}" if unit == "B" or count >= 100 else f"{count:.1f} {unit}"
+
+
+def _moment(seconds: int | None) -> str:
+    if seconds is None:
+        return "–"
+    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%d %H:%M UTC")
+
+
+def _ago(seconds: int | None) -> str:
+    if seconds is None:
+        return "never"
+    past = max(0, int(time.time()) - seconds)
+    for length, unit in ((86_400, "day"), (3_600, "hour"), (60, "minute")):
+        if past >= length:
+            count = past // length
+            return f"{count} {unit}{'s' if count > 1 else ''} ago"
+    return "just now"
+
+
+def _query(values: Mapping[str, Any], **other: Any) -> str:
+    """A query string of what is set."""
+    return urlencode({k: v for k, v in {**values, **other}.items() if v not in ("", None)})
+
+
+def _open() -> Environment:
+    environment = Environment(
+        loader=FileSystemLoader(_FOLDER / "templates"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters.update(
+        bytes=_bytes, moment=_moment, ago=_ago, meaning=meaning, colour_meaning=colour_meaning
+    )
+    environment.globals.update(query=_query, one_line=one_line)
+    return environment
+
+
+_environment: Final = _open()

@@ -1,0 +1,211 @@
+"""Prompt sets from upload to rows: what they are checked against, and taking the good ones in."""
+
+import time
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import msgspec
+from sqlalchemy import func, select
+from sqlalchemy.orm import Session
+
+from kvsync.errors import InputError, RequestError
+from kvsync.record import PromptRecipe, Recipe
+from origin.console.accounts import Person
+from origin.console.desk import Desk, NotHere
+from origin.console.prompt_sets.checking import (
+    FamilyModel,
+    Good,
+    Known,
+    attributes_key,
+    check_lines,
+)
+from origin.console.prompt_sets.reading import Line, Wrong, read_lines
+from origin.console.prompt_sets.templates import filled, named_by
+from origin.console.tables import PromptRow, PromptSetRow
+from origin.qa import audit
+from origin.tables import AssetRow, CandidateRow
+from regional_gpu.generator.model_folder import read_json
+from regional_gpu.generator.text import read_vocabulary
+
+
+@dataclass(frozen=True)
+class Preview:
+    """Every row of an upload with its verdict."""
+
+    good: Sequence[Good]
+    wrong: Sequence[Wrong]
+
+    def count(self, verdict: str) -> int:
+        return sum(one.verdict == verdict for one in self.good)
+
+    @property
+    def rejected(self) -> bytes:
+        """The wrong rows as a file: line number, why, and the row as it was."""
+        rows = (f"{one.number}\t{one.why}\t{one.text}\n" for one in self.wrong)
+        return "".join(("line\twhy\trow\n", *rows)).encode()
+
+
+def preview(desk: Desk, property: str, family: str, lines: Iterable[Line | Wrong]) -> Preview:
+    """Check each line against the family's model and the asset store; nothing is written."""
+    good: list[Good] = []
+    wrong: list[Wrong] = []
+    model = family_model(desk, property, family)
+    for one in check_lines(lines, model, known(desk, property, family)):
+        if isinstance(one, Wrong):
+            wrong.append(one)
+        else:
+            good.append(one)
+    if not good and not wrong:
+        raise InputError("the file has no rows")
+    return Preview(good, wrong)
+
+
+def lines_of_file(data: bytes, name: str) -> Iterable[Line | Wrong]:
+    return read_lines(data, name)
+
+
+def lines_of_template(desk: Desk, property: str, template: str, pattern: str) -> Iterable[Line]:
+    """A line for each asset of the gallery's manifest, or, with ``pattern``, of the asset store."""
+    site = desk.site(property)
+    if pattern.strip():
+        named = list(named_by(pattern.strip(), site.dam.list()))
+        if not named:
+            raise InputError(f"no original's name is like {pattern.strip()!r}")
+        return filled(template, [(site.request(name).path, values) for name, values in named])
+    if property not in desk.catalogues:
+        raise InputError("this property has no manifest; give a pattern of file names")
+    assets = desk.catalogues[property].assets
+    return filled(template, [(site.request(n).path, a.attributes) for n, a in assets.items()])
+
+
+def take_in(
+    desk: Desk, property: str, family: str, name: str, rows: Sequence[Good], person: Person
+) -> int:
+    """Write the good rows down as a new set, all or none; its number.
+
+    Rows that are known already stay out. :class:`InputError` when nothing is left.
+    """
+    model = desk.newest_model(property, family)
+    fresh = [one for one in rows if one.verdict != "known"]
+    if model is None or not fresh:
+        raise InputError("nothing to take in: every good row is known already")
+    with desk.database.writing() as session:
+        new = PromptSetRow(
+            property=property,
+            family=family,
+            model=model.digest,
+            name=name.strip()[:120] or "untitled",
+            made_by=person.name,
+            made_at=int(time.time()),
+        )
+        session.add(new)
+        session.flush()
+        session.add_all(_row(new.id, one) for one in fresh)
+        audit(session, person.name, "prompt set", new.name, set=new.id, rows=len(fresh))
+    return new.id
+
+
+def find_set(session: Session, set_id: int) -> PromptSetRow:
+    found = session.get(PromptSetRow, set_id)
+    if found is None:
+        raise NotHere(f"there is no prompt set {set_id}")
+    return found
+
+
+def states_of(session: Session, set_id: int) -> dict[str, int]:
+    """How many of a set's rows wait, failed, or have a candidate in which state."""
+    state = func.coalesce(CandidateRow.state, PromptRow.state)
+    query = (
+        select(state, func.count())
+        .select_from(PromptRow)
+        .outerjoin(CandidateRow, CandidateRow.id == PromptRow.candidate_id)
+        .where(PromptRow.set_id == set_id)
+        .group_by(state)
+    )
+    return {name: count for name, count in session.execute(query)}
+
+
+def family_model(desk: Desk, property: str, family: str) -> FamilyModel:
+    """What prompts of a family are checked against; :class:`InputError` without a model."""
+    row = desk.newest_model(property, family)
+    if row is None:
+        raise InputError(f"family {family!r} has no model yet: train one, publish it, come back")
+    folder = desk.models.folder_of(row.digest)
+    words = folder / "tokenizer" / "vocabulary.json"
+    vocabulary = read_vocabulary(words) if words.exists() else None
+    return FamilyModel(row.digest, vocabulary, _size_of(folder))
+
+
+def known(desk: Desk, property: str, family: str) -> Known:
+    """The property's assets, and what was asked of this family before."""
+    site = desk.site(property)
+    by_attributes: dict[tuple[tuple[str, str], ...], str] = {}
+    if property in desk.catalogues and desk.catalogues[property].family == family:
+        for name, asset in desk.catalogues[property].assets.items():
+            by_attributes[attributes_key(asset.attributes)] = site.request(name).path
+    asked: dict[str, set[tuple[str, int | None]]] = defaultdict(set)
+    with desk.database.reading() as session:
+        for row in session.execute(_candidates(property, family)):
+            recipe: PromptRecipe = msgspec.msgpack.decode(row.recipe, type=Recipe)
+            asked[row.path] |= {(recipe.prompt, recipe.seed), (recipe.prompt, None)}
+            by_attributes.setdefault(attributes_key(row.attributes), row.path)
+        for row in session.execute(_prompts(property, family)):
+            asked[row.path].add((row.prompt, row.seed))
+    checked: dict[str, str] = {}
+
+    def canonical(path: str) -> str:
+        if path not in checked:
+            try:
+                request = site.request(path)
+                site.dam.stat(site.name_of(request))
+            except RequestError as error:
+                raise InputError(f"asset {path[:80]!r} is not in the asset store") from error
+            checked[path] = request.path
+        return checked[path]
+
+    return Known(canonical, by_attributes, {path: frozenset(one) for path, one in asked.items()})
+
+
+def _candidates(property: str, family: str) -> Any:
+    return (
+        select(AssetRow.path, AssetRow.attributes, CandidateRow.recipe)
+        .join(CandidateRow, CandidateRow.asset_id == AssetRow.id)
+        .where(AssetRow.property == property, AssetRow.family == family)
+    )
+
+
+def _prompts(property: str, family: str) -> Any:
+    return (
+        select(PromptRow.path, PromptRow.prompt, PromptRow.seed)
+        .join(PromptSetRow, PromptSetRow.id == PromptRow.set_id)
+        .where(PromptSetRow.property == property, PromptSetRow.family == family)
+    )
+
+
+def _row(set_id: int, one: Good) -> PromptRow:
+    return PromptRow(
+        set_id=set_id,
+        line=one.number,
+        path=one.path,
+        prompt=one.prompt,
+        attributes=one.attributes,
+        seed=one.seed,
+        width=one.width,
+        height=one.height,
+        steps=one.steps,
+        sampler=one.sampler,
+        guidance=one.guidance,
+    )
+
+
+def _size_of(folder: Path) -> tuple[int, int] | None:
+    """The one size that a family's own model draws."""
+    config = folder / "decoder" / "config.json"
+    if not config.exists():
+        return None
+    said = read_json(config)
+    width, height = said.get("width"), said.get("height")
+    return (width, height) if isinstance(width, int) and isinstance(height, int) else None
