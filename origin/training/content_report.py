@@ -1,6 +1,7 @@
 """What training measured of a family with content, and why it chose its capacity: in words."""
 
-from origin.training.content import SHARE, ContentTaken
+from origin.training.content import ContentTaken
+from origin.training.content_model import SHARE
 
 
 def content_report(taken: ContentTaken) -> str:
@@ -13,15 +14,15 @@ def content_report(taken: ContentTaken) -> str:
         f"left-out pictures, reduced, are foretold within {content.error:.1f} levels; effects "
         f"without cells draw even the gallery's own no better than {content.layouts_error:.1f}",
         *(
-            f"  {trial.series} moving colours at quality {trial.quality}: "
-            f"{trial.bytes_per_cell:,.0f} bytes a cell, SSIMULACRA2 {trial.median:.1f} median, "
-            f"{trial.worst:.1f} worst on trial cells"
+            f"  {trial.way}: {trial.bytes_per_cell:,.0f} bytes a cell, SSIMULACRA2 "
+            f"{trial.median:.1f} median, {trial.worst:.1f} worst on trial cells"
             for trial in taken.trials
         ),
-        f"chosen: {chosen.series} moving colours, the best within {SHARE:.0%} of the gallery as "
-        f"WebP ({taken.gallery_webp_bytes:,} bytes); all cells together allow quality "
-        f"{taken.quality}",
+        f"chosen: {chosen.way}, the best within {SHARE:.0%} of the gallery as WebP "
+        f"({taken.gallery_webp_bytes:,} bytes)",
     ]
+    if taken.quality is not None:
+        lines.append(f"all cells together allow quality {taken.quality}")
     if taken.single:
         lines.append(
             f"{taken.single} cells have a single image: their base is that image as coded; it "

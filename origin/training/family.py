@@ -216,7 +216,7 @@ def _train_content(
         layout_by=content.by,
         layouts=len(content.cells),
         linear=False,
-        pictures={name: made.chosen.series for name in made.looks_by},
+        pictures={name: made.series for name in made.looks_by},
         seeded=0,
         explained=1 - (content.error / content.spread) ** 2,
         content=made,

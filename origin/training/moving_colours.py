@@ -19,6 +19,8 @@ CANDIDATES = 60
 RIDGE = 0.02
 # A point that moves by no more than this many levels is held still.
 STILL = 3.0
+# What inks' changes may be off, in levels.
+WITHIN = 0.3
 
 
 @dataclass(frozen=True)
@@ -44,6 +46,21 @@ def moving_series(tables: Doubles, additive: Doubles, count: int) -> Doubles:
     lines = lines[np.abs(lines).max(axis=1, initial=0) > 0]
     lines /= np.abs(lines).max(axis=1, keepdims=True)
     return np.asarray(lines.reshape(-1, looks, 3))
+
+
+def principal_series(tables: Doubles, additive: Doubles, most: int) -> Doubles:
+    """The fewest series, (count, looks, 3), at most ``most``, that draw all changes within
+    `WITHIN` levels (root mean square); the largest change of each is 1.
+
+    ``tables``: (inks, looks, 3); ``additive`` as in `moving_series`.
+    """
+    centred = tables - tables.mean(axis=1, keepdims=True)
+    rows = np.einsum("kl,plc->pkc", additive, centred).reshape(len(tables), -1)
+    _, scale, lines = np.linalg.svd(rows, full_matrices=False)
+    left = np.sqrt(np.append(np.cumsum(np.square(scale)[::-1])[::-1], 0) / rows.size)
+    count = max(1, min(most, int((left > WITHIN).sum())))
+    lines = lines[:count] / np.abs(lines[:count]).max(axis=1, keepdims=True)
+    return np.asarray(lines.reshape(count, -1, 3))
 
 
 def drawn(tables: Doubles, series: Doubles) -> Drawn:

@@ -23,9 +23,14 @@ from regional_gpu.generator.text import Vocabulary
 class ContentDecoder(ModelMixin, ContentNetwork, ConfigMixin):  # type: ignore[misc]
     @register_to_config  # type: ignore[untyped-decorator]
     def __init__(
-        self, width: int, height: int, components: int, stacks: Sequence[Sequence[int]]
+        self,
+        width: int,
+        height: int,
+        components: int,
+        stacks: Sequence[Sequence[int]],
+        in_inks: bool = False,
     ) -> None:
-        ContentNetwork.__init__(self, width, height, components, stacks)
+        ContentNetwork.__init__(self, width, height, components, stacks, in_inks)
 
 
 class ContentPipeline(PromptPipeline):
@@ -46,6 +51,7 @@ class ContentPipeline(PromptPipeline):
 
 def save(folder: Path, vocabulary: Vocabulary, text: TextNetwork, content: ContentNetwork) -> None:
     """Write a model of a family with content in diffusers' on-disk format into an empty folder."""
-    decoder = ContentDecoder(content.width, content.height, content.components, content.stacks)
+    size = (content.width, content.height, content.components)
+    decoder = ContentDecoder(*size, content.stacks, content.in_inks)
     pipeline = ContentPipeline(tokenizer_of(vocabulary), encoder_of(text), like(decoder, content))
     pipeline.save_pretrained(folder)

@@ -9,7 +9,7 @@ over components k, in display levels, as drawn edges mix in them. Codes belong t
 planes to a cell: a plane says how much of one of the family's moving colours lies at each pixel.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 import torch
@@ -18,6 +18,7 @@ from PIL import Image
 from torch import Tensor, nn
 
 from kvsync.errors import ModelError
+from regional_gpu.generator.content_inks import painted
 from regional_gpu.generator.content_pictures import unpack
 from regional_gpu.generator.load import MASK_SIDE
 from regional_gpu.generator.network import CHANNELS
@@ -37,10 +38,16 @@ class ContentNetwork(nn.Module):
     pictures: Tensor
 
     def __init__(
-        self, width: int, height: int, components: int, stacks: Sequence[Sequence[int]]
+        self,
+        width: int,
+        height: int,
+        components: int,
+        stacks: Sequence[Sequence[int]],
+        in_inks: bool = False,
     ) -> None:
-        """``stacks``: for each stack its number of cells, the bytes of its bases' stream and of
-        its planes' (`content_pictures`). Raises ModelError when these are not a decoder's.
+        """``stacks``: for each stack its number of cells, and the bytes of its two streams: bases
+        and planes (`content_pictures`), or a drawing and its palettes where cells are drawn
+        ``in_inks`` (`content_inks`). Raises ModelError when these are not a decoder's.
         """
         super().__init__()
         if not 0 < width <= 4096 or not 0 < height <= 4096:
@@ -49,6 +56,7 @@ class ContentNetwork(nn.Module):
             raise ModelError("decoder: a stack without cells or pictures")
         self.width, self.height, self.components = width, height, components
         self.stacks = [list(one) for one in stacks]
+        self.in_inks = in_inks
         self.register_buffer("step", torch.ones(components))
         size = sum(base + planes for _, base, planes in self.stacks)
         self.register_buffer("pictures", torch.zeros(size, dtype=torch.uint8))
@@ -111,11 +119,15 @@ class ContentNetwork(nn.Module):
             )
         return self._decoded[at]
 
-    def _streams(self, at: int) -> Iterator[NDArray[np.uint8]]:
+    def _streams(self, at: int) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
         cells, base, planes = self.stacks[at]
         start = sum(sum(one[1:]) for one in self.stacks[:at])
         content = self.pictures.cpu().numpy()[start : start + base + planes]
-        yield unpack(content[:base], (cells, self.height, self.width, CHANNELS))
-        tall = (cells * self.components, self.height, self.width)
+        first, second = content[:base], content[base:]
+        if self.in_inks:
+            size = (cells, self.height, self.width)
+            return painted(first, second, size, self.components)
+        bases = unpack(first, (cells, self.height, self.width, CHANNELS))
         shape = (cells, self.components, self.height, self.width)
-        yield unpack(content[base:], tall).reshape(shape)
+        tall = unpack(second, (cells * self.components, self.height, self.width))
+        return bases, tall.reshape(shape)

@@ -38,25 +38,27 @@ _HEADER: Final = struct.Struct("<HII")
 class Contexts:
     """How often each token followed each context."""
 
-    def __init__(self, expected: Ints) -> None:
-        """``expected``: of each context, 16 times the magnitude to expect at first."""
-        powers = np.arange(DIRECT)
+    def __init__(self, expected: Ints, tokens: int = TOKENS) -> None:
+        """``expected``: of each context, 16 times the magnitude to expect at first. Numbers that
+        all lie below ``tokens``, at most DIRECT, are coded faster for knowing it."""
+        powers = np.arange(min(DIRECT, tokens))
         share = expected[:, None] / (expected[:, None] + 16.0)
-        self.counts = np.ones((len(expected), TOKENS), dtype=np.int64)
-        self.counts[:, :DIRECT] += np.rint(32 * (1 - share) * share**powers).astype(np.int64)
+        self.tokens = tokens
+        self.counts = np.ones((len(expected), tokens), dtype=np.int64)
+        self.counts[:, : len(powers)] += np.rint(32 * (1 - share) * share**powers).astype(np.int64)
 
     def cumulative(self) -> Ints:
-        """(contexts, TOKENS + 1): each token's range of TOTAL, none empty."""
+        """(contexts, tokens + 1): each token's range of TOTAL, none empty."""
         totals = self.counts.sum(axis=1, keepdims=True)
-        frequencies = 1 + self.counts * (TOTAL - TOKENS) // totals
+        frequencies = 1 + self.counts * (TOTAL - self.tokens) // totals
         largest = frequencies.argmax(axis=1)
         frequencies[np.arange(len(largest)), largest] += TOTAL - frequencies.sum(axis=1)
-        ends = np.zeros((len(largest), TOKENS + 1), dtype=np.int64)
+        ends = np.zeros((len(largest), self.tokens + 1), dtype=np.int64)
         np.cumsum(frequencies, axis=1, out=ends[:, 1:])
         return ends
 
     def count(self, contexts: Ints, tokens: Ints) -> None:
-        pairs = np.bincount(contexts * TOKENS + tokens, minlength=self.counts.size)
+        pairs = np.bincount(contexts * self.tokens + tokens, minlength=self.counts.size)
         self.counts += 16 * pairs.reshape(self.counts.shape)
         full = self.counts.sum(axis=1) > FORGET
         self.counts[full] = (self.counts[full] + 1) >> 1
@@ -71,7 +73,7 @@ class Writer:
         self._frequencies: list[Ints] = []
         self._bits: list[NDArray[np.uint8]] = []
 
-    def numbers(self, contexts: Ints, values: Ints) -> Ints:
+    def numbers(self, contexts: Ints, values: Ints, *, signed: bool = True) -> Ints:
         """Write ``values``, (n,), each in its context. Raises InputError beyond ±LARGEST."""
         magnitudes = np.abs(values)
         if magnitudes.max(initial=0) > LARGEST:
@@ -84,16 +86,18 @@ class Writer:
         self._starts.append(start)
         self._frequencies.append(ends[contexts, tokens + 1] - start)
         self._contexts.count(contexts, tokens)
-        self._bits.append((values[values != 0] < 0).astype(np.uint8))
+        if signed:
+            self._bits.append((values[values != 0] < 0).astype(np.uint8))
         for size in range(1, TOKENS - DIRECT):
             rest = over[tokens == DIRECT + size] - (1 << size)
             self._bits.append((rest[:, None] >> np.arange(size) & 1).astype(np.uint8).reshape(-1))
         return values
 
-    def stream(self) -> bytes:
+    def stream(self, most_lanes: int = MOST_LANES) -> bytes:
+        """``most_lanes``: fewer states side by side decode slower and save four bytes each."""
         count = sum(map(len, self._starts))
         lanes = 1
-        while lanes < MOST_LANES and lanes * SYMBOLS_PER_LANE < count:
+        while lanes < most_lanes and lanes * SYMBOLS_PER_LANE < count:
             lanes *= 2
         states = np.full(lanes, LOWEST, dtype=np.int64)
         chunks: list[Ints] = []
@@ -134,24 +138,25 @@ class Reader:
         self._bits = np.unpackbits(packed)
         self._word = self._bit = 0
 
-    def numbers(self, contexts: Ints, values: Ints | None = None) -> Ints:
+    def numbers(self, contexts: Ints, values: Ints | None = None, *, signed: bool = True) -> Ints:
         """The next numbers, (n,), one for each of ``contexts``."""
         ends = self._contexts.cumulative()
         # Laid out for speed: this is where loading a model spends its time.
-        between = np.ascontiguousarray(ends[:, 1:TOKENS].T, dtype=np.int16)
+        between = np.ascontiguousarray(ends[:, 1:-1].T, dtype=np.int16)
         tokens = np.empty(len(contexts), dtype=np.int64)
         lanes = len(self._states)
         for first in range(0, len(contexts), lanes):
             part = slice(first, first + lanes)
             tokens[part] = self._step(contexts[part], ends.ravel(), between)
         self._contexts.count(contexts, tokens)
-        negative = self._take(int((tokens > 0).sum()))
+        negative = self._take(int((tokens > 0).sum())) if signed else None
         magnitudes = tokens.copy()
         for size in range(1, TOKENS - DIRECT):
             large = tokens == DIRECT + size
             rest = self._take(size * int(large.sum())).reshape(-1, size)
             magnitudes[large] = DIRECT - 1 + (1 << size) + (rest << np.arange(size)).sum(axis=1)
-        magnitudes[tokens > 0] *= 1 - 2 * negative
+        if negative is not None:
+            magnitudes[tokens > 0] *= 1 - 2 * negative
         return magnitudes
 
     def finish(self) -> None:
@@ -165,7 +170,7 @@ class Reader:
         slots = states & (TOTAL - 1)
         passed = between.take(contexts, axis=1) <= slots.astype(np.int16)
         tokens: Ints = np.add.reduce(passed, axis=0, dtype=np.uint8).astype(np.int64)
-        place = contexts * (TOKENS + 1) + tokens
+        place = contexts * (len(between) + 2) + tokens
         start = ends.take(place)
         frequency = ends.take(place + 1) - start
         states = frequency * (states >> PRECISION) + slots - start
