@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.console import Console
 
+from origin.cli_console import console as operators
 from origin.cli_errors import OneLineErrors
 from origin.cli_model import model, range_
 from origin.cli_options import (
@@ -23,14 +24,17 @@ from origin.cli_options import (
     StoreOption,
 )
 from origin.cli_qa import qa
+from origin.cli_sync import confirm_publishing, confirm_revoking, sync
 
 if TYPE_CHECKING:
     from origin.delivery import Confirmation, Targets
     from origin.workplace import Workplace
 
 app = typer.Typer(no_args_is_help=True, add_completion=False)
+app.add_typer(operators, name="console", help="The operators' pages, and their worker.")
 app.add_typer(qa, name="qa", help="Look at candidates; approve or reject them.")
 app.add_typer(model, name="model", help="A family's models: the next one, and the end of one.")
+app.add_typer(sync, name="sync", help="Regions: admit them, see where they are, compare.")
 app.add_typer(range_, name="range", help="Approve spans of a continuous attribute by a sample.")
 console = Console()
 
@@ -143,6 +147,7 @@ def publish(
             f"{len(refused)} refused"
         )
         _deliver(place, place.targets(store, region, edge_admin))
+        confirm_publishing(place)
         _tell_new_models(place)
     if json_line:
         counts = {"published": len(outcome.signed), "refused": len(refused)}
@@ -181,6 +186,7 @@ def revoke(
         )
         typer.echo(f"{len(revoked.now)} revoked, {len(revoked.before)} had been revoked before")
         _deliver(place, place.targets(store, region, edge_admin))
+        confirm_revoking(place, revoked)
 
 
 def _take_over(

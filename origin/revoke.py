@@ -24,10 +24,15 @@ from origin.tables import AssetRow, CandidateRow, RecordRow
 
 @dataclass(frozen=True)
 class Revoked:
-    """Paths revoked now, and paths that were before (their tombstones may need delivery)."""
+    """Paths revoked now, and paths that were before; the property's last tombstone.
+
+    ``seq`` is its number in the log, ``at`` the Unix second in which it was written.
+    """
 
     now: list[str]
     before: list[str]
+    seq: int
+    at: int
 
 
 def revoke(
@@ -48,7 +53,15 @@ def revoke(
     with database.writing() as session:
         chosen = _choose(session, site, patterns, family)
         now = [row.path for row in chosen if _bury(session, site, key, row, by, reason)]
-    return Revoked(now, [row.path for row in chosen if row.path not in now])
+        session.flush()
+        last = session.scalars(
+            select(RecordRow)
+            .where(RecordRow.property == site.id, RecordRow.kind == "tombstone")
+            .order_by(RecordRow.seq.desc())
+            .limit(1)
+        ).one()
+    before = [row.path for row in chosen if row.path not in now]
+    return Revoked(now, before, last.seq, last.made_at)
 
 
 def withdraw_changed(database: Database, site: Site, key: SigningKey, *, by: str) -> dict[str, str]:
