@@ -28,6 +28,9 @@ from kvsync.errors import OriginUnavailable, Overloaded
 from kvsync.flights import Flights
 from kvsync.wire import Purge
 
+# Connections to each peer before anybody asks; more are opened when they are needed.
+_READY = 4
+
 T = TypeVar("T")
 FlightName = tuple[bytes, bool, int]
 
@@ -42,6 +45,16 @@ class Edge(Parts):
     fronted: bool = False
     flights: Flights[FlightName, Filled] = field(default_factory=Flights)
     access_log: AccessLog = field(default_factory=lambda: AccessLog(""))
+
+    async def connect(self, property: str) -> None:
+        """Have connections to the store and to regions open before the first misses need them.
+
+        A peer that is not there, or not soon, is no reason not to serve: a miss will find out.
+        """
+        await asyncio.gather(
+            self.records.connect(property, _READY),
+            self.regions.connect(_READY, self.store_timeout_s),
+        )
 
     async def answer(self, ask: Ask) -> Answer | tuple[Stream, Travel]:
         """Answer from the cache, or from a fill that concurrent misses share.

@@ -1,6 +1,7 @@
 """Look a record up and verify it, at a bounded cost in time."""
 
 import asyncio
+import contextlib
 import time
 from collections.abc import Callable
 
@@ -12,6 +13,8 @@ from kvsync.record import Record, Tombstone
 from kvsync.signing import Keyring
 from kvsync.store import RecordStore, StoredEntry
 from kvsync.wire import Purge
+
+_NOBODYS_KEY = bytes(16)
 
 
 class Records:
@@ -56,6 +59,16 @@ class Records:
             return self._verified(held.entry, site.id, key, now)
         self._held.note(site.id, key, entry, now)
         return self._verified(entry, site.id, key, now)
+
+    async def connect(self, property: str, count: int) -> None:
+        """Have ``count`` connections to the store, if it is there and not hung."""
+
+        async def one() -> None:
+            with contextlib.suppress(StoreUnavailable, TimeoutError):
+                async with asyncio.timeout(self._timeout_s):
+                    await self._store.get(property, _NOBODYS_KEY)
+
+        await asyncio.gather(*(one() for _ in range(count)))
 
     def purge(self, wanted: Purge) -> None:
         """Forget what the store said of assets that a purge names: it may come of a revocation

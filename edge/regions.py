@@ -1,6 +1,7 @@
 """Ask regions to rehydrate: nearest first, within one deadline, each behind a breaker."""
 
 import asyncio
+import contextlib
 import ssl
 import time
 from collections.abc import Callable, Sequence
@@ -238,6 +239,16 @@ class Regions:
             why = str(error) or type(error).__name__
             raise RegionUnavailable(f"region {region.url}: {why}") from error
         return read_answer(region.url, told, rendition)
+
+    async def connect(self, count: int, within_s: float) -> None:
+        """Have ``count`` connections to each region that takes them ``within_s``."""
+
+        async def one(region: Region) -> None:
+            with contextlib.suppress(OSError):
+                async with asyncio.timeout(within_s):
+                    await region.kept.open(count)
+
+        await asyncio.gather(*(one(region) for region in self.all))
 
     def close(self) -> None:
         for region in self.all:

@@ -121,6 +121,7 @@ async def running(
                 # Whichever worker is scraped, it tells what all of them have counted.
                 beside.append(edge.counters.share(settings.metrics_dir))
             tasks = [asyncio.create_task(one) for one in beside]
+            await edge.connect(sites.ids[0])
             async with _serving((public, listeners.public), (admin, listeners.admin)):
                 yield listeners.public.getsockname()[1], listeners.admin.getsockname()[1]
             for task in tasks:

