@@ -57,20 +57,15 @@ def try_(
     dollars_per_hour: Annotated[
         float | None, typer.Option(min=0, help="This machine's: $0.02 a core, $3 with a GPU.")
     ] = None,
-    minutes: Annotated[float, typer.Option(min=0.5, help="Answer within about this.")] = 5.0,
+    minutes: Annotated[float, typer.Option(min=0.5, help="Answer within this.")] = 5.0,
 ) -> None:
     """Say whether a folder of pictures is a family worth regenerating, and show it."""
-    from origin.try_command import try_folder
+    from origin.try_command import machine_price, try_folder
+    from origin.try_money import Prices
 
-    try_folder(
-        folder,
-        out,
-        images_a_month=images_a_month,
-        dollars_per_gb=dollars_per_gb,
-        dollars_per_hour=dollars_per_hour,
-        minutes=minutes,
-        console=console,
-    )
+    price = machine_price() if dollars_per_hour is None else dollars_per_hour
+    prices = Prices(images_a_month, dollars_per_gb, price)
+    try_folder(folder, out, prices=prices, minutes=minutes, console=console)
 
 
 @app.command(cls=OneLineErrors)

@@ -3,6 +3,7 @@
 import os
 import tempfile
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
@@ -12,33 +13,32 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 from kvsync.errors import InputError
 from origin.dehydrate import Effort
-from origin.try_gallery import Guess, gallery_of
-from origin.try_measure import Told, Trial, measure
+from origin.try_gallery import NotOneFamily, gallery_of
+from origin.try_measure import Compared, Told
 from origin.try_money import Prices
-from origin.try_report import Answer, answer
+from origin.try_report import Answer, answer, no_time
 from origin.try_sheet import write_try_sheet
+from origin.try_trials import try_in_time
 
 DOLLARS_PER_CORE_HOUR: Final = 0.02
 DOLLARS_PER_GPU_HOUR: Final = 3.0
-# Of the time given: the rest is for looking at the files, drawing, scoring and the sheet.
-SHARE_FOR_TRAINING: Final = 0.6
+# Of the time given, until when files are opened, and until when parts of the family are tried:
+# the rest is for the start and for writing the sheet.
+SHARE_FOR_LOOKING: Final = 0.2
+SHARE_FOR_TRIALS: Final = 0.85
 
 
 def try_folder(
     folder: Path,
     out: Path,
     *,
-    images_a_month: float,
-    dollars_per_gb: float,
-    dollars_per_hour: float | None,
+    prices: Prices,
     minutes: float,
     console: Console,
 ) -> Answer:
     """Answer on ``console`` whether ``folder`` is a family worth drawing; the sheet goes to
     ``out``. Raises InputError, in one line, where there is nothing to answer."""
     started = time.monotonic()
-    machine, price = _machine()
-    prices = Prices(images_a_month, dollars_per_gb, dollars_per_hour or price)
     columns = (TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn())
     with (
         Progress(*columns, console=console, transient=True) as bar,
@@ -49,19 +49,30 @@ def try_folder(
         def told(doing: str, done: float) -> None:
             bar.update(task, description=doing, completed=done)
 
-        guess = gallery_of(folder, told)
-        trial = _trial(guess, Path(scratch), minutes, told)
-    found = answer(guess, trial, prices, Effort().min_score, machine)
-    write_try_sheet(out, folder.resolve().name, found, trial.compared)
+        found, compared = _answer(folder, Path(scratch), prices, minutes, told)
+    write_try_sheet(out, folder.resolve().name, found, compared)
     _print(console, found, out, time.monotonic() - started)
     return found
 
 
-def _trial(guess: Guess, scratch: Path, minutes: float, told: Told) -> Trial:
+def _answer(
+    folder: Path, scratch: Path, prices: Prices, minutes: float, told: Told
+) -> tuple[Answer, Sequence[Compared]]:
+    started, least = time.monotonic(), Effort().min_score
     try:
-        return measure(guess.gallery, scratch, SHARE_FOR_TRAINING * minutes, told)
+        guess = gallery_of(folder, started + SHARE_FOR_LOOKING * 60 * minutes, told)
+    except NotOneFamily as error:
+        return Answer(False, (f"{error}.",)), ()
+    deadline = started + SHARE_FOR_TRIALS * 60 * minutes
+    try:
+        tried = try_in_time(guess.gallery, scratch, deadline, least, told)
     except InputError as error:
         raise InputError(f"no answer: {error}") from error
+    if tried.trial is None:
+        return no_time(guess, tried.gallery, minutes), ()
+    machine = machine_name()
+    found = answer(guess, tried.gallery, tried.trial, prices, least, machine)
+    return found, tried.trial.compared
 
 
 def _print(console: Console, found: Answer, out: Path, seconds: float) -> None:
@@ -70,9 +81,15 @@ def _print(console: Console, found: Answer, out: Path, seconds: float) -> None:
         console.print(f"{heading:<11} {text}", highlight=False, soft_wrap=True)
 
 
-def _machine() -> tuple[str, float]:
-    """What draws here, and its usual price an hour."""
+def machine_name() -> str:
+    """What draws here."""
     if torch.cuda.is_available():
-        return torch.cuda.get_device_name(), DOLLARS_PER_GPU_HOUR
-    cores = os.cpu_count() or 1
-    return f"{cores} CPU cores", cores * DOLLARS_PER_CORE_HOUR
+        return torch.cuda.get_device_name()
+    return f"{os.cpu_count() or 1} CPU cores"
+
+
+def machine_price() -> float:
+    """Its usual price, dollars an hour."""
+    if torch.cuda.is_available():
+        return DOLLARS_PER_GPU_HOUR
+    return (os.cpu_count() or 1) * DOLLARS_PER_CORE_HOUR

@@ -1,13 +1,12 @@
 """A folder as a gallery: by its manifest, by its files' names, or by what its pixels tell."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Final, Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
 from kvsync.errors import InputError
 from origin.gallery import Asset, Gallery, read_gallery
@@ -18,13 +17,14 @@ from origin.try_pixels import arrangements, coloured_parts
 Source = Literal["manifest", "file names", "pixels"]
 Attributes = Mapping[str, str]
 
-THUMBNAIL: Final = 64
-# More pictures than this tell no more about a family, and take longer than a first look may.
-MOST_PIXELS: Final = 130_000_000
 # Coloured parts that explain this share of all that varies leave nothing to arrangements.
 ONE_ARRANGEMENT: Final = 0.95
 # An attribute without which the others explain the pictures as well is none (a shot's number).
 WORTH_HAVING: Final = 1.1
+
+
+class NotOneFamily(InputError):
+    """The pictures can be used, but nothing says what they have in common."""
 
 
 @dataclass(frozen=True)
@@ -36,26 +36,26 @@ class Guess:
     notes: tuple[str, ...]
 
 
-def gallery_of(folder: Path, told: Callable[[str, float], None]) -> Guess:
-    """The gallery in ``folder``; at most as many of its pictures as a first look has time for.
+def gallery_of(folder: Path, deadline: float, told: Callable[[str, float], None]) -> Guess:
+    """The gallery in ``folder``, of which files are opened until ``deadline`` (`look_into`).
 
     ``told`` hears what is being done and the share of it that is done. Raises InputError when the
-    folder has no family's pictures, in words for somebody who never saw this product.
+    folder has no family's pictures, in words for somebody who never saw this product, and
+    NotOneFamily when it has pictures that are none.
     """
     if (folder / "manifest.json").is_file():
-        gallery = read_gallery(folder)
-        return _few_enough(Guess(gallery, "manifest", ()), len(gallery.assets))
-    found = look_into(folder, lambda done, of: told("looking at the files", done / of))
-    thumbnails = _thumbnails(found, told)
-    notes = (
-        (f"{len(found.left_out)} files left out: {found.left_out[0]}",) if found.left_out else ()
-    )
+        return Guess(read_gallery(folder), "manifest", ())
+    found = look_into(folder, deadline, lambda done: told("looking at the files", done))
+    thumbnails = found.thumbnails.astype(np.float32)
+    notes = []
+    if found.left_out:
+        notes.append(f"{len(found.left_out)} files left out: {found.left_out[0]}")
+    if found.not_opened:
+        notes.append(f"{found.not_opened:,} more files were not opened")
     named = attributes_from_names(found.names)
     if named is not None and (useful := _useful(thumbnails, named)):
-        guess = Guess(_gallery(found, found.names, useful), "file names", notes)
-    else:
-        guess = _by_pixels(found, thumbnails, notes)
-    return _few_enough(guess, len(found.names))
+        return Guess(_gallery(found, found.names, useful), "file names", tuple(notes))
+    return _by_pixels(found, thumbnails, tuple(notes))
 
 
 def _by_pixels(found: Folder, thumbnails: NDArray[np.float32], notes: tuple[str, ...]) -> Guess:
@@ -71,8 +71,8 @@ def _by_pixels(found: Folder, thumbnails: NDArray[np.float32], notes: tuple[str,
             f"({len(members)} pictures) is tried",
         )
     if parts is None:
-        raise InputError(
-            f"{found.path}: these {len(found.names)} pictures do not look like one family: no part "
+        raise NotOneFamily(
+            f"these {len(found.names)} pictures do not look like one family: no part "
             "of them takes a few colours again and again, and the file names do not say what they "
             "show. If they are one, name the files by it (red-white-front.jpg) or write a manifest"
         )
@@ -88,16 +88,6 @@ def _gallery(
         for name, shows in zip(names, attributes, strict=True)
     )
     return Gallery(found.path, "try", assets, found.width, found.height)
-
-
-def _few_enough(guess: Guess, of: int) -> Guess:
-    gallery = guess.gallery
-    most = max(FEWEST, MOST_PIXELS // (gallery.width * gallery.height))
-    if len(gallery.assets) <= most:
-        return guess
-    drawn = sorted(np.random.default_rng(0).permutation(len(gallery.assets))[:most])
-    fewer = replace(gallery, assets=tuple(gallery.assets[at] for at in drawn))
-    return replace(guess, gallery=fewer, notes=(*guess.notes, f"{most} of {of} pictures are tried"))
 
 
 def _useful(
@@ -136,13 +126,3 @@ def _unexplained(
     left = flat - design @ (np.linalg.pinv(design, rcond=1e-4) @ flat)
     free = len(flat) - int(np.linalg.matrix_rank(design))
     return float(np.square(left).sum()) / max(free, 1)
-
-
-def _thumbnails(found: Folder, told: Callable[[str, float], None]) -> NDArray[np.float32]:
-    reader = Gallery(found.path, "try", (), found.width, found.height)
-    small = []
-    for at, name in enumerate(found.names):
-        told("comparing the pictures", at / len(found.names))
-        image = Image.fromarray(reader.pixels(Asset(str(name), {}, 0)))
-        small.append(np.asarray(image.resize((THUMBNAIL, THUMBNAIL), Image.Resampling.BOX)))
-    return np.stack(small).astype(np.float32)

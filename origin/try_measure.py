@@ -1,5 +1,6 @@
 """A family's first trial: some combinations are left out of training, then drawn and scored."""
 
+import math
 import os
 import time
 from collections.abc import Callable, Sequence
@@ -23,10 +24,12 @@ from regional_gpu.generator.score import ssimulacra2
 Pixels = NDArray[np.uint8]
 Told = Callable[[str, float], None]
 
-LEFT_OUT: Final = 16
+SCORED: Final = 16
+SCORED_PIXELS: Final = 10_000_000
+"""Pictures drawn and scored of each kind, new and trained on: so many, fewer of large ones."""
+FEWEST_SCORED: Final = 4
 MOST_LEFT_OUT: Final = 0.2
-"""Combinations left out of training: so many, but no more than this share of them."""
-SEEN: Final = 16
+"""No larger share of the combinations is left out of training."""
 DELIVERED: Final = Still("jpeg", 2048, 92)
 BATCH: Final = 4
 TIMED: Final = 48
@@ -66,16 +69,18 @@ class Trial:
         return median(scores) if scores else None
 
 
-def measure(gallery: Gallery, scratch: Path, minutes: float, told: Told) -> Trial:
+def measure(gallery: Gallery, scratch: Path, told: Told) -> Trial:
     """Train ``gallery`` into ``scratch`` without some combinations of it, draw them, score them.
 
-    Raises InputError where training does.
+    However long it takes. Raises InputError where training does.
     """
-    kept, left = leave_out(gallery)
+    scored = SCORED_PIXELS // (gallery.width * gallery.height)
+    scored = min(SCORED, max(FEWEST_SCORED, scored))
+    kept, left = leave_out(gallery, scored)
     rest = replace(gallery, assets=tuple(kept))
-    report = train(rest, scratch / "model", progress=told, minutes=minutes)
+    report = train(rest, scratch / "model", progress=told, minutes=math.inf)
     generator = load(scratch / "model")
-    seen = kept if len(kept) <= SEEN else [kept[at] for at in _spread(len(kept), SEEN)]
+    seen = [kept[at] for at in _spread(len(kept), min(scored, len(kept)))]
     subjects = [(asset, True) for asset in left] + [(asset, False) for asset in seen]
     compared = []
     for at, (asset, unseen) in enumerate(subjects):
@@ -85,15 +90,15 @@ def measure(gallery: Gallery, scratch: Path, minutes: float, told: Told) -> Tria
     return Trial(report, tuple(compared), images_per_s(generator, jobs), len(kept))
 
 
-def leave_out(gallery: Gallery) -> tuple[list[Asset], list[Asset]]:
-    """The assets to train on, and those of a few combinations that are kept from training.
+def leave_out(gallery: Gallery, most: int) -> tuple[list[Asset], list[Asset]]:
+    """The assets to train on, and ``most`` of those of a few combinations kept from training.
 
     Each value of every attribute stays in training at least twice; where that cannot be, nothing
     is left out.
     """
     combinations = sorted({tuple(asset.attributes.values()) for asset in gallery.assets})
     random = np.random.default_rng(0)
-    wanted = min(LEFT_OUT, int(MOST_LEFT_OUT * len(combinations)))
+    wanted = min(most, int(MOST_LEFT_OUT * len(combinations)))
     staying = set(combinations)
     for at in random.permutation(len(combinations)):
         if len(combinations) - len(staying) == wanted:
@@ -104,7 +109,7 @@ def leave_out(gallery: Gallery) -> tuple[list[Asset], list[Asset]]:
     left: list[Asset] = []
     for asset in gallery.assets:
         (kept if tuple(asset.attributes.values()) in staying else left).append(asset)
-    return kept, left[:: max(1, len(left) // LEFT_OUT)]
+    return kept, left[:: max(1, len(left) // most)]
 
 
 def images_per_s(generator: Generator, jobs: Sequence[Job]) -> float:

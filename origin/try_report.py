@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from math import prod
 from typing import Final
 
+from origin.gallery import Gallery
 from origin.try_gallery import Guess
 from origin.try_measure import Trial
 from origin.try_money import Bill, Prices, bill
@@ -15,21 +16,29 @@ ENOUGH: Final = 0.8
 
 @dataclass(frozen=True)
 class Answer:
-    """``reasons`` are whole sentences; ``rows`` are headings and what belongs under them."""
+    """``reasons`` are whole sentences; ``rows`` are headings and what belongs under them.
+    ``by_part``: less certain, as not all of the pictures were tried."""
 
     yes: bool
     reasons: tuple[str, ...]
-    rows: tuple[tuple[str, str], ...]
-    figures: dict[str, object]
+    rows: tuple[tuple[str, str], ...] = ()
+    by_part: bool = False
 
     @property
     def headline(self) -> str:
-        return f"{'yes' if self.yes else 'no'}: {' '.join(self.reasons)}"
+        certainty = ", as far as a part of them shows" if self.by_part else ""
+        return f"{'yes' if self.yes else 'no'}{certainty}: {' '.join(self.reasons)}"
 
 
-def answer(guess: Guess, trial: Trial, prices: Prices, least: float, machine: str) -> Answer:
-    """What a trial says; ``least`` is the SSIMULACRA2 from which a picture would be proposed."""
-    images = max(len(guess.gallery.assets), _combinations(guess))
+def answer(
+    guess: Guess, part: Gallery, trial: Trial, prices: Prices, least: float, machine: str
+) -> Answer:
+    """What the trial of a ``part`` of the guessed gallery says, or of all of it.
+
+    ``least`` is the SSIMULACRA2 from which a picture would be proposed.
+    """
+    images = _images(guess)
+    by_part = len(part.assets) < len(guess.gallery.assets)
     image_bytes = sum(asset.bytes for asset in guess.gallery.assets) / len(guess.gallery.assets)
     costs = bill(
         prices,
@@ -45,27 +54,25 @@ def answer(guess: Guess, trial: Trial, prices: Prices, least: float, machine: st
     pays = costs.saving > 0
     reasons = (_on_recall(trial, least), _on_money(prices, costs))
     rows = (
-        ("pictures", _pictures(guess, images)),
-        ("attributes", "; ".join(_attributes(guess))),
+        *_family(guess, images),
+        *((("tried", _part(guess, part)),) if by_part else ()),
         ("recall", _recall(trial, least)),
-        ("model", f"{trial.report.model_bytes:,} bytes, trained in {trial.report.seconds:.0f} s"),
+        ("model", _model(trial, by_part)),
         ("speed", f"{trial.images_per_s:.0f} images/s, encoded, on {machine}"),
         ("a month", _month(prices, costs, image_bytes)),
         ("kept there", _kept(costs, images)),
         *(("note", note) for note in guess.notes),
     )
-    figures: dict[str, object] = {
-        "yes": good and pays,
-        "recall_unseen": unseen,
-        "recall_seen": seen,
-        "unseen_median": trial.median(unseen=True),
-        "seen_median": trial.median(unseen=False),
-        "model_bytes": trial.report.model_bytes,
-        "images_per_s": trial.images_per_s,
-        "saving_a_month": costs.saving,
-        "attributes": {name: len(guess.gallery.values(name)) for name in guess.gallery.attributes},
-    }
-    return Answer(good and pays, reasons, rows, figures)
+    return Answer(good and pays, reasons, rows, by_part)
+
+
+def no_time(guess: Guess, part: Gallery, minutes: float) -> Answer:
+    """Where not even a small part could be tried."""
+    reason = (
+        f"this machine did not learn {len(part.assets)} of its pictures in time; an answer that "
+        f"is not guessed takes more than {minutes:g} minutes (--minutes)."
+    )
+    return Answer(False, (reason,), _family(guess, _images(guess)), by_part=True)
 
 
 def _on_recall(trial: Trial, least: float) -> str:
@@ -99,12 +106,27 @@ def _on_money(prices: Prices, costs: Bill) -> str:
     )
 
 
-def _pictures(guess: Guess, images: int) -> str:
+def _family(guess: Guess, images: int) -> tuple[tuple[str, str], ...]:
     gallery = guess.gallery
-    return (
+    pictures = (
         f"{len(gallery.assets)} of {gallery.width}x{gallery.height}; "
         f"{images:,} combinations of their attributes"
     )
+    return ("pictures", pictures), ("attributes", "; ".join(_attributes(guess)))
+
+
+def _part(guess: Guess, part: Gallery) -> str:
+    fewer = [
+        f"{len(part.values(name))} of {len(guess.gallery.values(name))} values of {name}"
+        for name in part.attributes
+        if len(part.values(name)) < len(guess.gallery.values(name))
+    ]
+    return f"{len(part.assets)} of the pictures: {', '.join(fewer) or 'drawn by lot'}"
+
+
+def _model(trial: Trial, by_part: bool) -> str:
+    whose = " for what was tried" if by_part else ""
+    return f"{trial.report.model_bytes:,} bytes{whose}, trained in {trial.report.seconds:.0f} s"
 
 
 def _attributes(guess: Guess) -> list[str]:
@@ -144,8 +166,10 @@ def _kept(costs: Bill, images: int) -> str:
     )
 
 
-def _combinations(guess: Guess) -> int:
-    return prod(len(guess.gallery.values(name)) for name in guess.gallery.attributes)
+def _images(guess: Guess) -> int:
+    """How many different ones there are, or could be."""
+    gallery = guess.gallery
+    return max(len(gallery.assets), prod(len(gallery.values(name)) for name in gallery.attributes))
 
 
 def _dollars(amount: float) -> str:

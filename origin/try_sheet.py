@@ -30,6 +30,10 @@ figure img { width: 100%; height: auto; display: block; grid-row: 1 }
 figcaption { grid-column: 1 / 3 } .flick { position: relative }
 .flick img + img { position: absolute; inset: 0; opacity: 0 } .flick:hover img + img { opacity: 1 }
 """
+EXPLAINED: Final = (
+    "<p>Left the original, right what the model drew from the words below it; point at the right "
+    "one to see the original in its place.</p>"
+)
 
 
 def write_try_sheet(out: Path, title: str, found: Answer, compared: Sequence[Compared]) -> None:
@@ -49,8 +53,7 @@ def write_try_sheet(out: Path, title: str, found: Answer, compared: Sequence[Com
         f'<!doctype html>\n<html lang="en"><head><meta charset="utf-8"><title>{escape(title)}'
         f"</title><style>{STYLE}</style></head><body>"
         f"<h1>{escape(title)}: {escape(found.headline)}</h1><table>{rows}</table>"
-        "<p>Left the original, right what the model drew from the words below it; point at the "
-        f"right one to see the original in its place.</p>{sections}</body></html>\n"
+        f"{EXPLAINED if compared else ''}{sections}</body></html>\n"
     )
     write_file(out, page.encode())
 

@@ -137,7 +137,8 @@ def test_unrelated_pictures_are_no_family(tmp_path: Path) -> None:
         coarse.resize((SIDE, SIDE), Image.Resampling.BICUBIC).save(folder / f"DSC{at:05}.jpg")
     result = _try(folder)
     said = _said(result)
-    assert "do not look like one family" in said or said.startswith("no:")
+    assert result.exit_code == 0 and said.startswith("no: these 12 pictures do not look like one")
+    assert "do not look like one family" in (folder.parent / "sheet.html").read_text()
 
 
 def test_a_folder_that_is_not_there_is_named(tmp_path: Path) -> None:
