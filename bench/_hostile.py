@@ -153,14 +153,19 @@ _BODIES = (b"hello", b"5\r\nhello\r\n0\r\n\r\n", b"zz\r\n", b"\x00" * 50)
 
 
 def hostile_requests(seed: int) -> Iterator[bytes]:
-    """Bytes for a connection of their own, for ever; each case ends with an empty line.
+    """One case after the other, for ever."""
+    dice = Random(seed)
+    while True:
+        yield hostile_request(dice)
+
+
+def hostile_request(dice: Random) -> bytes:
+    """Bytes for a connection of their own, ended by an empty line.
 
     Most parts of a case are ordinary, so that what is odd gets past the parser to be judged.
     """
-    dice = Random(seed)
-    while True:
-        request = _request(dice)
-        yield _mutated(dice, request) if dice.random() < 0.1 else request
+    request = _request(dice)
+    return _mutated(dice, request) if dice.random() < 0.1 else request
 
 
 def _request(dice: Random) -> bytes:

@@ -81,8 +81,8 @@ async def fuzz(cases: int, seed: int) -> Found:
     found = Found()
     waiting = islice(hostile_requests(seed), cases)
     with tempfile.TemporaryDirectory(prefix="rehydrate-fuzz-") as folder:
-        async with _edge(Path(folder)) as port:
-            await asyncio.gather(*(_attack(port, waiting, found) for _ in range(_AT_ONCE)))
+        async with running_edge(Path(folder)) as port:
+            await asyncio.gather(*(attack(port, waiting, found) for _ in range(_AT_ONCE)))
             async with httpx2.AsyncClient(trust_env=False) as client:
                 answer = await client.get(f"http://{HOST}:{port}/a.jpg")
                 if answer.content != _BODY:
@@ -92,7 +92,8 @@ async def fuzz(cases: int, seed: int) -> Found:
     return found
 
 
-async def _attack(port: int, waiting: Iterator[bytes], found: Found) -> None:
+async def attack(port: int, waiting: Iterator[bytes], found: Found) -> None:
+    """Send what waits, one case after the other, and note what came of it."""
     for case in waiting:
         try:
             async with asyncio.timeout(_PATIENCE_S):
@@ -155,7 +156,7 @@ def _torn(answer: bytes) -> bool:
 
 
 @contextlib.asynccontextmanager
-async def _edge(folder: Path) -> AsyncIterator[int]:
+async def running_edge(folder: Path) -> AsyncIterator[int]:
     """A real edge process with the sample property and one that passes everything through."""
     (folder / "properties").mkdir()
     (folder / "properties" / "through.toml").write_text(_THROUGH)
