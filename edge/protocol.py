@@ -5,6 +5,7 @@ uvicorn resolves absolute-form targets to their path and holds heads of any size
 see the one and not do the other.
 """
 
+import os
 import time
 from asyncio import TimerHandle, Transport
 from typing import Any
@@ -12,6 +13,7 @@ from typing import Any
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
 from edge.hits import Hit, Hits
+from edge.rules.stored import Body
 
 MAX_HEAD_BYTES = 64 * 1024
 HEAD_SECONDS = 10.0
@@ -43,6 +45,8 @@ class EdgeProtocol(HttpToolsProtocol):
     _plain = False
     _hit: Hit | None = None
     _address = b""
+    # -1 where what is written is not what is sent (TLS).
+    _socket = -1
 
     def __init__(self, *args: Any, hits: Hits | None = None, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -50,6 +54,8 @@ class EdgeProtocol(HttpToolsProtocol):
 
     def connection_made(self, transport: Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
+        if self.scheme == "http":
+            self._socket = transport.get_extra_info("socket").fileno()
         self._address = self.client[0].encode() if self.client else b""
         self._idle_since = self.loop.time()
         self._end_if_idle()
@@ -171,13 +177,24 @@ class EdgeProtocol(HttpToolsProtocol):
         return (before is None or before.response_complete) and not self.flow.write_paused
 
     def _send(self, hits: Hits, hit: Hit, begun: float) -> None:
-        if hit.body:
-            self.transport.writelines((hit.said.head, hit.body))
-        else:
-            self.transport.write(hit.said.head)
+        self._write(hit.said.head, hit.body)
         self._idle_since = self.loop.time()
         self.server_state.total_requests += 1
         hits.told(hit, self._address, time.perf_counter() - begun)
+
+    def _write(self, head: bytes, body: Body) -> None:
+        """Hand an answer to the system at once, and to the transport only what that does not take:
+        its queue is a tenth of what a hit costs."""
+        sent = 0
+        if self._socket >= 0 and not self.transport.get_write_buffer_size():
+            try:
+                sent = os.writev(self._socket, (head, body))
+            except OSError:
+                sent = 0  # The transport meets the same error, and knows what to do.
+        if sent < len(head):
+            self.transport.writelines((head[sent:], body))
+        elif sent < len(head) + len(body):
+            self.transport.write(memoryview(body)[sent - len(head) :])
 
     def _end_if_idle(self) -> None:
         """Close a connection idle for the keep-alive time; look again when it may be."""
