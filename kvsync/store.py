@@ -212,9 +212,15 @@ class ValkeyStore:
         await self._redis.aclose()
 
     async def _ask(self, call: Callable[..., Awaitable[T]], *arguments: Any) -> T:
+        task = asyncio.current_task()
+        told_to_stop = task.cancelling() if task is not None else 0
         try:
             async with self._turns:
-                return await call(*arguments)
+                answer = await call(*arguments)
+            # Before Python 3.12 asyncio.wait_for, which the client sends by, may lose this.
+            if task is not None and task.cancelling() > told_to_stop:
+                raise asyncio.CancelledError
+            return answer
         except OutOfMemoryError as error:
             raise StoreFull(
                 f"key-value store {self._where} is full; raise its maxmemory"

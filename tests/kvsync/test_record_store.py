@@ -176,6 +176,22 @@ async def test_many_readers_at_once_wait_rather_than_fail(store: RecordStore, sh
     assert found == [StoredEntry(b"one")] * 300
 
 
+async def test_whoever_is_told_to_stop_stops(valkey_url: str, shop: str) -> None:
+    store = ValkeyStore(valkey_url, timeout_s=5)
+
+    async def ask_on() -> None:
+        while True:
+            await store.state(shop)
+
+    for attempt in range(30):
+        asking = asyncio.create_task(ask_on())
+        await asyncio.sleep(attempt / 10_000)
+        asking.cancel()
+        done, _ = await asyncio.wait({asking}, timeout=2)
+        assert done and asking.cancelled()
+    await store.close()
+
+
 async def test_a_property_stays_in_one_slot_of_a_cluster(valkey_url: str, shop: str) -> None:
     store = ValkeyStore(valkey_url, timeout_s=5)
     await store.apply(shop, Changes(records={KEY: b"one"}, waiting={OTHER: b"2"}), Move(b"", b"1"))
