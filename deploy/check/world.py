@@ -119,9 +119,7 @@ class World:
     async def link_bytes(self, route: str) -> int:
         """Bytes that the middle mile carried towards the region on one route."""
         port = self.place.ports.link_metrics
-        # The region fetches images and models; records are sent to it.
-        labels = {"route": route, "direction": "out" if route == "records" else "back"}
-        return int(await self.count(port, "link_bytes_total", **labels))
+        return int(await self.count(port, "link_bytes_total", route=route, direction="back"))
 
     async def generations(self) -> float:
         return await self.count(self.place.ports.region, "region_generations_total")
