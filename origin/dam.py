@@ -11,6 +11,7 @@ import os
 import stat
 import threading
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -48,6 +49,12 @@ class Dam(Protocol):
 
     def list(self) -> Iterator[str]:
         """Every name, sorted."""
+
+    def etags(self) -> Iterator[tuple[str, str]]:
+        """Every name with its ETag: what a look at each would say, at the price of a listing."""
+
+    def name_of_key(self, key: str) -> str | None:
+        """The name of what an event of the store calls ``key``; None if it is not in here."""
 
     def stat(self, name: str) -> AssetInfo:
         """:class:`AssetNotFound` when there is no such original."""
@@ -109,6 +116,15 @@ class FolderDam:
             name = path.relative_to(self.root).as_posix()
             if path.is_file() and not any(part.startswith(".") for part in name.split("/")):
                 yield name
+
+    def etags(self) -> Iterator[tuple[str, str]]:
+        self.check()
+        for name in self.list():
+            with suppress(AssetNotFound):  # Gone since it was listed.
+                yield name, self.stat(name).etag
+
+    def name_of_key(self, key: str) -> str | None:
+        return key
 
     def stat(self, name: str) -> AssetInfo:
         path = self._locate(name)

@@ -50,14 +50,23 @@ class S3Dam:
             raise self._failure("", error) from error
 
     def list(self) -> Iterator[str]:
+        for name, _ in self.etags():
+            yield name
+
+    def etags(self) -> Iterator[tuple[str, str]]:
         try:
             pages = self._client.get_paginator("list_objects_v2")
             for page in pages.paginate(Bucket=self._bucket, Prefix=self._prefix):
                 for entry in page.get("Contents", []):
                     if not entry["Key"].endswith("/"):
-                        yield entry["Key"].removeprefix(self._prefix)
+                        # Not every server quotes it here as it does in a header.
+                        etag = '"' + entry["ETag"].strip('"') + '"'
+                        yield entry["Key"].removeprefix(self._prefix), etag
         except (ClientError, BotoCoreError) as error:
             raise self._failure("", error) from error
+
+    def name_of_key(self, key: str) -> str | None:
+        return key.removeprefix(self._prefix) if key.startswith(self._prefix) else None
 
     def stat(self, name: str) -> AssetInfo:
         key = self._prefix + checked_name(name)

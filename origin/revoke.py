@@ -1,7 +1,7 @@
 """Taking records back: a tombstone per asset, signed and written down before it is delivered."""
 
 import time
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
@@ -20,6 +20,9 @@ from origin.qa import audit, reject_candidates
 from origin.site import Site
 from origin.sync.outbox import append
 from origin.tables import AssetRow, CandidateRow, RecordRow
+
+# So many ids may stand in one query on every database.
+_FEW = 500
 
 
 @dataclass(frozen=True)
@@ -64,13 +67,25 @@ def revoke(
     return Revoked(now, before, last.seq, last.made_at)
 
 
-def withdraw_changed(database: Database, site: Site, key: SigningKey, *, by: str) -> dict[str, str]:
+def withdraw_changed(
+    database: Database,
+    site: Site,
+    key: SigningKey,
+    *,
+    by: str,
+    only: Collection[int] | None = None,
+) -> dict[str, str]:
     """Bury live records whose original is another now, or gone; the reason by path.
 
-    An approval of the new original stands.
+    ``only`` are the ids of the assets to look at, else all. An approval of the new original
+    stands.
     """
+    query = live_records(site.id)
+    if only is not None and len(only) <= _FEW:
+        query = query.where(RecordRow.asset_id.in_(only))
     with database.reading() as session:
-        live = session.scalars(live_records(site.id)).all()
+        rows = session.scalars(query).all()
+    live = [row for row in rows if only is None or row.asset_id in only]
     changed: dict[int, str] = {}
     for row in live:
         old = row.candidate.original if row.candidate is not None else b""

@@ -21,6 +21,8 @@ def serve(settings: OriginSettings) -> None:
             # The same headers from a region and from here, so that nobody can tell them apart.
             server_header=False,
             lifespan="on",
+            ssl_certfile=settings.tls_certificate,
+            ssl_keyfile=settings.tls_key,
             # A region that waits for the log has nothing to lose.
             timeout_graceful_shutdown=_GRACE_S,
         )

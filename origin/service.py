@@ -22,8 +22,9 @@ from origin.originals import Originals
 from origin.settings import OriginSettings, open_dams
 from origin.shop.pages import Shop
 from origin.site import Site, open_sites, site_of_path
-from origin.sync.routes import add_log_routes
+from origin.sync.routes import add_log_routes, add_store_events
 from origin.sync.service import LogService, open_log
+from origin.sync.watch import Watcher
 
 
 class Traffic:
@@ -52,10 +53,13 @@ def create_app(settings: OriginSettings) -> FastAPI:
     database = Database(settings.database_url)
 
     log = open_log(settings, database)
+    watcher = Watcher(database, sites, log.key, log.sealer.wake)
 
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
         async with log.running():
+            if settings.dam_watch_s:
+                log.start(watcher.run(settings.dam_watch_s))
             yield
         database.close()
 
@@ -65,6 +69,7 @@ def create_app(settings: OriginSettings) -> FastAPI:
     traffic = Traffic()
     _add_operations(app, traffic, log, sites)
     add_log_routes(app, log, traffic.count)
+    add_store_events(app, watcher, settings.dam_token.get_secret_value())
     _add_models(app, traffic, ModelStore(database, settings.models_dir))
     for name, catalogue in list(catalogues.items())[:1]:
         _add_shop(app, traffic, Shop(sites[name], catalogue))

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import BeforeValidator, ValidationError
+from pydantic import BeforeValidator, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from kvsync.errors import InputError
@@ -34,6 +34,9 @@ class OriginSettings(BaseSettings):
 
     host: str = "127.0.0.1"
     port: int = 8082
+    # Regions read the log over HTTPS, unless all is on one machine or a proxy ends TLS.
+    tls_certificate: Path | None = None
+    tls_key: Path | None = None
     properties_dir: Path = Path("deploy/properties")
     # Property id to its asset store, folder:PATH or s3://BUCKET/PREFIX, served below /{id}/.
     dam: Annotated[dict[str, str], NoDecode, BeforeValidator(_pairs)] = {
@@ -64,6 +67,10 @@ class OriginSettings(BaseSettings):
     region_tokens: Path = Path("var/keys/regions.json")
     snapshots_dir: Path = Path("var/snapshots")
     snapshot_s: int = 3_600
+    # How often asset stores are compared with what was published, 0 for never.
+    dam_watch_s: float = 60.0
+    # What an asset store's notifications must bear; none are taken without it.
+    dam_token: SecretStr = SecretStr("")
     # A region that cannot be heard is not waited for; one that can has this long to confirm.
     confirm_s: float = 60.0
 

@@ -4,9 +4,11 @@ Regions only ever call; nothing here calls a region.
 """
 
 from collections.abc import Callable
+from hmac import compare_digest
 from ipaddress import ip_address
 from typing import Annotated
 
+import msgspec
 from fastapi import FastAPI, Query, Request, Response
 from fastapi.responses import FileResponse
 from starlette.concurrency import run_in_threadpool
@@ -18,6 +20,7 @@ from kvsync.report import MAX_REPORT_BYTES, RegionReport, ReportAnswer
 from kvsync.wire import MSGPACK, read_body
 from origin.sync import chain, truth
 from origin.sync.service import LogService, now_ms
+from origin.sync.watch import MAX_EVENT_BYTES, Watcher
 
 MAX_WAIT_S = 10.0
 
@@ -105,6 +108,23 @@ def _add_reports(app: FastAPI, log: LogService) -> None:
         return Response(answer.encode(), media_type="application/json")
 
 
+def add_store_events(app: FastAPI, watcher: Watcher, token: str) -> None:
+    """``POST /v1/dam/{property}/events``: what a bucket's notifications are sent to."""
+
+    @app.post("/v1/dam/{property}/events")
+    async def told(request: Request, property: str) -> Response:
+        _demand_private(request)
+        said = request.headers.get("authorization", "")
+        if not token or not compare_digest(said.encode(), f"Bearer {token}".encode()):
+            raise Forbidden("this needs ORIGIN_DAM_TOKEN: Authorization: Bearer TOKEN")
+        if property not in watcher.sites:
+            raise Forbidden(f"no asset store is known of property {property[:40]!r}")
+        raw = await read_body(request.stream(), MAX_EVENT_BYTES)
+        found = await run_in_threadpool(watcher.told, watcher.sites[property], raw)
+        body = msgspec.json.encode({"withdrawn": sorted(found)})
+        return Response(body, media_type="application/json")
+
+
 def _demand_known(log: LogService, property: str, after: int) -> None:
     head = chain.head(log.database, property).seq
     if after > head:
@@ -115,11 +135,16 @@ def _demand_known(log: LogService, property: str, after: int) -> None:
 
 
 def _region(request: Request, log: LogService, property: str | None = None) -> str:
-    """The region that asks, over a connection that nobody can listen to."""
+    """The region that asks."""
+    _demand_private(request)
+    return log.tokens.region_of(request.headers.get("authorization"), property)
+
+
+def _demand_private(request: Request) -> None:
+    """:class:`Forbidden` for a connection on which others could read the token."""
     client = request.client.host if request.client else "::1"
     if request.url.scheme != "https" and not _is_loopback(client):
-        raise Forbidden("the log is read over HTTPS; plain HTTP is for one machine only")
-    return log.tokens.region_of(request.headers.get("authorization"), property)
+        raise Forbidden("tokens are taken over HTTPS; plain HTTP is for one machine only")
 
 
 def _is_loopback(host: str) -> bool:

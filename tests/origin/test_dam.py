@@ -34,6 +34,22 @@ def test_it_lists_what_is_there(store: tuple[Dam, Path]) -> None:
     assert list(dam.list()) == ["red.jpg", "sub/blue one.png"]
 
 
+def test_a_listing_has_the_etags_that_each_has(store: tuple[Dam, Path]) -> None:
+    dam, folder = store
+    (folder / "red.jpg").write_bytes(RED)
+    (folder / "blue.jpg").write_bytes(BLUE)
+    found = dict(dam.etags())
+    assert found == {name: dam.stat(name).etag for name in ("red.jpg", "blue.jpg")}
+
+
+def test_an_event_names_an_original_by_its_key(store: tuple[Dam, Path]) -> None:
+    dam, folder = store
+    inside = "red.jpg" if isinstance(dam, FolderDam) else f"{folder.name}/red.jpg"
+    assert dam.name_of_key(inside) == "red.jpg"
+    if not isinstance(dam, FolderDam):
+        assert dam.name_of_key("elsewhere/red.jpg") is None
+
+
 def test_a_store_that_is_gone_is_not_ready(store: tuple[Dam, Path]) -> None:
     dam, folder = store
     dam.check()

@@ -9,7 +9,6 @@ from datetime import UTC, datetime
 
 import httpx2
 import pytest
-import uvicorn
 from typer.testing import CliRunner, Result
 
 from kvsync.log import Announce, Batch, Bury, Configure, Cursor, Entry, Heartbeat, Put, Skipped
@@ -20,10 +19,9 @@ from kvsync.signing import Keyring
 from kvsync.snapshot import SnapshotManifest, unpack_piece
 from origin.approved import Approved
 from origin.cli import app
-from origin.service import create_app
-from origin.settings import read_settings
 from origin.sync.tokens import admit
 from origin.workplace import Workplace
+from tests.origin.running import running_origin
 
 RED = "/rumba/red-white.jpg"
 ApproveAll = Callable[[], list[Approved]]
@@ -94,16 +92,8 @@ class Region:
 
 @pytest.fixture
 def web(environment: None, place: Workplace, free_port: int) -> Iterator[httpx2.Client]:
-    config = uvicorn.Config(create_app(read_settings()), port=free_port, log_level="error")
-    server = uvicorn.Server(config)
-    thread = threading.Thread(target=server.run)
-    thread.start()
-    while not server.started:
-        time.sleep(0.005)
-    with httpx2.Client(base_url=f"http://127.0.0.1:{free_port}", timeout=20) as client:
+    with running_origin(free_port) as client:
         yield client
-    server.should_exit = True
-    thread.join()
 
 
 @pytest.fixture

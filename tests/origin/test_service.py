@@ -3,21 +3,17 @@
 import re
 import subprocess
 import sys
-import threading
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import httpx2
 import pytest
-import uvicorn
 
 from kvsync.model import ModelAnnouncement
 from kvsync.signing import Keyring
 from origin.publish import Publisher
-from origin.service import create_app
-from origin.settings import read_settings
 from origin.workplace import Workplace
+from tests.origin.running import running_origin
 
 RED = "/rumba/red-white.jpg"
 
@@ -25,16 +21,8 @@ RED = "/rumba/red-white.jpg"
 @pytest.fixture
 def web(environment: None, free_port: int) -> Iterator[httpx2.Client]:
     """A client of the service, which runs on a port of its own."""
-    config = uvicorn.Config(create_app(read_settings()), port=free_port, log_level="error")
-    server = uvicorn.Server(config)
-    thread = threading.Thread(target=server.run)
-    thread.start()
-    while not server.started:
-        time.sleep(0.005)
-    with httpx2.Client(base_url=f"http://127.0.0.1:{free_port}") as client:
+    with running_origin(free_port) as client:
         yield client
-    server.should_exit = True
-    thread.join()
 
 
 def test_an_original_comes_with_its_validators_and_the_propertys_headers(
