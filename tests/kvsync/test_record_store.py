@@ -3,6 +3,7 @@
 import asyncio
 import os
 import signal
+import socket
 import time
 import uuid
 from collections.abc import AsyncIterator, Iterator
@@ -30,7 +31,10 @@ AWKWARD = b"}:{\r\n*\x00\xff\xfe\x80:::}{"[:16]
 @pytest.fixture(scope="session")
 def cluster_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """One node that has all slots: it refuses what spans two of them."""
-    server = start_valkey(tmp_path_factory.mktemp("cluster"), **{"cluster-enabled": "yes"})
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        bus = {"cluster-enabled": "yes", "cluster-port": str(probe.getsockname()[1])}
+    server = start_valkey(tmp_path_factory.mktemp("cluster"), **bus)
     with Redis.from_url(server.connection_url) as client:
         client.execute_command("CLUSTER", "ADDSLOTSRANGE", 0, 16_383)
         deadline = time.monotonic() + 10
