@@ -8,7 +8,7 @@ from typing import Final
 
 from argon2 import PasswordHasher
 from argon2.exceptions import VerifyMismatchError
-from sqlalchemy import func, select
+from sqlalchemy import delete, func, select
 from sqlalchemy.orm import Session
 
 from kvsync.errors import InputError, RequestError
@@ -18,8 +18,9 @@ from origin.qa import audit, find_or_add_approver, this_user
 
 LEAST_PASSWORD: Final = 12
 MOST_PASSWORD: Final = 200
-# After so many failures in a row each further one doubles the wait, up to an hour.
+# After so many failures in a row there is a wait, which each further one doubles, up to an hour.
 FREE_FAILURES: Final = 5
+FIRST_WAIT_S: Final = 15
 LONGEST_WAIT_S: Final = 3_600
 # An address is many people's, so it gets more.
 FREE_FAILURES_OF_ADDRESS: Final = 50
@@ -112,18 +113,13 @@ def authenticate(database: Database, name: str, password: str, address: str) -> 
             _demand_patience(session.get(AttemptRow, subject), free, now)
         row = session.scalar(select(AccountRow).where(AccountRow.name == name.strip()))
     right = _fits(row.password if row else _NOBODY, password[:MOST_PASSWORD])
+    own, _ = subjects
     with database.writing() as session:
-        if row is None or not right or row.disabled_at is not None:
-            _note_failure(session, subjects, now)
-            refused = True
-        else:
-            for subject in list(subjects)[:1]:
-                if found := session.get(AttemptRow, subject):
-                    session.delete(found)
-            refused = False
-    if refused or row is None:
-        raise LoginRefused("name or password is wrong")
-    return Person.of(row)
+        if row is not None and right and row.disabled_at is None:
+            session.execute(delete(AttemptRow).where(AttemptRow.subject == own))
+            return Person.of(row)
+        _note_failure(session, subjects, now)
+    raise LoginRefused("name or password is wrong")
 
 
 def change_password(database: Database, person: Person, old: str, new: str) -> None:
@@ -193,7 +189,7 @@ def _fits(stored: str, password: str) -> bool:
 def _demand_patience(row: AttemptRow | None, free: int, now: int) -> None:
     if row is None or row.failures < free:
         return
-    wait_s = min(LONGEST_WAIT_S, 2 ** min(row.failures - free, 20))
+    wait_s = min(LONGEST_WAIT_S, FIRST_WAIT_S * 2 ** min(row.failures - free, 20))
     left_s = row.last_at + wait_s - now
     if left_s > 0:
         raise TooManyAttempts(f"too many wrong passwords: try again in {left_s} s")

@@ -55,7 +55,7 @@ def overview(desk: Desk, property: str) -> Overview:
         Family(
             name,
             desk.newest_model(property, name),
-            *assets.get(name, (0, 0)),
+            *assets.get(name, _listed(desk, property, name)),
             states=states[name],
             live=live.get(name, 0),
             scores=tuple(scores[name]),
@@ -117,6 +117,14 @@ def read_url(desk: Desk, property: str, url: str) -> Reading:
         key=request.key.hex(),
         record=f"record {seq} is live" if seq is not None else "no record: from the origin",
     )
+
+
+def _listed(desk: Desk, property: str, family: str) -> tuple[int, int]:
+    """Assets and bytes by the gallery's manifest, before the first of them was looked at."""
+    catalogue = desk.catalogues.get(property)
+    if catalogue is None or catalogue.family != family:
+        return 0, 0
+    return len(catalogue.assets), sum(asset.bytes for asset in catalogue.assets.values())
 
 
 def _counts(

@@ -20,13 +20,13 @@ log = logging.getLogger("worker")
 def work(desk: Desk) -> None:
     """Serve the queue; jobs that were cut off in the middle are taken up again first."""
     queue = open_queue(desk.settings.folder)
-    models = _Models(desk)
+    models = LoadedModels(desk)
 
     _take_up(desk, task_of(queue, lambda job_id: run(desk, models, job_id)))
     queue.create_consumer(workers=1, periodic=False, initial_delay=0.05, max_delay=0.5).run()
 
 
-def run(desk: Desk, models: "_Models", job_id: int) -> None:
+def run(desk: Desk, models: "LoadedModels", job_id: int) -> None:
     """Make a job's candidates until none waits or a person says stop.
 
     A row that fails says why and the others go on; anything unforeseen ends the job as failed.
@@ -102,7 +102,7 @@ def _take_up(desk: Desk, ask: Callable[[int], object]) -> None:
         ask(job_id)
 
 
-class _Models:
+class LoadedModels:
     """The model of the last job stays in memory for the next."""
 
     def __init__(self, desk: Desk) -> None:

@@ -1,0 +1,198 @@
+"""Who may come in and what each may do, over real HTTP."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import httpx2
+import pytest
+
+from kvsync.errors import InputError
+from origin.console import accounts, api
+from origin.console.accounts import Person, TooManyAttempts, authenticate, first_admin
+from origin.console.desk import Desk
+from origin.console.drawing import Drawing
+from origin.console.jobs import Jobs
+from origin.console.pages import audit, entry, home, live, people, quality, sets
+from origin.console.permissions import NEEDED, allows
+from origin.console.sessions import make_token
+from origin.console.settings import read_console_settings
+from origin.console.tables import ROLES, AccountRow, Role
+from tests.origin.console.conftest import PASSWORD
+from tests.origin.console.visitor import Visitor
+
+
+def test_the_first_start_makes_one_admin_who_must_change_the_password(
+    desk: Desk, visitor: Visitor
+) -> None:
+    password = first_admin(desk.database)
+    assert password and first_admin(desk.database) is None
+    visitor.log_in("admin", password)
+    assert visitor.get("/").headers["location"] == "/password"
+    changed = visitor.post("/password", {"old": password, "new": PASSWORD})
+    assert changed.status_code == 303
+    assert visitor.get("/").status_code == 200
+
+
+def test_a_wrong_password_and_an_unknown_name_sound_alike(
+    visitor: Visitor, person: Callable[[Role], Person]
+) -> None:
+    person("viewer")
+    wrong = visitor.log_in("viewer", "wrong password")
+    unknown = visitor.log_in("nobody", "wrong password")
+    assert wrong.status_code == unknown.status_code == 401
+    assert wrong.text.replace("viewer", "") == unknown.text.replace("nobody", "")
+
+
+@pytest.mark.parametrize("name", ["viewer", "nobody"])
+def test_guessing_is_slowed_down_for_names_that_are_and_names_that_are_not(
+    desk: Desk, person: Callable[[Role], Person], name: str
+) -> None:
+    person("viewer")
+    for _ in range(accounts.FREE_FAILURES):
+        with pytest.raises(accounts.LoginRefused):
+            authenticate(desk.database, name, "wrong password", "192.0.2.1")
+    with pytest.raises(TooManyAttempts, match="try again in"):
+        authenticate(desk.database, name, PASSWORD, "192.0.2.2")
+
+
+def test_a_cookie_is_of_no_use_to_scripts_or_other_sites(
+    visitor: Visitor, person: Callable[[Role], Person]
+) -> None:
+    person("viewer")
+    cookie = visitor.log_in("viewer", PASSWORD).headers["set-cookie"]
+    assert "HttpOnly" in cookie and "SameSite=strict" in cookie
+
+
+def test_logging_out_ends_the_session_here_too(
+    logged_in: Callable[[Role], Visitor], web: str
+) -> None:
+    visitor = logged_in("viewer")
+    stolen = dict(visitor.http.cookies)
+    visitor.post("/logout")
+    again = httpx2.get(f"{web}/", cookies=stolen)
+    assert again.status_code == 303 and again.headers["location"].startswith("/login")
+
+
+def test_a_write_without_the_pages_secret_is_refused(logged_in: Callable[[Role], Visitor]) -> None:
+    visitor = logged_in("admin")
+    visitor.csrf = "guessed"
+    answer = visitor.post("/people", {"name": "eve", "role": "admin"})
+    assert answer.status_code == 403 and "out of date" in answer.text
+
+
+def test_a_write_from_another_site_is_refused(logged_in: Callable[[Role], Visitor]) -> None:
+    visitor = logged_in("admin")
+    form = {"csrf": visitor.csrf, "name": "eve", "role": "admin"}
+    for headers in ({"origin": "https://evil.example"}, {"sec-fetch-site": "cross-site"}):
+        answer = visitor.http.post("/people", data=form, headers=headers)
+        assert answer.status_code == 403
+
+
+@pytest.mark.parametrize("next", ["//evil.example/", "https://evil.example/", "/\\evil.example"])
+def test_a_login_never_leads_elsewhere(
+    visitor: Visitor, person: Callable[[Role], Person], next: str
+) -> None:
+    person("viewer")
+    form = {"name": "viewer", "password": PASSWORD, "next": next}
+    assert visitor.http.post("/login", data=form).headers["location"] == "/"
+
+
+def test_pages_forbid_scripts_and_frames_of_others(visitor: Visitor) -> None:
+    policy = visitor.get("/login").headers["content-security-policy"]
+    assert "default-src 'none'" in policy and "script-src 'self';" in policy
+    assert "frame-ancestors 'none'" in policy and "unsafe" not in policy
+
+
+def test_somebody_has_to_stay_admin(logged_in: Callable[[Role], Visitor], desk: Desk) -> None:
+    visitor = logged_in("admin")
+    with desk.database.reading() as session:
+        number = session.query(AccountRow).filter_by(name="admin").one().id
+    answer = visitor.post(f"/people/{number}", {"role": "viewer"})
+    assert answer.status_code == 422 and "stay admin" in answer.text
+
+
+def test_a_token_does_no_more_than_it_was_made_for(
+    web: str, desk: Desk, person: Callable[[Role], Person]
+) -> None:
+    token = make_token(desk.database, person("admin"), "reader", "viewer")
+    headers = {"authorization": f"Bearer {token}"}
+    assert httpx2.get(f"{web}/api/v1/properties", headers=headers).status_code == 200
+    publish = httpx2.post(f"{web}/api/v1/properties/rumba/publish", headers=headers, json={})
+    assert publish.status_code == 403
+    assert publish.headers["content-type"] == "application/problem+json"
+    with pytest.raises(InputError, match="viewer at most"):
+        make_token(desk.database, person("viewer"), "too much", "operator")
+
+
+def test_a_revoked_token_is_worth_nothing(logged_in: Callable[[Role], Visitor], web: str) -> None:
+    visitor = logged_in("viewer")
+    shown = visitor.post("/tokens", {"name": "mine", "role": "viewer"}).text
+    token = shown.partition('class="secret mono">')[2].partition("<")[0]
+    headers = {"authorization": f"Bearer {token}"}
+    assert httpx2.get(f"{web}/api/v1/audit", headers=headers).status_code == 200
+    visitor.post("/tokens/1/revoke")
+    assert httpx2.get(f"{web}/api/v1/audit", headers=headers).status_code == 401
+
+
+def test_passwords_and_tokens_are_kept_as_digests(
+    desk: Desk, person: Callable[[Role], Person], tmp_path: Path
+) -> None:
+    token = make_token(desk.database, person("admin"), "one", "viewer")
+    with desk.database.reading() as session:
+        assert session.query(AccountRow).one().password.startswith("$argon2id$")
+    everything = b"".join(one.read_bytes() for one in tmp_path.glob("origin.db*"))
+    assert token.encode() not in everything and PASSWORD.encode() not in everything
+
+
+@pytest.mark.parametrize("role", [None, *ROLES])
+def test_every_route_admits_just_the_roles_of_the_table(
+    role: Role | None,
+    desk: Desk,
+    jobs: Jobs,
+    web: str,
+    logged_in: Callable[[Role], Visitor],
+) -> None:
+    visitor = logged_in(role) if role else Visitor(web)
+    for name, method, path in _routes(desk, jobs):
+        needed = NEEDED[name]
+        if name in ("log_out", "change_password", "log_in"):
+            continue
+        answer = visitor.http.request(method, path, headers={"x-csrf-token": visitor.csrf})
+        where = f"{role} {method} {path}: {answer.status_code}"
+        if needed is None:
+            assert answer.status_code not in (401, 403), where
+        elif role is None:
+            to_login = answer.headers.get("location", "").startswith("/login")
+            assert answer.status_code == 401 or to_login, where
+        elif allows(role, needed):
+            assert answer.status_code not in (401, 403), where
+        else:
+            assert answer.status_code == 403, where
+
+
+def _routes(desk: Desk, jobs: Jobs) -> list[tuple[str, str, str]]:
+    """(name, method, a path that fits) of every route, by the routers themselves."""
+    drawing = Drawing(desk.settings.folder / "drawn", 1 << 20)
+    parts = [one.routes(desk) for one in (entry, home, live, audit, people)]
+    parts += [sets.routes(desk, jobs), quality.routes(desk, drawing), api.routes(desk, jobs)]
+    filled = {
+        "property": "rumba",
+        "family": "rumba",
+        "upload": "x",
+        "kind": "thumb",
+        "step": "pause",
+    }
+    found = []
+    for part in parts:
+        for route in part.routes:
+            path: str = route.path
+            for parameter in route.param_convertors:
+                path = path.replace(f"{{{parameter}}}", filled.get(parameter, "1"))
+            found += [(route.name, one, path) for one in route.methods]
+    return found
+
+
+@pytest.mark.parametrize("url", ["http://console.example", "ftp://localhost", "console"])
+def test_passwords_never_cross_a_network_in_the_clear(url: str) -> None:
+    with pytest.raises(InputError, match="CONSOLE_URL"):
+        read_console_settings(url=url)
