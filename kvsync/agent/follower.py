@@ -19,7 +19,6 @@ from kvsync.errors import (
     RecordError,
     RehydrationError,
     Trimmed,
-    Unavailable,
 )
 from kvsync.log import Batch
 from kvsync.log_answer import LogAnswer
@@ -31,10 +30,8 @@ _log = logging.getLogger("sync")
 
 T = TypeVar("T")
 
-_PAUSE_S, _LOOK_S = 0.2, 0.02
+_PAUSE_S = 0.2
 _LONGEST_PAUSE_S = 5.0
-# A comparison is with the origin at a point that the region must have come to.
-_CATCH_UP_S = 30.0
 
 
 @dataclass
@@ -130,13 +127,12 @@ class Follower:
 
     async def compare(self, request: int = 0) -> int:
         """Compare all ranges with the origin and repair those that differ; how many keys did."""
-        signed = await self._origin.digests(self.property)
-        theirs = RangeDigests.from_signed(signed, self._keys, property=self.property)
-        await self._come_to(theirs.seq)
         mine = await self.held.digests()
+        signed = await self._origin.digests(self.property, mine.seq)
+        theirs = RangeDigests.from_signed(signed, self._keys, property=self.property)
         differing: list[bytes] = []
         for number in theirs.differing(mine):
-            raw = await self._origin.range(self.property, number)
+            raw = await self._origin.range(self.property, number, mine.seq)
             published = RangeEntries.from_signed(
                 raw, self._keys, property=self.property, number=number
             )
@@ -220,16 +216,6 @@ class Follower:
 
     def _ask(self, after: int) -> asyncio.Task[LogAnswer]:
         return asyncio.create_task(self._origin.log(self.property, after, self._poll_s))
-
-    async def _come_to(self, seq: int) -> None:
-        deadline = time.monotonic() + _CATCH_UP_S
-        while self.held.cursor.seq < seq:
-            if time.monotonic() > deadline:
-                raise Unavailable(
-                    f"{self.property}: not compared: the origin is at {seq}, this region at "
-                    f"{self.held.cursor.seq}"
-                )
-            await asyncio.sleep(_LOOK_S)
 
     async def _refused(self, error: RehydrationError) -> None:
         self._metrics.refuse(self.property, error.reason)

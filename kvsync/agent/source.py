@@ -22,6 +22,7 @@ from kvsync.wire import ErrorBody
 HEARTBEAT_PATH = "/v1/heartbeat"
 MAX_HEARTBEAT_BYTES = 1_024
 _MAX_MANIFEST_BYTES = 1 << 20
+_MAX_DIGESTS_BYTES = 128 << 10
 _MAX_RANGE_BYTES = 64 << 20
 _SILENCE_S = 10.0
 
@@ -60,11 +61,13 @@ class Origin:
         where = f"{SNAPSHOTS_PATH}/{property}/{piece.digest.hex()}"
         return await self._get(where, 2 * MAX_PIECE_BYTES)
 
-    async def digests(self, property: str) -> bytes:
-        return await self._get(f"{DIGESTS_PATH}/{property}", 1 << 20)
+    async def digests(self, property: str, at: int) -> bytes:
+        """The signed digests of all ranges as they were at a sequence."""
+        return await self._get(f"{DIGESTS_PATH}/{property}?at={at}", _MAX_DIGESTS_BYTES)
 
-    async def range(self, property: str, number: int) -> bytes:
-        return await self._get(f"{RANGES_PATH}/{property}/{number}", _MAX_RANGE_BYTES)
+    async def range(self, property: str, number: int, at: int) -> bytes:
+        where = f"{RANGES_PATH}/{property}/{number}?at={at}"
+        return await self._get(where, _MAX_RANGE_BYTES)
 
     async def report(self, report: RegionReport) -> ReportAnswer:
         where = f"{self._url}{REGIONS_PATH}/{report.region}/report"
