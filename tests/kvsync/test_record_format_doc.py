@@ -11,8 +11,9 @@ import pytest
 from msgspec.structs import replace
 
 from kvsync.files import write_file
+from kvsync.log import Batch, Bury, Cursor, Heartbeat
 from kvsync.record import RecordBody, Tombstone
-from tests.kvsync.golden import KEYS, example_body, example_fitted_body, example_key
+from tests.kvsync.golden import KEYS, NOW, example_body, example_fitted_body, example_key
 
 DOC = Path(__file__).parents[2] / "docs" / "record-format.md"
 RECORD_FIELDS = [*RecordBody.__struct_fields__]
@@ -95,12 +96,26 @@ def tombstone() -> str:
     return code(hex_lines(Tombstone("tombstone", example.key, "shop", 7).sign(example_key())))
 
 
+def log() -> str:
+    example = example_body()
+    tombstone = Tombstone("tombstone", example.key, "shop", 1).sign(example_key())
+    batch = Batch.seal(
+        example_key(),
+        "shop",
+        [Bury(1, example.key, tombstone)],
+        after=Cursor(),
+        made_at_ms=NOW * 1_000,
+    )
+    beat = Heartbeat.make("shop", batch.cursor, NOW * 1_000).sign(example_key())
+    return code([*hex_lines(batch.signed), "", *hex_lines(beat)])
+
+
 def signed() -> str:
     return code(hex_lines(example_body().sign(example_key())))
 
 
 @pytest.mark.parametrize(
-    "render", [keys, sizes, body, signed, fitted, tombstone], ids=lambda f: f.__name__
+    "render", [keys, sizes, body, signed, fitted, tombstone, log], ids=lambda f: f.__name__
 )
 def test_the_doc_shows_what_the_code_does(render: Any) -> None:
     expected = f"<!-- generated: {render.__name__} -->\n{render()}\n<!-- end -->"
