@@ -22,6 +22,7 @@ from origin.originals import Originals
 from origin.settings import OriginSettings, open_dams
 from origin.shop.pages import Shop
 from origin.site import Site, open_sites, site_of_path
+from origin.sync.metrics import LogMetrics
 from origin.sync.routes import add_log_routes, add_store_events
 from origin.sync.service import LogService, open_log
 from origin.sync.watch import Watcher
@@ -94,8 +95,11 @@ def _add_operations(
         # Without its log the origin still serves originals: that is no reason to take it away.
         return {"status": "ready", "log": "; ".join(log.sealer.faults.values()) or "sealed"}
 
+    figures = LogMetrics(log, traffic.registry)
+
     @app.get("/metrics")
     async def metrics() -> Response:
+        await figures.refresh()
         return Response(generate_latest(traffic.registry), media_type=CONTENT_TYPE_LATEST)
 
 

@@ -62,7 +62,7 @@ def may_serve_until(place: Workplace, revoked_at: int) -> datetime:
     No heartbeat vouches for less than there was at its time: a region without the tombstone was
     last renewed before it was written, in the second ``revoked_at``, whoever passed that on.
     """
-    return datetime.fromtimestamp(revoked_at + 1 + place.site.rules.revoke_bound_s, UTC)
+    return datetime.fromtimestamp(revoked_at + 1 + place.site.rules.goes_on_s, UTC)
 
 
 def status(place: Workplace) -> Status:

@@ -275,7 +275,7 @@ def test_revoking_names_who_did_not_confirm_and_until_when_it_may_serve(
     assert "asia-east: NOT confirmed: at 7, not confirmed by edge http://10.0.0.1:8081" in lines[0]
     assert "us-east: NOT confirmed: was never heard of" in lines[1]
     until = datetime.strptime(lines[1].partition(" until ")[2], "%Y-%m-%d %H:%M:%S UTC")
-    bound = place.site.rules.revoke_bound_s
+    bound = place.site.rules.goes_on_s
     said = until.replace(tzinfo=UTC).timestamp()
     assert before + bound - 1 <= said <= time.time() + bound + 2
 
@@ -342,6 +342,13 @@ def test_a_snapshot_can_be_asked_for(place: Workplace, approve_all: ApproveAll) 
     assert result.exit_code == 0 and result.output.startswith("0 records at 0")
 
 
-def test_traffic_of_the_log_is_counted(region: Region) -> None:
+def test_the_log_is_on_the_metrics(region: Region, approve_all: ApproveAll) -> None:
     followed(region, 1)
-    assert 'origin_bytes_total{kind="log"}' in region.web.get("/metrics").text
+    region.report()
+    approve_all()
+    followed(region, 2)
+    text = region.web.get("/metrics").text
+    assert 'origin_bytes_total{kind="log"}' in text
+    assert 'origin_log_sealed_seq{property="rumba"} 2.0' in text
+    assert "origin_log_faults 0.0" in text
+    assert 'origin_region_behind{property="rumba",region="asia-east"} 1.0' in text
