@@ -1,9 +1,7 @@
 """Training for a measurement, kept until the measurement is done: an interrupted one goes on."""
 
 import shutil
-from collections.abc import Iterator
 from dataclasses import dataclass
-from hashlib import blake2b
 from pathlib import Path
 
 import msgspec
@@ -11,10 +9,10 @@ import msgspec
 from kvsync.files import write_file
 from origin.gallery import read_gallery
 from origin.training.command import train_command
+from origin.training.stages import content_key
 
 ROOT = Path(__file__).resolve().parent.parent
 WORK = ROOT / "var" / "quality"
-CODE = (ROOT / "origin" / "training", ROOT / "regional_gpu" / "generator")
 
 
 class Training(msgspec.Struct, frozen=True):
@@ -55,20 +53,4 @@ class Work:
 
 def work_on(gallery: Path, work: Path = WORK) -> Work:
     """Raises InputError when the gallery cannot be read."""
-    digest = blake2b(digest_size=12)
-    for data in (*_gallery(gallery), *_code()):
-        digest.update(blake2b(data).digest())
-    return Work(work / digest.hexdigest(), gallery)
-
-
-def _gallery(folder: Path) -> Iterator[bytes]:
-    assets = read_gallery(folder).assets
-    yield (folder / "manifest.json").read_bytes()
-    for asset in assets:
-        yield (folder / asset.file).read_bytes()
-
-
-def _code() -> Iterator[bytes]:
-    for package in CODE:
-        for path in sorted(package.rglob("*.py")):
-            yield path.read_bytes()
+    return Work(work / content_key(read_gallery(gallery)), gallery)

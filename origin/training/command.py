@@ -47,6 +47,12 @@ def train_command(
         f"{report.seeded} for the seed; text explains {report.explained:.2%} of what varies",
         highlight=False,
     )
+    if report.unrefined:
+        console.print(
+            f"out of time: {report.unrefined} layouts keep the colour that JPEG halved; run it "
+            "again with more --minutes",
+            highlight=False,
+        )
     if report.content:
         console.print(content_report(report.content), highlight=False)
     if report.taken:

@@ -2,9 +2,9 @@
 
 import shutil
 import tempfile
-import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -28,6 +28,7 @@ from origin.training.measure import Content, find_content
 from origin.training.observed import observed
 from origin.training.posed_model import SHOT_SIDE, Taken, is_posed, make_posed, value_indices
 from origin.training.refine import refined
+from origin.training.stages import Stages, stages_beside
 from origin.training.transport import Codes, Doubles, Floats, fit
 from regional_gpu.generator.family_generator import MASKS
 from regional_gpu.generator.model_folder import describe
@@ -61,10 +62,9 @@ class TrainingReport:
     seeded: int  # and those that the seed moves
     explained: float  # of the variance within layouts, by text; the least of the layouts
     taken: Taken | None = None  # how shots differ, in a posed family; ``explained`` with it
-    flow: "Flow | None" = (
-        None  # how a posed family's seeds find its shots, where that was asked for
-    )
+    flow: "Flow | None" = None  # how a posed family's seeds find its shots, where asked for
     content: ContentTaken | None = None  # cells and what moves in them, in a family with content
+    unrefined: int = 0  # layouts whose colour was left as JPEG halved it, for want of time
 
 
 def train(
@@ -82,25 +82,29 @@ def train(
     finds a shot by its seed instead of a payload. Raises InputError for any other gallery.
     ``progress`` hears what is being done and the share of the whole that is done, 0 to 1. The
     same gallery and seed give the same model on the same machine. An old model at ``out`` is
-    replaced. Raises InputError naming an image that cannot be read, when ``minutes`` are not
-    enough, or when ``out`` cannot be written or is something else than a model.
+    replaced. A training that was killed, or had too few ``minutes``, goes on from the stages that
+    it finished, and the time that they took counts. Raises InputError naming an image that cannot
+    be read, when ``minutes`` are not enough, or when ``out`` cannot be written or is something
+    else than a model.
     """
-    started = time.monotonic()
-    scratch = _scratch(out)
+    _check(out)
+    stages = stages_beside(out, gallery, seed, by_seed)
+    scratch = _scratch(stages.folder, out)
     try:
-        report = _train(gallery, scratch, progress, minutes, seed, started, by_seed)
+        report = _train(gallery, scratch, progress, minutes, seed, stages, by_seed)
         _replace(scratch, out)
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
+        stages.leave()
+    stages.forget()
     progress("done", 1.0)
     return report
 
 
 @dataclass(frozen=True)
-class Family:
-    """What was measured of a gallery before its pictures are fitted."""
+class Measured:
+    """What a gallery varies in, measured before its pictures are fitted."""
 
-    gallery: Gallery
     layouts: Layouts
     columns: Doubles  # (assets, values)
     attribute_of: NDArray[np.intp]  # (values,), -1 where it is held still within a layout
@@ -109,16 +113,24 @@ class Family:
     content: Content | None  # attributes that change what is shown, where there are such
 
 
+@dataclass(frozen=True)
+class Family(Measured):
+    """A gallery, measured."""
+
+    gallery: Gallery
+
+
 def _train(
     gallery: Gallery,
     scratch: Path,
     progress: Progress,
     minutes: float,
     seed: int,
-    started: float,
+    stages: Stages,
     by_seed: bool,
 ) -> TrainingReport:
-    family = _measure(gallery, progress, seed)
+    measured_now = stages.kept("measured", Measured, lambda: _measure(gallery, progress, seed))
+    family = Family(**vars(measured_now), gallery=gallery)
     members = family.layouts.members
     if by_seed and not family.posed:
         raise InputError(
@@ -126,33 +138,36 @@ def _train(
             "have nothing to find; train without --by-seed"
         )
     if family.content:
-        return _train_content(family, family.content, scratch, progress, minutes, seed, started)
+        return _train_content(family, family.content, scratch, progress, minutes, seed, stages)
     if family.posed:
-        return _train_posed(family, scratch, progress, minutes, started, seed if by_seed else None)
+        return _train_posed(family, scratch, progress, minutes, stages, seed if by_seed else None)
     linear = family.capacity.linear
     cells = []
     for at, own in enumerate(members):
-        _in_time(gallery, started, minutes)
+        _in_time(gallery, stages, minutes)
         progress(f"measuring layout {at + 1} of {len(members)}", 0.2 + 0.2 * at / len(members))
         cells.append(measured(_pixels(gallery, own), family.columns[list(own)], linear))
     codes = fit(cells, family.attribute_of, family.capacity.ranks)
     plain, masks = [], []
     for at, own in enumerate(members):
-        _in_time(gallery, started, minutes)
+        _in_time(gallery, stages, minutes)
         progress(f"fitting layout {at + 1} of {len(members)}", 0.4 + 0.2 * at / len(members))
         pixels = _pixels(gallery, own)
         assets = [gallery.assets[one].attributes for one in own]
         masks.append(attribute_masks(pixels, assets, gallery.attributes, family.layouts.by))
         plain.append(fitted(pixels, cells[at], codes, linear))
     codes, pictures = settled(codes, plain, family.attribute_of, linear)
-    for at, own in enumerate(members):
-        _in_time(gallery, started, minutes)
+    unrefined = 0
+    for at, own in enumerate(members if linear else ()):
         progress(f"refining layout {at + 1} of {len(members)}", 0.6 + 0.3 * at / len(members))
-        if linear:
-            pictures[at] = _refined(gallery, own, pictures[at], codes.rows(cells[at].columns))
+        if stages.seconds > 60 * minutes:
+            unrefined += 1
+            continue
+        make = partial(_refined, gallery, own, pictures[at], codes.rows(cells[at].columns))
+        pictures[at] = stages.kept(f"layout-{at}", Fitted, make)
     progress("writing the model", 0.9)
     _write(scratch, family, codes, pictures, np.stack(masks))
-    return _report(scratch, family, codes, pictures, started)
+    return replace(_report(scratch, family, codes, pictures, stages), unrefined=unrefined)
 
 
 def _train_posed(
@@ -160,16 +175,16 @@ def _train_posed(
     scratch: Path,
     progress: Progress,
     minutes: float,
-    started: float,
+    stages: Stages,
     flow_seed: int | None,
 ) -> TrainingReport:
     part = 0.8 if flow_seed is None else 0.4
 
     def told(doing: str, done: float) -> None:
-        _in_time(family.gallery, started, minutes)
+        _in_time(family.gallery, stages, minutes)
         progress(doing, 0.2 + part * done)
 
-    taken = make_posed(family.gallery, family.layouts, scratch, told)
+    taken = make_posed(family.gallery, family.layouts, scratch, told, stages)
     flow = None
     if flow_seed is not None:
         # Imported late: diffusers takes seconds.
@@ -182,7 +197,7 @@ def _train_posed(
     return TrainingReport(
         digest=manifest.digest,
         model_bytes=sum(file.size for file in manifest.files),
-        seconds=time.monotonic() - started,
+        seconds=stages.seconds,
         layout_by=family.layouts.by,
         layouts=len(family.layouts.members),
         linear=True,
@@ -201,10 +216,10 @@ def _train_content(
     progress: Progress,
     minutes: float,
     seed: int,
-    started: float,
+    stages: Stages,
 ) -> TrainingReport:
     def told(doing: str, done: float) -> None:
-        _in_time(family.gallery, started, minutes)
+        _in_time(family.gallery, stages, minutes)
         progress(doing, 0.2 + 0.8 * done)
 
     made = make_content(family.gallery, content, scratch, told, seed)
@@ -212,7 +227,7 @@ def _train_content(
     return TrainingReport(
         digest=manifest.digest,
         model_bytes=sum(file.size for file in manifest.files),
-        seconds=time.monotonic() - started,
+        seconds=stages.seconds,
         layout_by=content.by,
         layouts=len(content.cells),
         linear=False,
@@ -223,7 +238,7 @@ def _train_content(
     )
 
 
-def _measure(gallery: Gallery, progress: Progress, seed: int) -> Family:
+def _measure(gallery: Gallery, progress: Progress, seed: int) -> Measured:
     thumbnails, samples, shots = [], [], []
     down = np.linspace(0, gallery.height - 1, min(GRID, gallery.height)).astype(np.intp)
     across = np.linspace(0, gallery.width - 1, min(GRID, gallery.width)).astype(np.intp)
@@ -252,9 +267,7 @@ def _measure(gallery: Gallery, progress: Progress, seed: int) -> Family:
     # Shots of one thing may look like a few motifs: being able to bring them together decides.
     left_open = content is not None or capacity.error > LEAST_OPEN
     posed = left_open and is_posed(np.stack(shots), *value_indices(gallery), layouts)
-    return Family(
-        gallery, layouts, columns, attribute_of, capacity, posed, None if posed else content
-    )
+    return Measured(layouts, columns, attribute_of, capacity, posed, None if posed else content)
 
 
 def _fitting(pixels: NDArray[np.uint8], side: int) -> NDArray[np.uint8]:
@@ -281,8 +294,8 @@ def _pixels(gallery: Gallery, members: Sequence[int]) -> NDArray[np.uint8]:
     return np.stack([gallery.pixels(gallery.assets[at]) for at in members])
 
 
-def _in_time(gallery: Gallery, started: float, minutes: float) -> None:
-    if time.monotonic() - started > 60 * minutes:
+def _in_time(gallery: Gallery, stages: Stages, minutes: float) -> None:
+    if stages.seconds > 60 * minutes:
         raise InputError(f"{gallery.folder}: not trained within {minutes:g} minutes; give more")
 
 
@@ -328,14 +341,14 @@ def _stream(pictures: Floats, components: int) -> NDArray[np.uint8]:
 
 
 def _report(
-    folder: Path, family: Family, codes: Codes, pictures: Sequence[Fitted], started: float
+    folder: Path, family: Family, codes: Codes, pictures: Sequence[Fitted], stages: Stages
 ) -> TrainingReport:
     manifest = describe(folder)
     names = family.gallery.attributes
     return TrainingReport(
         digest=manifest.digest,
         model_bytes=sum(file.size for file in manifest.files),
-        seconds=time.monotonic() - started,
+        seconds=stages.seconds,
         layout_by=family.layouts.by,
         layouts=len(pictures),
         linear=family.capacity.linear,
@@ -345,15 +358,23 @@ def _report(
     )
 
 
-def _scratch(out: Path) -> Path:
-    """A folder beside ``out``, made before minutes are spent on what could not be written."""
+def _check(out: Path) -> None:
     try:
         if out.exists() and not (out / "model_index.json").is_file() and any(out.iterdir()):
             raise InputError(f"{out}: has something else than a model in it; name a new folder")
-        out.parent.mkdir(parents=True, exist_ok=True)
-        return Path(tempfile.mkdtemp(prefix=f".{out.name}-", dir=out.parent))
     except OSError as error:
         raise InputError(f"{out}: cannot write a model there: {error.strerror}") from error
+
+
+def _scratch(stages: Path, out: Path) -> Path:
+    """An empty folder, made before minutes are spent on what could not be written."""
+    try:
+        # What a training that was killed had written goes with its other leavings.
+        shutil.rmtree(stages / "model", ignore_errors=True)
+        (stages / "model").mkdir(parents=True)
+    except OSError as error:
+        raise InputError(f"{out}: cannot write a model there: {error.strerror}") from error
+    return stages / "model"
 
 
 def _replace(scratch: Path, out: Path) -> None:

@@ -8,6 +8,7 @@ the shared pictures come out finer than any of them, and without their grain.
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 import torch
@@ -16,6 +17,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from origin.training.registration import Scene, register
+from origin.training.stages import Stages
 from regional_gpu.generator.shots import (
     CHANNELS,
     GAINS,
@@ -87,27 +89,40 @@ class Fit:
 
 
 @torch.inference_mode()
-def fit_shots(shots: Shots, progress: Progress) -> Fit:
+def fit_shots(shots: Shots, progress: Progress, stages: Stages, name: str) -> Fit:
     """Bring every shot onto shared pictures of one pose and one light.
 
-    ``progress`` hears what is done and the share that is done.
+    ``progress`` hears what is done and the share that is done; what each reduction gave is one of
+    ``stages``, under ``name``.
     """
     _, height, width, _ = shots.pixels.shape
     levels = [
         level for level in SCHEDULE if level[0] == 1 or min(height, width) // level[0] >= LEAST_SIDE
     ]
     fit: Fit | None = None
-    for at, (factor, turns, steps) in enumerate(levels):
-        seen = shots.reduced(factor)
-        frame = Frame(height, width, _margin(fit, height, width), factor)
-        fit = _start(seen, frame, shots) if fit is None else _enlarged(fit, frame)
-        for turn in range(turns):
-            progress(f"bringing shots together, 1/{factor}", (at + turn / turns) / len(levels))
-            fit = _turn(fit, seen, shots, steps)
-        fit = _refine_pictures(fit, seen, shots.rows)
+    for at, level in enumerate(levels):
+
+        def told(doing: str, done: float, at: int = at) -> None:
+            progress(doing, (at + done) / len(levels))
+
+        fit = stages.kept(f"{name}-{level[0]}", Fit, partial(_at_level, shots, level, fit, told))
     if fit is None:
         raise ValueError("no level to fit at")
     return fit
+
+
+def _at_level(
+    shots: Shots, level: tuple[int, int, int], before: Fit | None, progress: Progress
+) -> Fit:
+    factor, turns, steps = level
+    _, height, width, _ = shots.pixels.shape
+    seen = shots.reduced(factor)
+    frame = Frame(height, width, _margin(before, height, width), factor)
+    fit = _start(seen, frame, shots) if before is None else _enlarged(before, frame)
+    for turn in range(turns):
+        progress(f"bringing shots together, 1/{factor}", turn / turns)
+        fit = _turn(fit, seen, shots, steps)
+    return _refine_pictures(fit, seen, shots.rows)
 
 
 def _margin(fit: Fit | None, height: int, width: int) -> int:

@@ -13,6 +13,7 @@ from origin.gallery import Gallery
 from origin.training.attribute_masks import attribute_masks
 from origin.training.layouts import Layouts
 from origin.training.posed import Fit, Progress, Shots, coarse_error, fit_shots
+from origin.training.stages import Stages
 from regional_gpu.generator.family_generator import MASKS
 from regional_gpu.generator.light import display, light, slope
 from regional_gpu.generator.network import TextNetwork
@@ -62,7 +63,9 @@ def is_posed(
     return coarse_error(shots, registered=True) ** 2 < GAIN * plain**2
 
 
-def make_posed(gallery: Gallery, layouts: Layouts, folder: Path, progress: Progress) -> Taken:
+def make_posed(
+    gallery: Gallery, layouts: Layouts, folder: Path, progress: Progress, stages: Stages
+) -> Taken:
     """Fit the shots of each layout and write the model into the empty ``folder``."""
     fits, explained = [], []
     for at, members in enumerate(layouts.members):
@@ -71,7 +74,7 @@ def make_posed(gallery: Gallery, layouts: Layouts, folder: Path, progress: Progr
             progress(doing, (at + done) / len(layouts.members))
 
         shots = _shots(gallery, members)
-        fits.append(fit_shots(shots, told))
+        fits.append(fit_shots(shots, told, stages, f"layout-{at}"))
         explained.append(1 - fits[-1].error ** 2 / _variance(shots.pixels))
     masks = [
         _masks(gallery, layouts, members, fit)

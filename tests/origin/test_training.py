@@ -149,7 +149,7 @@ def test_a_place_that_cannot_be_written_is_told_before_training(gallery: Gallery
 def test_too_few_minutes_are_said_to_be_too_few(gallery: Gallery, tmp_path: Path) -> None:
     with pytest.raises(InputError, match="give more"):
         train(gallery, tmp_path / "model", progress=lambda doing, done: None, minutes=0)
-    assert os.listdir(tmp_path) == []
+    assert os.listdir(tmp_path) == [".model-stages"]
 
 
 def test_the_command_says_what_it_chose(
