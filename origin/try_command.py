@@ -16,7 +16,7 @@ from origin.dehydrate import Effort
 from origin.try_gallery import NotOneFamily, gallery_of
 from origin.try_measure import Compared, Told
 from origin.try_money import Prices
-from origin.try_report import Answer, answer, no_time
+from origin.try_report import Answer, answer
 from origin.try_sheet import write_try_sheet
 from origin.try_trials import try_in_time
 
@@ -69,7 +69,11 @@ def _answer(
     except InputError as error:
         raise InputError(f"no answer: {error}") from error
     if tried.trial is None:
-        return no_time(guess, tried.gallery, minutes), ()
+        raise InputError(
+            f"{folder}: no answer within {minutes:g} minutes: not even {len(tried.gallery.assets)} "
+            "of its pictures could be learnt. Close what else keeps this machine busy, or give "
+            f"more (--minutes {3 * minutes:g})"
+        )
     machine = machine_name()
     found = answer(guess, tried.gallery, tried.trial, prices, least, machine)
     return found, tried.trial.compared

@@ -66,15 +66,6 @@ def answer(
     return Answer(good and pays, reasons, rows, by_part)
 
 
-def no_time(guess: Guess, part: Gallery, minutes: float) -> Answer:
-    """Where not even a small part could be tried."""
-    reason = (
-        f"this machine did not learn {len(part.assets)} of its pictures in time; an answer that "
-        f"is not guessed takes more than {minutes:g} minutes (--minutes)."
-    )
-    return Answer(False, (reason,), _family(guess, _images(guess)), by_part=True)
-
-
 def _on_recall(trial: Trial, least: float) -> str:
     unseen, seen = trial.recall(least, unseen=True), trial.recall(least, unseen=False) or 0.0
     if unseen is None:
