@@ -1,12 +1,10 @@
 """Training finds which attributes change what is shown, and draws what the gallery lacks."""
 
-import json
 from pathlib import Path
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from PIL import Image, ImageDraw
 
 from kvsync.errors import InputError
 from origin.gallery import Gallery, read_gallery
@@ -15,53 +13,17 @@ from origin.training.colour_table import Points, Table, learn
 from origin.training.content_report import content_report
 from origin.training.moving_colours import drawn, moving_series
 from regional_gpu.generator.load import Generator, Job, load
-
-SIDE = 96
-SHAPES = ("ring", "bar", "corner", "cross", "dot", "stripe")
-# Each colour moves two series: the ground, and a rim of its own.
-PAINTS = {
-    "red": ((200, 40, 40), (90, 10, 20)),
-    "green": ((60, 160, 70), (20, 70, 60)),
-    "blue": ((50, 80, 190), (60, 20, 110)),
-    "sand": ((220, 200, 150), (150, 110, 40)),
-}
-UNSEEN = {("ring", "blue"), ("dot", "red"), ("cross", "sand")}
-
-
-def _picture(shape: str, paint: str) -> NDArray[np.uint8]:
-    ground, rim = PAINTS[paint]
-    image = Image.new("RGB", (192, 192), "white")
-    pen = ImageDraw.Draw(image)
-    pen.rounded_rectangle((16, 16, 175, 175), 30, fill=ground, outline=rim, width=10)
-    match shape:
-        case "ring":
-            pen.ellipse((60, 60, 130, 130), outline="white", width=16)
-        case "bar":
-            pen.rectangle((50, 85, 140, 105), fill="white")
-        case "corner":
-            pen.polygon([(50, 50), (120, 50), (50, 120)], fill="white")
-        case "cross":
-            pen.line((50, 50, 140, 140), fill="white", width=14)
-            pen.line((140, 50, 50, 140), fill="white", width=14)
-        case "dot":
-            pen.ellipse((80, 80, 115, 115), fill="white")
-        case _:
-            pen.rectangle((85, 40, 105, 150), fill=rim)
-    return np.asarray(image.resize((SIDE, SIDE), Image.Resampling.BOX))
+from tests.origin.signs import PAINTS, SHAPES, SIDE, picture, write_gallery
 
 
 @pytest.fixture(scope="module")
 def gallery(tmp_path_factory: pytest.TempPathFactory) -> Gallery:
-    folder = tmp_path_factory.mktemp("signs")
-    assets = []
-    for shape in SHAPES:
-        for paint in PAINTS:
-            if (shape, paint) not in UNSEEN:
-                file = f"{shape}-{paint}.png"
-                Image.fromarray(_picture(shape, paint)).save(folder / file)
-                assets.append({"file": file, "attributes": {"shape": shape, "paint": paint}})
-    (folder / "manifest.json").write_text(json.dumps({"family": "signs", "assets": assets}))
-    return read_gallery(folder)
+    return read_gallery(write_gallery(tmp_path_factory.mktemp("signs")))
+
+
+@pytest.fixture(scope="module")
+def shaded(tmp_path_factory: pytest.TempPathFactory) -> Gallery:
+    return read_gallery(write_gallery(tmp_path_factory.mktemp("shaded"), shaded=True))
 
 
 @pytest.fixture(scope="module")
@@ -94,11 +56,26 @@ def test_what_changes_the_content_is_found_by_measuring(report: TrainingReport) 
     assert report.layouts == len(SHAPES)
 
 
-def test_images_come_back_and_lie_near_those_that_were_never_seen(generator: Generator) -> None:
+def test_drawings_come_back_also_those_that_were_never_seen(generator: Generator) -> None:
     for shape in SHAPES:
         for paint in PAINTS:
             drawn = _draw(generator, f"{paint} paint, {shape} shape")
-            assert _error(drawn, _picture(shape, paint)) < 15, (shape, paint)
+            assert _error(drawn, picture(shape, paint)) < 3, (shape, paint)
+
+
+def test_flat_drawings_are_kept_in_inks(report: TrainingReport) -> None:
+    assert report.content and report.content.chosen.way.startswith("in inks")
+
+
+@pytest.mark.slow
+def test_what_shades_is_kept_as_pictures(shaded: Gallery, tmp_path: Path) -> None:
+    report = train(shaded, tmp_path / "model", progress=lambda doing, done: None)
+    assert report.content and report.content.chosen.way.startswith("as pictures")
+    generator = load(tmp_path / "model")
+    for shape in SHAPES:
+        for paint in PAINTS:
+            drawn = _draw(generator, f"{paint} paint, {shape} shape")
+            assert _error(drawn, picture(shape, paint, shaded=True)) < 15, (shape, paint)
 
 
 def test_the_model_lies_within_its_share_where_drawings_outweigh_its_fixed_files(
