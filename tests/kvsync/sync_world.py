@@ -79,9 +79,7 @@ class OriginStandIn:
 
     def seal(self, *entries: Entry) -> None:
         self.batches.append(
-            Batch.seal(
-                self.signer, PROPERTY, entries, after=self.head, made_at_ms=self.now_ms
-            )
+            Batch.seal(self.signer, PROPERTY, entries, after=self.head, made_at_ms=self.now_ms)
         )
         for entry in entries:
             if isinstance(entry, Put | Bury):
