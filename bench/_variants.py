@@ -4,6 +4,7 @@ As a program it draws one variant's pictures: a JSON plan on standard input, an 
 """
 
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -68,6 +69,8 @@ def draw(model: Path, variant: Variant, recipes: Sequence[Recipe], out: Path) ->
         stderr=subprocess.PIPE,
         check=False,
     )
+    if done.returncode < 0:
+        return f"ended by {signal.Signals(-done.returncode).name}"
     if done.returncode:
         lines = done.stderr.decode(errors="replace").strip().splitlines()
         return lines[-1][:200] if lines else f"exit code {done.returncode}"
