@@ -47,6 +47,12 @@ class Region:
     def get(self, path: str, **parameters: float) -> httpx2.Response:
         return self.web.get(path, params=parameters, headers=self.authorization)
 
+    def await_log(self) -> None:
+        """Wait until an origin that has just started has its log."""
+        deadline = time.monotonic() + 10
+        while self.get("/v1/log/rumba").status_code == 503 and time.monotonic() < deadline:
+            time.sleep(0.02)
+
     def follow(self, wait_s: float = 0) -> Heartbeat:
         """Apply what the log has; its heartbeat."""
         answer = self.get("/v1/log/rumba", after=self.cursor.seq, wait_s=wait_s)
@@ -99,7 +105,9 @@ def web(environment: None, place: Workplace, free_port: int) -> Iterator[httpx2.
 @pytest.fixture
 def region(place: Workplace, web: httpx2.Client) -> Region:
     token = admit(place.settings.region_tokens, "asia-east", ["rumba"])
-    return Region(place, web, "asia-east", token)
+    one = Region(place, web, "asia-east", token)
+    one.await_log()
+    return one
 
 
 def followed(region: Region, count: int) -> None:
@@ -329,7 +337,9 @@ def test_verify_says_which_region_did_not_compare(place: Workplace, region: Regi
 def test_admitting_prints_a_token_that_works(place: Workplace, web: httpx2.Client) -> None:
     result = run("sync", "admit", "us-east", "--property", "rumba")
     assert result.exit_code == 0
-    followed(Region(place, web, "us-east", result.output.strip()), 1)
+    region = Region(place, web, "us-east", result.output.strip())
+    region.await_log()
+    followed(region, 1)
     mode = place.settings.region_tokens.stat().st_mode & 0o777
     assert mode == 0o600
     assert run("sync", "admit", "us east", "--property", "rumba").exit_code == 1
