@@ -3,7 +3,9 @@ for as long, and drop what it drops."""
 
 import asyncio
 import shutil
+import time
 from collections.abc import AsyncIterator, Callable
+from email.utils import parsedate_to_datetime
 from pathlib import Path
 
 import httpx2
@@ -164,6 +166,24 @@ async def test_an_age_that_an_answer_already_has_is_deducted(front: Fronted) -> 
     assert len(world.origin.requests) == asked + 1
 
 
+async def test_what_may_be_served_stale_is_kept_while_it_is_fresh(front: Fronted) -> None:
+    world = front.world
+    world.origin.bodies["/o.jpg"] = b"as it is"
+    world.origin.headers = says("max-age=60, stale-while-revalidate=60, stale-if-error=60")
+    await front.get("/o.jpg")
+    assert await front.is_hit("/o.jpg")
+
+
+async def test_whoever_is_behind_the_front_can_tell_the_age(front: Fronted) -> None:
+    await front.world.publish("/a.jpg")
+    await front.get("/a.jpg")
+    await asyncio.sleep(2.1)
+    hit = await front.get("/a.jpg")
+    assert hit.headers["cache-status"].endswith(f", {front.kind}; hit")
+    since = time.time() - parsedate_to_datetime(hit.headers["date"]).timestamp()
+    assert max(since, float(hit.headers["age"])) >= 2
+
+
 @pytest.mark.parametrize(
     ("said", "stale"),
     [
@@ -183,11 +203,10 @@ async def test_stale_is_served_only_where_the_answer_allows_it(
     world.origin.bodies["/o.jpg"] = b"second"
     await asyncio.sleep(5.1)
     assert ((await front.get("/o.jpg")).content == b"first") == stale
-    for _ in range(50):
-        if (await front.get("/o.jpg")).content == b"second":
-            return
-        await asyncio.sleep(0.05)
-    raise AssertionError("what was stale was never fetched anew")
+    # What is stale is fetched anew behind the answer; on a busy machine that takes its time.
+    async with asyncio.timeout(30):
+        while (await front.get("/o.jpg")).content != b"second":
+            await asyncio.sleep(0.05)
 
 
 async def test_what_a_signed_in_client_gets_is_kept_for_nobody(front: Fronted) -> None:
