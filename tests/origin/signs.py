@@ -44,7 +44,7 @@ def picture(shape: str, paint: str, *, shaded: bool = False) -> NDArray[np.uint8
         return small
     down, across = np.mgrid[:SIDE, :SIDE] / SIDE
     light = 0.75 + 0.15 * np.sin(5 * down + 3 * across) + 0.1 * np.cos(7 * across)
-    return np.rint(small * light[..., None]).astype(np.uint8)
+    return np.asarray(np.rint(small * light[..., None]), np.uint8)
 
 
 def write_gallery(folder: Path, *, shaded: bool = False) -> Path:
