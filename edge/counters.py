@@ -1,5 +1,6 @@
 """Every outcome, counted with its bytes: the one source of the ledger and the dashboard."""
 
+import asyncio
 import logging
 from collections.abc import Callable
 from functools import cache
@@ -13,6 +14,8 @@ from edge.worker_metrics import WorkerMetrics
 from kvsync.errors import InputError
 
 _log = logging.getLogger(__name__)
+# How long a worker's counts are its own before its disk is asked again.
+_NO_ROOM_S = 10.0
 
 
 class Counters:
@@ -80,12 +83,13 @@ class Counters:
 
     async def share(self, folder: Path) -> None:
         """From now on tell what all workers have counted, each in a file in ``folder``; only one's
-        own where a broken disk has no room for that: it is no reason not to serve."""
-        try:
-            self._all = WorkerMetrics(folder, self.registry)
-        except InputError as error:
-            _log.error("metrics are of this worker only: %s", error)
-            return
+        own until a full or broken disk has room for that: it is no reason not to serve."""
+        while self._all is None:
+            try:
+                self._all = WorkerMetrics(folder, self.registry)
+            except InputError as error:
+                _log.error("metrics are of this worker only: %s", error)
+                await asyncio.sleep(_NO_ROOM_S)
         await self._all.keep_publishing()
 
     def close(self) -> None:

@@ -17,6 +17,7 @@ from ipaddress import (
     ip_address,
     ip_network,
 )
+from typing import Any
 
 import httpcore2
 import httpx2
@@ -100,8 +101,10 @@ class CheckedBackend(httpcore2.AsyncNetworkBackend):
         failed: Exception = httpcore2.ConnectError(f"{host} has no address")
         for address in await self._addresses(host, port, timeout):
             try:
-                return await self._inner.connect_tcp(
-                    str(address), port, timeout, local_address, socket_options
+                return _Stream(
+                    await self._inner.connect_tcp(
+                        str(address), port, timeout, local_address, socket_options
+                    )
                 )
             except (httpcore2.ConnectError, httpcore2.ConnectTimeout) as error:
                 failed = error
@@ -138,6 +141,38 @@ class CheckedBackend(httpcore2.AsyncNetworkBackend):
                 f"{host}: {told}; if that is meant, name the network in EDGE_ORIGIN_NETWORKS"
             )
         return fine
+
+
+class _Stream(httpcore2.AsyncNetworkStream):
+    """A connection that may be lost at any time, of which nothing is known from then on: asked
+    about its socket, the stream within would fail with an AttributeError."""
+
+    def __init__(self, inner: httpcore2.AsyncNetworkStream) -> None:
+        self._inner = inner
+
+    async def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
+        return await self._inner.read(max_bytes, timeout)
+
+    async def write(self, buffer: bytes, timeout: float | None = None) -> None:
+        await self._inner.write(buffer, timeout)
+
+    async def aclose(self) -> None:
+        await self._inner.aclose()
+
+    async def start_tls(
+        self,
+        ssl_context: ssl.SSLContext,
+        server_hostname: str | None = None,
+        timeout: float | None = None,
+    ) -> httpcore2.AsyncNetworkStream:
+        return _Stream(await self._inner.start_tls(ssl_context, server_hostname, timeout))
+
+    def get_extra_info(self, info: str) -> Any:
+        try:
+            return self._inner.get_extra_info(info)
+        except (AttributeError, OSError):
+            # What is there to be read is that it ended: nobody uses it again.
+            return True if info == "is_readable" else None
 
 
 class CheckedTransport(httpx2.AsyncHTTPTransport):

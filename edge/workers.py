@@ -7,6 +7,7 @@ with it).
 """
 
 import asyncio
+import logging
 import os
 import signal
 import sys
@@ -18,6 +19,7 @@ from edge.settings import EdgeSettings
 from edge.worker_metrics import begin_anew
 from kvsync.errors import InputError
 
+_log = logging.getLogger(__name__)
 _QUICK_S = 2.0
 _QUICK_DEATHS = 5
 # On top of the grace that requests in flight get.
@@ -65,7 +67,8 @@ class Workers:
                 return
             lived_s = time.monotonic() - begun
             quick_deaths = quick_deaths + 1 if lived_s < _QUICK_S else 0
-            print(f"edge: a worker ended with {code} after {lived_s:.0f} s", file=sys.stderr)
+            # Where that cannot be written, as on a full disk, the others go on all the same.
+            _log.warning("a worker ended with %d after %.0f s", code, lived_s)
             if quick_deaths == _QUICK_DEATHS:
                 raise InputError(f"workers end with {code} as soon as they start; see above")
 

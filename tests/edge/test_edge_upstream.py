@@ -1,12 +1,16 @@
 """The origin's addresses: what strangers' DNS may lead the edge to, and what it may not."""
 
+import asyncio
 import ssl
-from ipaddress import ip_address
+from collections.abc import Callable
+from ipaddress import ip_address, ip_network
 
+import httpcore2
 import httpx2
 import pytest
+import uvloop
 
-from edge.upstream import CheckedTransport, allowed_networks, refusal
+from edge.upstream import CheckedBackend, CheckedTransport, allowed_networks, refusal
 from kvsync.errors import InputError
 from tests.edge.world import HOST, World
 
@@ -119,3 +123,24 @@ async def test_an_edge_asks_it_where_the_operator_says_so(still_world: World) ->
         origin_url=f"http://localhost:{port}", origin_networks=(f"{HOST}/32",)
     )
     assert (await still_world.get("/a.jpg")).content == b"original"
+
+
+@pytest.mark.parametrize("run", [asyncio.run, uvloop.run])
+def test_a_connection_that_was_lost_at_once_is_none_to_use(run: Callable[..., None]) -> None:
+    async def lost() -> None:
+        async def reset(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            writer.transport.abort()
+
+        server = await asyncio.start_server(reset, HOST, 0)
+        backend = CheckedBackend([ip_network(HOST)])
+        stream = await backend.connect_tcp(HOST, server.sockets[0].getsockname()[1])
+        with pytest.raises(httpcore2.ReadError):
+            while await stream.read(1):
+                pass
+            raise httpcore2.ReadError
+        await stream.aclose()
+        assert stream.get_extra_info("ssl_object") is None
+        assert stream.get_extra_info("is_readable") is True
+        server.close()
+
+    run(lost())
