@@ -12,7 +12,7 @@ from alembic.migration import MigrationContext
 from sqlalchemy import select, text
 from sqlalchemy.exc import IntegrityError
 
-import origin.console.tables  # noqa: F401  (its tables are migrated too)
+import origin.console.tables
 import origin.migrations
 from kvsync.errors import InputError
 from origin.database import Database, ensure_property, next_seq

@@ -45,7 +45,7 @@ def _candidates() -> None:
     op.add_column("candidates", sa.Column("region_delta_e", sa.JSON(), nullable=True))
     # SQLite adds a computed column only when it is not stored; PostgreSQL before 18 only stores.
     stored = op.get_bind().dialect.name == "postgresql"
-    doubt = sa.Column("doubt", sa.Float(), sa.Computed(_DOUBT, persisted=stored), nullable=True)
+    doubt = sa.Column("doubt", sa.Double(), sa.Computed(_DOUBT, persisted=stored), nullable=True)
     op.add_column("candidates", doubt)
     op.create_index(op.f("ix_candidates_doubt"), "candidates", ["doubt"])
 
@@ -126,7 +126,7 @@ def _prompt_sets() -> None:
         sa.Column("height", sa.Integer(), nullable=False),
         sa.Column("steps", sa.Integer(), nullable=False),
         sa.Column("sampler", sa.String(length=40), nullable=False),
-        sa.Column("guidance", sa.Float(), nullable=False),
+        sa.Column("guidance", sa.Double(), nullable=False),
         sa.Column("state", sa.String(length=16), nullable=False),
         sa.Column("reason", sa.Text(), nullable=False),
         sa.Column("candidate_id", sa.Integer(), nullable=True),
@@ -142,7 +142,7 @@ def _prompt_sets() -> None:
         sa.Column("set_id", sa.Integer(), nullable=False),
         sa.Column("state", sa.String(length=16), nullable=False),
         sa.Column("seeds", sa.Integer(), nullable=False),
-        sa.Column("min_score", sa.Float(), nullable=False),
+        sa.Column("min_score", sa.Double(), nullable=False),
         sa.Column("total", sa.Integer(), nullable=False),
         sa.Column("done", sa.Integer(), nullable=False),
         sa.Column("failed", sa.Integer(), nullable=False),
@@ -192,8 +192,8 @@ def _judgements() -> None:
         sa.Column("set_id", sa.Integer(), nullable=False),
         sa.Column("account_id", sa.Integer(), nullable=False),
         sa.Column("at", sa.BigInteger(), nullable=False),
-        sa.Column("least_score", sa.Float(), nullable=False),
-        sa.Column("most_delta_e", sa.Float(), nullable=False),
+        sa.Column("least_score", sa.Double(), nullable=False),
+        sa.Column("most_delta_e", sa.Double(), nullable=False),
         sa.Column("candidates", sa.JSON(), nullable=False),
         sa.Column("closed_at", sa.BigInteger(), nullable=True),
         sa.Column("approved", sa.JSON(), nullable=False),
