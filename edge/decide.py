@@ -40,7 +40,7 @@ Forward = Literal["uri-miss", "vary-miss", "stale", "method", "request"]
 # The origin says that it is in trouble (RFC 5861 section 4).
 _TROUBLE = frozenset({500, 502, 503, 504})
 _GONE = frozenset({404, 410})
-_WITHDRAWN = frozenset({"revoked", "expired"})
+_WITHDRAWN = frozenset({"revoked", "expired", "unrenewed"})
 # Here the origin is the asset's proper source, not a way out for now.
 _PROPER = frozenset({"no-record", "revoked"})
 

@@ -16,13 +16,14 @@ from kvsync.encoding import UNREADABLE
 from kvsync.errors import StoreUnavailable
 from kvsync.store import StoredEntry
 
-# Written again only this often, so that looking up stays reading.
-_CONFIRM_S = 30.0
+# Written again only this often, so that looking up stays reading; those of a strict property
+# before they are too old to be used.
+_CONFIRM_S = 10.0
 _NOTHING = StoredEntry()
 
 
 class Held(msgspec.Struct, frozen=True, array_like=True):
-    """``seen_at`` (Unix seconds): the store said so then, or up to half a minute later."""
+    """``seen_at`` (Unix seconds): of every revocation up to then the store knew."""
 
     record: bytes | None
     tombstone: bytes | None
@@ -49,21 +50,26 @@ class HeldEntries:
             self.faults += 1
             return None
 
-    def note(self, property: str, key: bytes, entry: StoredEntry, now: float) -> None:
-        """Hold what the store said just now; nothing where it knows nothing of the asset."""
+    def mark(self) -> int:
+        """Of the last purge, for :meth:`note`."""
+        return self._blobs.mark()
+
+    def note(
+        self, property: str, key: bytes, entry: StoredEntry, seen_at: float, since: int
+    ) -> None:
+        """Hold what the store said; nothing where it knows nothing of the asset, and nothing that
+        a purge after the mark ``since`` may have been meant for."""
         held = self.get(property, key)
         if held is None and entry == _NOTHING:
             return
-        if held is not None and held.entry == entry and 0 <= now - held.seen_at < _CONFIRM_S:
+        if held is not None and held.entry == entry and 0 <= seen_at - held.seen_at < _CONFIRM_S:
             return
         try:
             if entry == _NOTHING:
                 self._blobs.delete(_name(property, key))
             else:
-                new = Held(entry.record, entry.tombstone, now)
-                self._blobs.put(
-                    _name(property, key), msgspec.msgpack.encode(new), (key.hex(), property)
-                )
+                new = msgspec.msgpack.encode(Held(entry.record, entry.tombstone, seen_at))
+                self._blobs.put(_name(property, key), new, (key.hex(), property), since)
         except (lmdb.Error, StoreUnavailable):
             self.faults += 1
 

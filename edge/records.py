@@ -3,16 +3,20 @@
 import asyncio
 import contextlib
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
+from typing import Any, TypeVar
 
 from edge.breaker import Breaker, Rules, State
-from edge.held import HeldEntries
-from kvsync.errors import RevokedRecord, StoreUnavailable
+from edge.held import Held, HeldEntries
+from kvsync.errors import NotRenewed, RecordError, RevokedRecord, StoreUnavailable
 from kvsync.property import Property
 from kvsync.record import Record, Tombstone
+from kvsync.renewals import Renewals, demand_renewed
 from kvsync.signing import Keyring
 from kvsync.store import RecordStore, StoredEntry
 from kvsync.wire import Purge
+
+T = TypeVar("T")
 
 _NOBODYS_KEY = bytes(16)
 
@@ -21,7 +25,9 @@ class Records:
     """Verified records from the region's store. After a failure the store rests for a while, and
     what it said last counts, for as long as the property goes on without it.
 
-    ``stood_in`` is called for every record that was held.
+    Nor is it asked again about a record within ``local_s`` of its log's time: purges tell of
+    changes. ``began`` is when this process did, in Unix seconds. ``stood_in`` is called for every
+    record that was held while the store was gone.
     """
 
     def __init__(
@@ -32,13 +38,18 @@ class Records:
         *,
         timeout_s: float,
         rest_s: float,
+        local_s: float = 0.0,
+        began: float = 0.0,
         stood_in: Callable[[], None] = lambda: None,
     ) -> None:
         self._store = store
         self._held = held
         self._stood_in = stood_in
         self._keys = keys
+        self._renewals = Renewals(store, keys)
         self._timeout_s = timeout_s
+        self._local_s = local_s
+        self._began = began
         self._breaker = Breaker(Rules(failures_to_open=1, rest_s=rest_s))
 
     def state(self) -> State:
@@ -49,16 +60,39 @@ class Records:
 
         Raises a :class:`kvsync.errors.RecordError` or :class:`StoreUnavailable`.
         """
+        mark = self._held.mark()
+        held = self._held.get(site.id, key)
         try:
-            entry = await self._look_up(site.id, key)
+            until = await self._ask(self._renewals.look(site.id))
+            if held is not None and self._is_current(held, until):
+                entry = held.entry
+            else:
+                entry = await self._ask(self._store.get(site.id, key))
         except StoreUnavailable:
-            held = self._held.get(site.id, key)
-            if held is None or now - held.seen_at > site.revoke_bound_s:
+            demand_renewed(site, self._renewals.last(site.id), now)
+            if held is None:
                 raise
+            demand_renewed(site, held.seen_at, now)
             self._stood_in()
             return self._verified(held.entry, site.id, key, now)
-        self._held.note(site.id, key, entry, now)
+        demand_renewed(site, until, now)
+        self._held.note(site.id, key, entry, now if until is None else until, mark)
         return self._verified(entry, site.id, key, now)
+
+    async def renewed(self, site: Property, *, now: float) -> bool:
+        """Whether the property's records may be used, and what was made of them shown."""
+        try:
+            until = await self._ask(self._renewals.look(site.id))
+        except StoreUnavailable:
+            # Of what was before this process began, nothing is known.
+            until = self._renewals.last(site.id) or self._began
+        except RecordError:
+            return False
+        try:
+            demand_renewed(site, until, now)
+        except NotRenewed:
+            return False
+        return True
 
     async def connect(self, property: str, count: int) -> None:
         """Have ``count`` connections to the store, if it is there and not hung."""
@@ -95,15 +129,23 @@ class Records:
             entry.record, self._keys, key=key, property=property, now=now, buried_seq=buried_seq
         )
 
-    async def _look_up(self, property: str, key: bytes) -> StoredEntry:
+    def _is_current(self, held: Held, until: float | None) -> bool:
+        """Whether what was held needs no asking: whoever changes a record has edges purge it, and
+        only where that fails is it found out by looking again."""
+        if until is None or held.record is None:
+            return False
+        return 0 <= until - held.seen_at < self._local_s
+
+    async def _ask(self, work: Coroutine[Any, Any, T]) -> T:
         self._breaker, admitted = self._breaker.admit(time.monotonic())
         if not admitted:
+            work.close()
             raise StoreUnavailable("the key-value store did not answer lately; not asked")
         try:
             async with asyncio.timeout(self._timeout_s):
-                entry = await self._store.get(property, key)
+                answer = await work
         except (TimeoutError, StoreUnavailable) as error:
             self._breaker = self._breaker.failed(time.monotonic())
             raise StoreUnavailable(f"the key-value store: {error or 'no answer'}") from error
         self._breaker = self._breaker.succeeded()
-        return entry
+        return answer

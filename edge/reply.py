@@ -187,11 +187,19 @@ def custom_of(site: Property, on_error_s: float) -> Custom:
 
 
 def tags_of(stored: Stored, site: Property, key: bytes) -> frozenset[str]:
-    """What a purge may call this answer: asset key in hex, property, and the keys that it was
-    given by Surrogate-Key (separated by spaces) or Cache-Tag (by commas)."""
+    """What a purge may call this answer: asset key in hex, property, those of the property that
+    were rehydrated, and the keys that it was given by Surrogate-Key (separated by spaces) or
+    Cache-Tag (by commas)."""
     keys = (joined(stored.fields, "surrogate-key") or "").split()
     tags = (joined(stored.fields, "cache-tag") or "").split(",")
+    if stored.source == "rehydrated":
+        keys.append(rehydrated_tag(site.id))
     return frozenset({key.hex(), site.id, *keys, *(tag.strip() for tag in tags if tag.strip())})
+
+
+def rehydrated_tag(property: str) -> str:
+    """The tag of all images of a property that were made of records."""
+    return f"{property}:rehydrated"
 
 
 def _exposed(fields: Fields) -> Fields:

@@ -30,6 +30,7 @@ from edge.origin_client import Origin
 from edge.protocol import EdgeProtocol
 from edge.records import Records
 from edge.regions import Regions
+from edge.renewing import watch_renewals
 from edge.settings import EdgeSettings
 from edge.sites import Sites
 from edge.upstream import CheckedTransport, allowed_networks
@@ -116,7 +117,10 @@ async def running(
             public = _server(settings, PublicApp(edge, sites), protocol)
             admin = _server(settings, admin_app(edge, sites, fronts), "httptools")
             watch_sites(edge, sites)
-            beside = [sites.watch(settings.reload_s, hits.forget)]
+            beside = [
+                sites.watch(settings.reload_s, hits.forget),
+                watch_renewals(edge, fronts, sites),
+            ]
             if inherited:
                 # Whichever worker is scraped, it tells what all of them have counted.
                 beside.append(edge.counters.share(settings.metrics_dir))
@@ -152,6 +156,8 @@ async def built(
                 keys,
                 timeout_s=store_timeout_s,
                 rest_s=settings.store_rest_ms / 1000,
+                local_s=settings.records_local_s,
+                began=clock(),
                 stood_in=counters.record_held,
             ),
             regions=Regions(

@@ -57,6 +57,8 @@ class EdgeSettings(BaseSettings):
     memory_bytes: int = Field(64 << 20, ge=0)
     # Records held for when the store cannot be asked: half a kilobyte each.
     records_bytes: int = Field(64 << 20, ge=1 << 20)
+    # A record that was looked up is not looked up again for so long: purges tell of changes.
+    records_local_s: float = Field(10.0, ge=0)
     # Larger bodies stream through and are not kept.
     body_limit_bytes: int = Field(32 << 20, gt=0)
     # How long past its freshness an answer that does not say may stand in for peers that are gone.

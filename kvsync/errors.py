@@ -16,6 +16,7 @@
     ├── NotCached                     504 only-if-cached was asked for, and it is not
     ├── RecordError                   502 the record is wrong: retrying cannot help, ask the origin
     │   ├── MalformedRecord, BadSignature, KeyNotAllowed, WrongAsset, ExpiredRecord, RevokedRecord
+    │   ├── NotRenewed            the region could not ask for too long what was revoked
     │   ├── Unsupported               a valid record of a kind this version does not know
     │   └── LogError                  signed, and still not what may be applied now
     │       ├── Replayed, Gap, WrongChain     a batch that does not follow
@@ -121,6 +122,10 @@ class ExpiredRecord(RecordError):
 
 class RevokedRecord(RecordError):
     reason = "revoked"
+
+
+class NotRenewed(RecordError):
+    reason = "unrenewed"
 
 
 class Unsupported(RecordError):

@@ -83,17 +83,19 @@ class Origin:
 
     async def _get(self, where: str, max_bytes: int, timeout_s: float = _SILENCE_S) -> bytes:
         body = bytearray()
+        begun = False
         try:
             async with self._client.stream(
                 "GET", self._url + where, headers=self._fields, timeout=timeout_s
             ) as answer:
+                begun = True
                 async for piece in answer.aiter_bytes():
                     body += piece
                     if len(body) > max_bytes:
                         raise Truncated(f"{where}: the answer is longer than {max_bytes} bytes")
-        except httpx2.RemoteProtocolError as error:
-            raise Truncated(f"{where}: the answer was cut short: {error}") from error
         except httpx2.HTTPError as error:
+            if begun and isinstance(error, httpx2.RemoteProtocolError):
+                raise Truncated(f"{where}: the answer was cut short: {error}") from error
             raise _unavailable(self._url, error) from error
         if answer.status_code != 200:
             raise _refused(answer.status_code, bytes(body), where)
