@@ -4,11 +4,15 @@ The gallery is published without one value of one attribute; then its images are
 family's next model is trained beside the live one, approvals are carried, the new images are
 approved (at once: a person's time is not in the figure) and published, and the old model retires.
 The whole system runs meanwhile, its caches emptied over and over, and every answer is counted.
+
+What has to be live before is kept in `var/lifecycle` with ``--full``, until its figures are
+printed: an interrupted run goes on from there. The upload itself is walked in one go, on a copy.
 """
 
 import asyncio
 import json
 import re
+import shutil
 import sys
 import tempfile
 import time
@@ -22,14 +26,19 @@ import httpx2
 import typer
 from rich.console import Console
 
-from deploy.layout import SAMPLE, Ports, State
+from deploy.layout import ROOT, SAMPLE, Ports, State
 from deploy.parts import PROPERTY, operator
 from deploy.sample import some_of_gallery
 from deploy.system import LinkShape, System
 from kvsync.errors import InputError
+from origin.gallery import read_gallery
+from origin.training.stages import content_key
 from regional_gpu.generator.model_folder import describe
 
+WORK = ROOT / "var" / "lifecycle"
 BY = "Bench"
+# Values of each attribute that a walk has, unless it has all.
+KEPT = 4
 FORMATS = ("image/jpeg", "image/webp", "image/avif")
 PURGE_EVERY_S = 1.0
 ASK_EVERY_S = 0.1
@@ -104,42 +113,104 @@ def run(
     value: Annotated[str, typer.Option(help="Which; by default its last.")] = "",
     minutes: Annotated[float, typer.Option(help="At most this long for each training.")] = 5.0,
 ) -> dict[str, object]:
-    """Walk it; four of the other values are kept, or with `full` all of them."""
+    """Walk it with four values of each attribute; the whole gallery is walked with `full`."""
+    upload = split(gallery, attribute, value, None if full else KEPT)
     with tempfile.TemporaryDirectory() as scratch:
-        return asyncio.run(walk(gallery, attribute, value, minutes, Path(scratch), full=full))
+        kept = WORK / content_key(read_gallery(gallery), attribute, upload.value)
+        folder = kept if full else Path(scratch)
+        some_of_gallery(gallery, upload.live, folder / "before")
+        after = some_of_gallery(gallery, upload.live + upload.fresh, folder / "after")
+        pictures = min(str(PurePosixPath(one["file"]).parent) for one in after["assets"])
+        figures = asyncio.run(walk(upload, folder, pictures, minutes))
+    if full:
+        shutil.rmtree(kept)
+    return figures
 
 
-async def walk(
-    gallery: Path, attribute: str, value: str, minutes: float, scratch: Path, *, full: bool
-) -> dict[str, object]:
-    """The figures of one walk; every command is the operators' own."""
-    before, after = split(gallery, attribute, value, scratch, full=full)
-    parents = {PurePosixPath(one["file"]).parent for one in after["assets"]}
-    state = GalleryState(scratch / "var", scratch / "after", str(min(parents)))
-    system = System(state, Ports.free(), [LinkShape()])
+@dataclass(frozen=True)
+class Upload:
+    """File names of a gallery's images: those that are live, and those of one more value."""
+
+    value: str
+    live: tuple[str, ...]
+    fresh: tuple[str, ...]
+
+
+def split(gallery: Path, attribute: str, value: str, most: int | None) -> Upload:
+    """``gallery`` without one value of ``attribute`` and with it, by default the last one.
+
+    ``most``: how many of the other values stay, and of each other attribute's values. Raises
+    :class:`InputError` for an attribute or value that the gallery does not have.
+    """
+    manifest: dict[str, Any] = json.loads((gallery / "manifest.json").read_text())
+    found: dict[str, set[str]] = {}
+    for one in manifest["assets"]:
+        for name, shown in one["attributes"].items():
+            found.setdefault(name, set()).add(str(shown))
+    values = sorted(found.get(attribute, ()))
+    value = value or (values[-1] if values else "")
+    if value not in values or len(values) < 3:
+        raise InputError(f"{gallery}: no {attribute} of {value!r} beside two others")
+    staying = {name: set(sorted(known)[:most]) for name, known in found.items()}
+    others = [one for one in values if one != value][:most]
+    staying[attribute] = {value, *others}
+    after = [
+        one
+        for one in manifest["assets"]
+        if all(str(shown) in staying[name] for name, shown in one["attributes"].items())
+    ]
+    fresh = [one for one in after if str(one["attributes"][attribute]) == value]
+    live = [one for one in after if one not in fresh]
+    return Upload(value, _names(live), _names(fresh))
+
+
+def _names(assets: Sequence[dict[str, Any]]) -> tuple[str, ...]:
+    return tuple(PurePosixPath(one["file"]).name for one in assets)
+
+
+async def walk(upload: Upload, folder: Path, pictures: str, minutes: float) -> dict[str, object]:
+    """The figures of one walk; every command is the operators' own. ``folder`` has the galleries
+    ``before`` and ``after``, whose images lie in ``pictures``."""
     limit = ("--minutes", f"{minutes:g}", "--min-score", "0")
-    with system.started():
+
+    def system_in(name: str) -> System:
+        state = GalleryState(folder / name, folder / "after", pictures)
+        return System(state, Ports.free(), [LinkShape()])
+
+    if not (folder / "live").is_dir():
+        with system_in("going-live").started() as system:
+            await system.wait_ready()
+            await _go_live(system, folder, limit)
+        (folder / "going-live").rename(folder / "live")
+    for leavings in ("walked", "second"):
+        shutil.rmtree(folder / leavings, ignore_errors=True)
+    shutil.copytree(folder / "live", folder / "walked", ignore=_no_files)
+    with system_in("walked").started() as system:
         await system.wait_ready()
-        await _go_live(system, scratch, limit)
-        shopping = Shopping(system, [_url(one) for one in before["assets"]])
-        asking = asyncio.create_task(shopping.run())
-        began = time.monotonic()
-        options = ("--gallery", str(scratch / "after"), "--out", str(scratch / "second"))
-        told = await _command(system, "model", "update", *options, *limit)
-        update_s = time.monotonic() - began
-        await _command(system, "qa", "approve", "--all", "--by", BY)
-        await _command(system, "publish")
-        took = time.monotonic() - began
-        fresh = [_url(one) for one in after["assets"] if one not in before["assets"]]
-        live = await _rehydrated(system, fresh)
-        await _command(system, "model", "retire", describe(scratch / "first").digest.hex())
-        await asyncio.sleep(AFTERWARDS_S)
-        asking.cancel()
-        await asyncio.gather(asking, return_exceptions=True)
+        return await _upload(system, upload, folder, limit)
+
+
+async def _upload(
+    system: System, upload: Upload, folder: Path, limit: Sequence[str]
+) -> dict[str, object]:
+    shopping = Shopping(system, [_url(name) for name in upload.live])
+    asking = asyncio.create_task(shopping.run())
+    began = time.monotonic()
+    options = ("--gallery", str(folder / "after"), "--out", str(folder / "second"))
+    told = await _command(system, "model", "update", *options, *limit)
+    update_s = time.monotonic() - began
+    await _command(system, "qa", "approve", "--all", "--by", BY)
+    await _command(system, "publish")
+    took = time.monotonic() - began
+    live = await _rehydrated(system, [_url(name) for name in upload.fresh])
+    await _command(system, "model", "retire", describe(folder / "first").digest.hex())
+    await asyncio.sleep(AFTERWARDS_S)
+    asking.cancel()
+    await asyncio.gather(asking, return_exceptions=True)
     carried, asked = (int(one) for one in re.findall(r"(\d+) of (\d+) approvals carried", told)[0])
     figures: dict[str, object] = {
-        "images": len(after["assets"]),
-        "new_images": len(fresh),
+        "images": len(upload.live) + len(upload.fresh),
+        "new_images": len(upload.fresh),
         "minutes_to_live": round(took / 60, 2),
         "minutes_to_proposals": round(update_s / 60, 2),
         "carried": carried,
@@ -153,36 +224,20 @@ async def walk(
     return figures
 
 
-async def _go_live(system: System, scratch: Path, limit: Sequence[str]) -> None:
-    """The first model, its records approved and published."""
-    gallery, model = ("--gallery", str(scratch / "before")), str(scratch / "first")
-    await _command(system, "train", *gallery, "--out", model, *limit[:2])
-    await _command(system, "dehydrate", *gallery, "--model", model, *limit[2:])
+async def _go_live(system: System, folder: Path, limit: Sequence[str]) -> None:
+    """The first model, its records approved and published; again, from where it was ended."""
+    gallery, model = ("--gallery", str(folder / "before")), folder / "first"
+    if not model.is_dir():
+        await _command(system, "train", *gallery, "--out", str(model), *limit[:2])
+    await _command(system, "dehydrate", *gallery, "--model", str(model), *limit[2:])
     await _command(system, "qa", "approve", "--all", "--by", BY)
     await _command(system, "publish")
 
 
-def split(
-    gallery: Path, attribute: str, value: str, scratch: Path, *, full: bool
-) -> tuple[dict[str, Any], dict[str, Any]]:
-    """The gallery before and after the upload, as folders of ``scratch``; their manifests.
-
-    Raises :class:`InputError` for an attribute or value that it does not have.
-    """
-    manifest: dict[str, Any] = json.loads((gallery / "manifest.json").read_text())
-    values = sorted({str(one["attributes"].get(attribute)) for one in manifest["assets"]})
-    value = value or values[-1]
-    if value not in values or len(values) < 3:
-        raise InputError(f"{gallery}: no {attribute} of {value!r} beside two others")
-    others = [one for one in values if one != value]
-    kept = {value, *(others if full else others[:4])}
-    uploaded = {PurePosixPath(one["file"]).name: one["attributes"] for one in manifest["assets"]}
-    after = {name for name, one in uploaded.items() if str(one[attribute]) in kept}
-    before = {name for name in after if str(uploaded[name][attribute]) != value}
-    return (
-        some_of_gallery(gallery, before, scratch / "before"),
-        some_of_gallery(gallery, after, scratch / "after"),
-    )
+def _no_files(folder: str, names: list[str]) -> list[str]:
+    """Sockets and the like, which cannot be copied."""
+    paths = [(name, Path(folder) / name) for name in names]
+    return [name for name, path in paths if not (path.is_file() or path.is_dir())]
 
 
 async def _command(system: System, *words: str) -> str:
@@ -192,8 +247,8 @@ async def _command(system: System, *words: str) -> str:
     return "\n".join(await operator(environment, *words))
 
 
-def _url(asset: dict[str, Any]) -> str:
-    return f"/{PROPERTY}/{PurePosixPath(asset['file']).name}"
+def _url(name: str) -> str:
+    return f"/{PROPERTY}/{name}"
 
 
 async def _rehydrated(system: System, paths: Sequence[str]) -> int:
