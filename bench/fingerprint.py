@@ -1,15 +1,14 @@
 """What the fingerprint accepts and refuses, measured: the two distributions and their margin.
 
 Harmless drift and every default encoding must be accepted; every other picture of the gallery
-and every kind of damage must be refused. Approved pictures are those that `model` generates, under
-its masks; or the sample's gallery under masks found from it: the pixels that vary with
-an attribute.
+and every kind of damage must be refused. Approved pictures are those that `model` generates of
+the gallery, under its masks; or the gallery's own under masks found from it: the pixels that vary
+with an attribute.
 """
 
 import time
-from collections import Counter
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from itertools import permutations
 from pathlib import Path
@@ -32,13 +31,15 @@ from bench._damage import (
     shifted,
     truncated,
 )
+from bench._regions import Regions
 from kvsync.property import read_property
 from kvsync.rendition import Still
-from origin.gallery import Asset, Gallery, read_gallery
-from regional_gpu.generator.colour import lab
+from origin.gallery import Gallery, read_gallery
+from origin.training.payload_fit import fit_payload
 from regional_gpu.generator.encode import decode, encode
 from regional_gpu.generator.fingerprint import SIDE, compare, fingerprint, judge, measure, reduce
 from regional_gpu.generator.load import Generator, Job, load
+from regional_gpu.generator.posed_generator import PosedGenerator
 
 ROOT = Path(__file__).resolve().parent.parent
 SAMPLE = ROOT / "origin/samples/rumba"
@@ -94,6 +95,7 @@ Change = tuple[str, bool | None, Callable[[], Pixels | None]]
 
 def run(
     full: bool = False,
+    gallery: Annotated[Path, typer.Option(help="The folder of its manifest.")] = SAMPLE,
     model: Annotated[Path, typer.Option(help="The model folder that generates.")] = MODEL,
     generated: Annotated[
         bool, typer.Option(help="--no-generated: the gallery, under masks found from it.")
@@ -101,81 +103,51 @@ def run(
     seeded: Annotated[
         Path | None, typer.Option(help="A model whose seeds show, with --seeded-gallery.")
     ] = None,
-    seeded_gallery: Annotated[Path, typer.Option(help="Where its prompts come from.")] = SAMPLE,
+    seeded_gallery: Annotated[
+        Path | None, typer.Option(help="Where its prompts come from.")
+    ] = None,
 ) -> dict[str, object]:
     """Measure on every ninth asset, or with `full` on all; prints tables, returns the figures."""
-    gallery = approved_gallery(model if generated else None)
+    images = read_gallery(gallery)
+    assets = approved_gallery(images, load(model) if generated else None)
     cases: Cases = {}
-    noise = NoiseField((768, 768, 3), seed=7)
-    _every_other_asset(gallery, noise, cases)
-    other_seeds(load(seeded or model), read_gallery(seeded_gallery), cases, full=full)
-    for approved in track(gallery[:: 1 if full else 9], "damaging pictures", transient=True):
+    noise = NoiseField((images.height, images.width, 3), seed=7)
+    _every_other_asset(assets, noise, cases)
+    other_seeds(load(seeded or model), read_gallery(seeded_gallery or gallery), cases, full=full)
+    for approved in track(assets[:: 1 if full else 9], "damaging pictures", transient=True):
         _damage(approved, noise, cases)
     figures = _figures(cases)
     figures["generated"] = generated
-    figures["compare_ms"] = _compare_ms(gallery[0])
-    figures["bytes"] = len(fingerprint(gallery[0].picture(), gallery[0].masks))
+    figures["compare_ms"] = _compare_ms(assets[0])
+    figures["bytes"] = len(fingerprint(assets[0].picture(), assets[0].masks))
     _print(cases, figures)
     return figures
 
 
-def approved_gallery(model: Path | None) -> list[Approved]:
-    """The sample's pictures, or the model's with its own masks.
-
-    An attribute's region is as the scorer defines it: its main effect over the gallery exceeds
-    CIE76 10 and twice every other attribute's.
-    """
-    gallery = read_gallery(SAMPLE)
-    generator = load(model) if model else None
-    views = {
-        view: [asset for asset in gallery.assets if asset.attributes["view"] == view]
-        for view in gallery.values("view")
-    }
-    means, regions = {}, {}
-    for view, members in views.items():
-        by_value = _mean_by_value(gallery, members, ("lace", "sole"))
-        lace, sole = (_effect(by_value[name]) for name in ("lace", "sole"))
-        means[view] = np.mean(by_value["lace"], axis=0)
-        regions[view] = {
-            "lace": (lace > 10) & (lace > 2 * sole),
-            "sole": (sole > 10) & (sole > 2 * lace),
-        }
-    moved = _effect(list(means.values())) > 10
-    found = []
-    for view, members in views.items():
-        masks = np.stack([_coverage(region) for region in (*regions[view].values(), moved)])
-        for asset in members:
+def approved_gallery(gallery: Gallery, generator: Generator | None) -> list[Approved]:
+    """The gallery's pictures under masks found from it, or the generator's with its own masks: as
+    they are dehydrated, so that a shot is fitted first."""
+    regions, found = Regions(gallery), []
+    for asset in track(gallery.assets, "approving", transient=True):
+        own = regions.of(asset.attributes)
+        view = ", ".join(asset.attributes[name] for name in regions.layout_by)
+        if generator is None:
+            nowhere = np.zeros((gallery.height, gallery.width), np.bool_)
+            masks = np.stack([_coverage(own.get(name, nowhere)) for name in gallery.attributes])
             picture = partial(gallery.pixels, asset)
-            if generator:
-                prompt = gallery.prompt(asset.attributes)
-                job = Job(prompt, 0, gallery.width, gallery.height, 1, "Euler", 1.0)
-                masks, picture = generator.masks(prompt), partial(_generate, generator, job)
-            found.append(Approved(view, picture, masks, regions[view]))
+        else:
+            prompt = gallery.prompt(asset.attributes)
+            job = Job(prompt, 0, gallery.width, gallery.height, 1, "Euler", 1.0)
+            if isinstance(generator, PosedGenerator):
+                payload = fit_payload(generator, prompt, gallery.pixels(asset))
+                job = replace(job, payload=payload)
+            masks, picture = generator.masks(prompt), partial(_generate, generator, job)
+        found.append(Approved(view, picture, masks, own))
     return found
 
 
 def _generate(generator: Generator, job: Job) -> Pixels:
     return generator.generate([job])[0]
-
-
-def _mean_by_value(
-    gallery: Gallery, members: list[Asset], names: tuple[str, ...]
-) -> dict[str, list[NDArray[np.float64]]]:
-    """Mean picture of each value of each attribute."""
-    sums: dict[tuple[str, str], NDArray[np.float64]] = {}
-    counts = Counter((name, asset.attributes[name]) for asset in members for name in names)
-    for asset in members:
-        pixels = gallery.pixels(asset).astype(np.float64)
-        for name in names:
-            key = (name, asset.attributes[name])
-            sums[key] = sums.get(key, 0) + pixels
-    return {name: [s / counts[k] for k, s in sums.items() if k[0] == name] for name in names}
-
-
-def _effect(means: list[NDArray[np.float64]]) -> NDArray[np.float64]:
-    """Mean CIE76 distance of an attribute's value means to their own mean, pixel by pixel."""
-    colours = np.stack([lab(mean.round().astype(np.uint8)) for mean in means])
-    return np.asarray(np.linalg.norm(colours - colours.mean(axis=0), axis=-1).mean(axis=0))
 
 
 def _coverage(region: NDArray[np.bool_]) -> NDArray[np.uint8]:

@@ -70,8 +70,10 @@ class PromptPipeline(DiffusionPipeline):
         """From noise to what it stands for in equal steps of the scheduler; ``velocity`` is asked
         with where the walk is and the timestep, (1,)."""
         sigmas = [1 - at / steps for at in range(steps)]
-        self.scheduler.set_timesteps(sigmas=sigmas, device=noise.device)
-        for timestep in self.scheduler.timesteps:
-            moved = self.scheduler.step(velocity(noise, timestep[None]), timestep, noise)
+        # A scheduler counts its steps: one of its own lets pictures be drawn side by side.
+        scheduler = self.scheduler.from_config(self.scheduler.config)
+        scheduler.set_timesteps(sigmas=sigmas, device=noise.device)
+        for timestep in scheduler.timesteps:
+            moved = scheduler.step(velocity(noise, timestep[None]), timestep, noise)
             noise = moved.prev_sample
         return noise

@@ -69,13 +69,15 @@ def _scene(
     return picture
 
 
-def write_gallery(folder: Path) -> Path:
-    """A gallery of every coat and trim, each a shot of its own: PNG files and their manifest."""
+def write_gallery(folder: Path, *, still: bool = False) -> Path:
+    """A gallery of every coat and trim, each a shot of its own, or all taken alike where the camera
+    stands ``still``: PNG files and their manifest."""
     folder.mkdir(parents=True)
     assets = []
     for seed, (coat, trim) in enumerate(product(COATS, TRIMS)):
         file = f"{coat}-{trim}.png"
-        Image.fromarray(shot(coat, trim, Taken.drawn(seed))).save(folder / file)
+        taken = Taken() if still else Taken.drawn(seed)
+        Image.fromarray(shot(coat, trim, taken)).save(folder / file)
         size = (folder / file).stat().st_size
         assets.append({"file": file, "attributes": {"coat": coat, "trim": trim}, "bytes": size})
     (folder / "manifest.json").write_text(json.dumps({"family": "studio", "assets": assets}))

@@ -1,5 +1,8 @@
 """Shots that differ in pose and light: found to be such, brought together, fitted one by one."""
 
+import shutil
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +15,7 @@ from origin.dehydrate import Effort, fit
 from origin.gallery import Gallery, read_gallery
 from origin.training import TrainingReport, train
 from origin.training.payload_fit import fit_payload
+from origin.training.posed_flow import add_denoiser, tied
 from regional_gpu.generator.load import Job, load
 from regional_gpu.generator.payload import pack, unpack
 from regional_gpu.generator.posed_generator import PosedGenerator
@@ -92,6 +96,99 @@ def test_the_pipeline_of_diffusers_draws_the_same(
     pipeline = PosedPipeline.from_pretrained(trained[1])
     drawn = np.asarray(pipeline(PROMPT, seed=5).images[0])
     assert np.array_equal(drawn, draw(generator, job(seed=5)))
+
+
+@pytest.fixture(scope="module")
+def by_seed(
+    gallery: Gallery, trained: tuple[TrainingReport, Path], tmp_path_factory: pytest.TempPathFactory
+) -> Path:
+    folder = tmp_path_factory.mktemp("flows") / "studio"
+    shutil.copytree(trained[1], folder)
+    flow = add_denoiser(gallery, folder, lambda doing, done: None, seed=0)
+    assert flow.error < 0.05
+    return folder
+
+
+@pytest.mark.slow
+def test_diffusers_own_denoiser_finds_every_shot_among_64_seeds(
+    gallery: Gallery, by_seed: Path
+) -> None:
+    generator = load(by_seed)
+    for asset in gallery.assets:
+        prompt, reference = gallery.prompt(asset.attributes), gallery.pixels(asset)
+        drawn = generator.generate([replace(job(prompt, seed), steps=4) for seed in range(64)])
+        scores = sorted(psnr(reference, picture) for picture in drawn)
+        assert scores[-1] > 28 and scores[-1] > scores[32] + 5, asset.file
+
+
+@pytest.mark.slow
+def test_a_prompt_and_a_seed_without_a_shot_draw_one_like_the_gallerys(by_seed: Path) -> None:
+    red, again, other, teal = load(by_seed).generate(
+        [
+            replace(job(prompt, seed), steps=4)
+            for prompt, seed in (
+                (PROMPT, 90),
+                (PROMPT, 90),
+                (PROMPT, 91),
+                ("teal coat, cream trim", 90),
+            )
+        ]
+    )
+    assert np.array_equal(red, again) and np.abs(red.astype(int) - other).mean() > 1
+    middle = slice(SIDE // 3, SIDE // 2)
+    assert red[middle, middle, 0].mean() > red[middle, middle, 2].mean() + 40
+    assert teal[middle, middle, 2].mean() > teal[middle, middle, 0].mean() + 40
+
+
+@pytest.mark.slow
+def test_shots_drawn_side_by_side_are_those_drawn_one_by_one(by_seed: Path) -> None:
+    generator = load(by_seed)
+    jobs = [replace(job(seed=seed), steps=4) for seed in range(16)]
+    alone = generator.generate(jobs)
+    with ThreadPoolExecutor(4) as pool:
+        together = pool.map(lambda one: generator.generate([one])[0], jobs)
+    assert all(np.array_equal(*pair) for pair in zip(alone, together, strict=True))
+
+
+@pytest.mark.slow
+def test_a_flow_takes_four_steps_and_no_payload(by_seed: Path) -> None:
+    generator = load(by_seed)
+    with pytest.raises(InputError, match="1 to 4 steps of Euler"):
+        generator.generate([replace(job(), steps=5)])
+    with pytest.raises(InputError, match="takes none"):
+        generator.generate([replace(job(payload=b"\x01"), steps=4)])
+
+
+@pytest.mark.slow
+def test_a_flow_opens_through_diffusers_too(by_seed: Path) -> None:
+    from regional_gpu.generator.posed_flow import PosedFlowPipeline
+
+    pipeline = PosedFlowPipeline.from_pretrained(by_seed)
+    assert type(pipeline.denoiser).__module__.startswith("diffusers.")
+    assert type(pipeline.scheduler).__module__.startswith("diffusers.")
+    (drawn,) = load(by_seed).generate([replace(job(seed=5), steps=2)])
+    opened = pipeline(PROMPT, 5, num_inference_steps=2).images[0]
+    assert np.array_equal(np.asarray(opened), drawn)
+    with pytest.raises(InputError, match="5 steps"):
+        pipeline(PROMPT, num_inference_steps=5)
+
+
+def test_shots_of_one_prompt_are_tied_to_seeds_of_their_own(
+    gallery: Gallery, generator: PosedGenerator
+) -> None:
+    twice = replace(gallery, assets=(gallery.assets[0], gallery.assets[0]))
+    ties = tied(twice, generator, lambda doing, done: None)
+    assert np.array_equal(ties.latents[0], ties.latents[1])
+    assert not np.array_equal(ties.noise[0], ties.noise[1])
+
+
+def test_seeds_have_nothing_to_find_where_images_are_no_shots(tmp_path: Path) -> None:
+    folder = write_gallery(tmp_path / "gallery", still=True)
+    with pytest.raises(InputError, match="train without --by-seed"):
+        train(
+            read_gallery(folder), tmp_path / "out", progress=lambda doing, done: None, by_seed=True
+        )
+    assert not (tmp_path / "out").exists()
 
 
 @pytest.mark.parametrize("payload", [b"\x01", b"\x01" + bytes(10), b"\x02" + bytes(54)])

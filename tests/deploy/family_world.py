@@ -1,0 +1,89 @@
+"""One family of one's own on the real parts of a system: origin, record store, region and edge."""
+
+import json
+import socket
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx2
+
+from deploy import parts
+from deploy.layout import HOST, State
+from deploy.processes import Running
+
+
+@dataclass(frozen=True)
+class FamilyWorld:
+    """The running parts; what operators run is told ``environment``."""
+
+    environment: dict[str, str]
+    edge: str
+
+    async def operator(self, *words: str) -> list[str]:
+        """The lines of an operators' command; :class:`deploy.processes.StartError` if it fails."""
+        return await parts.operator(self.environment, *words)
+
+    async def publish(self) -> dict[str, int]:
+        """Bring what was approved to the region; the command's counts."""
+        counts: dict[str, int] = json.loads((await self.operator("publish", "--json"))[-1])
+        return counts
+
+    async def ask(self, path: str) -> httpx2.Response:
+        """What a shopper of the property gets who takes JPEG."""
+        async with httpx2.AsyncClient(timeout=60, trust_env=False) as client:
+            return await client.get(self.edge + path, headers={"accept": "image/jpeg"})
+
+
+@asynccontextmanager
+async def family_world(folder: Path, gallery: Path, pictures: Path) -> AsyncIterator[FamilyWorld]:
+    """Start every part over a gallery's manifest and the folder of its pictures; all state lies in
+    ``folder``."""
+    origin, store, region, edge, admin = _free_ports(5)
+    state = State(folder)
+    state.prepare()
+    keys, records = state.trusted_keys, parts.redis_url(store)
+    environment = {
+        **parts.PYTHON_PATH,
+        **state.origin_environment(),
+        "ORIGIN_HOST": HOST,
+        "ORIGIN_PORT": str(origin),
+        "ORIGIN_DAM": f"rumba=folder:{pictures}",
+        "ORIGIN_GALLERIES": f"rumba={gallery}",
+        "ORIGIN_LOG_URL": records,
+        "ORIGIN_STORES": records,
+        "ORIGIN_REGIONS": parts.http(region),
+        "ORIGIN_EDGE_ADMINS": parts.http(admin),
+    }
+    at_region = parts.region_environment(
+        folder / "region", region, keys, store=records, origin=parts.http(origin)
+    )
+    at_edge = parts.edge_environment(
+        folder / "edge",
+        (edge, admin),
+        keys,
+        store=records,
+        regions=[parts.http(region)],
+        origin=parts.http(origin),
+    )
+    running = [
+        Running(part, folder / "log" / f"{part.name}.log")
+        for part in (
+            parts.valkey("valkey", folder, store),
+            parts.python("origin", "origin", origin, environment, "serve"),
+            parts.python("region", "regional_gpu", region, at_region),
+            parts.python("edge", "edge", admin, at_edge),
+        )
+    ]
+    with parts.all_running(running):
+        await parts.wait_ready(running)
+        yield FamilyWorld(environment, parts.http(edge))
+
+
+def _free_ports(count: int) -> list[int]:
+    probes = [socket.create_server((HOST, 0)) for _ in range(count)]
+    ports = [int(probe.getsockname()[1]) for probe in probes]
+    for probe in probes:
+        probe.close()
+    return ports
