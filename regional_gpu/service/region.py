@@ -11,11 +11,12 @@ from dataclasses import dataclass, field
 from itertools import count
 from typing import TypeVar
 
-from kvsync.errors import BadRequest, FingerprintMismatch, RevokedRecord
+from kvsync.errors import BadRequest, FingerprintMismatch, RevokedRecord, StoreUnavailable
 from kvsync.flights import Flights
 from kvsync.property import Property
 from kvsync.record import Record, Tombstone
 from kvsync.rendition import Rendition
+from kvsync.renewals import Renewals, demand_renewed
 from kvsync.signing import Keyring
 from kvsync.store import RecordStore
 from kvsync.wire import Hold, Purge, RehydrateRequest
@@ -78,6 +79,7 @@ class Region:
     # The store that tells what was revoked, whichever edge asks.
     store: RecordStore | None
     ready: bool = False
+    renewals: Renewals | None = field(init=False)
     _pictures: Flights[bytes, Picture] = field(default_factory=Flights)
     _deliveries: Flights[bytes, Answer] = field(default_factory=Flights)
     _tickets: dict[bytes, Ticket] = field(default_factory=dict)
@@ -85,6 +87,9 @@ class Region:
     _encoders: ThreadPoolExecutor = field(
         default_factory=lambda: ThreadPoolExecutor(os.cpu_count() or 1, "encoder")
     )
+
+    def __post_init__(self) -> None:
+        self.renewals = None if self.store is None else Renewals(self.store, self.keys)
 
     async def rehydrate(self, request: RehydrateRequest) -> Answer:
         """Answer within ``request.deadline_ms`` of now, or raise.
@@ -104,6 +109,7 @@ class Region:
             now=time.time(),
         )
         still = self._wanted(request)
+        await self._demand_renewed(self.properties[request.property])
         kept = self.renditions.get(rendition_name(record, still))
         if kept is not None:
             answer = Answer(kept, {"cache": time.monotonic() - began}, cached=True)
@@ -113,15 +119,31 @@ class Region:
         self._count(answer)
         return answer
 
+    async def _demand_renewed(self, site: Property) -> None:
+        """:class:`kvsync.errors.NotRenewed` where too long ago was heard of what is revoked."""
+        if self.renewals is None:
+            return
+        try:
+            until = await self.renewals.look(site.id)
+        except StoreUnavailable:
+            until = self.renewals.last(site.id)
+        demand_renewed(site, until, time.time())
+
     async def _demand_in_force(self, record: Record) -> None:
         """:class:`RevokedRecord` for what a tombstone in the store took back.
 
-        Raises :class:`kvsync.errors.StoreUnavailable` when that cannot be known.
+        Raises :class:`kvsync.errors.StoreUnavailable` when that cannot be known, unless the
+        property's log was followed until lately: then the bound counts.
         """
-        if self.store is None:
+        if self.store is None or self.renewals is None:
             return
         body = record.body
-        signed = (await self.store.get(body.property, body.key)).tombstone
+        try:
+            signed = (await self.store.get(body.property, body.key)).tombstone
+        except StoreUnavailable:
+            if self.renewals.last(body.property) is None:
+                raise
+            return
         if signed is None:
             return
         buried = Tombstone.from_signed(signed, self.keys, key=body.key, property=body.property)
