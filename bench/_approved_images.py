@@ -122,17 +122,19 @@ class ApprovedImages:
         """Whether the asset was withdrawn before it was asked for."""
         return seen.begun > self.withdrawn.get(seen.shot.path, math.inf)
 
-    async def verdict(self, shot: Shot, digest: bytes, withdrawn: bool) -> Verdict:
-        """What a body with this SHA-256 is to the asset asked for."""
+    async def verdict(
+        self, shot: Shot, digest: bytes, withdrawn: bool, client: httpx2.AsyncClient
+    ) -> Verdict:
+        """What a body with this SHA-256 is to the asset asked for; ``client`` asks the region."""
         if digest == self._originals[shot.path]:
             return "original"
         if digest in self._originals.values():
             return "unapproved"
-        if digest == await self._rehydrated(shot):
+        if digest == await self._rehydrated(shot, client):
             return "unapproved" if withdrawn else "rehydrated"
         return "unknown"
 
-    async def _rehydrated(self, shot: Shot) -> bytes:
+    async def _rehydrated(self, shot: Shot, client: httpx2.AsyncClient) -> bytes:
         """SHA-256 of what the region itself says this rendition is."""
         record, still = self.records[shot.path], shot.still
         if (shot.path, still) not in self._known:
@@ -140,10 +142,9 @@ class ApprovedImages:
                 PROPERTY, record.body.key, record.signed, still, deadline_ms=60_000
             )
             url = f"http://{HOST}:{self.system.ports.region}{REHYDRATE_PATH}"
-            async with httpx2.AsyncClient(timeout=60, trust_env=False) as client:
-                answer = await client.post(
-                    url, content=wanted.encode(), headers={"content-type": MSGPACK}
-                )
+            answer = await client.post(
+                url, content=wanted.encode(), headers={"content-type": MSGPACK}
+            )
             answer.raise_for_status()
             self._known[shot.path, still] = hashlib.sha256(answer.content).digest()
         return self._known[shot.path, still]

@@ -32,6 +32,7 @@ from bench._faulty_system import FaultySystem, started
 from bench._purge_everything import POPS, purge_everything
 from bench._shoppers import Seen, Shopper, Shot, steady_load
 from deploy.layout import SAMPLE
+from kvsync.errors import RehydrationError
 
 # Assets asked for all the time, and those withdrawn before the first fault; one more is revoked
 # during each.
@@ -42,6 +43,7 @@ _PART_BYTES = 1_000
 _SHOPPERS = 12
 _PER_SECOND = 20.0
 # How long a fault lasts, and how long its end is watched.
+_HEALTHY_S = 8.0
 _TIMES_S, _TIMES_FULL_S = (3.0, 1.2), (2.4, 0.8)
 
 
@@ -89,7 +91,7 @@ async def measure(
     console.print("Starting the system and publishing its approvals…")
     async with started(folder, approved[:: len(approved) // assets][:assets]) as system:
         images = await ApprovedImages.of(system)
-        trial = Trial(system, images, *times_s)
+        trial = Trial(system, images, *times_s, console)
         console.print(f"Ready; {_PER_SECOND:g} requests/s by {_SHOPPERS} shoppers")
         await trial.run(breaks)
         await trial.purge()
@@ -105,9 +107,15 @@ class Trial:
     """One system, one load, one fault after the other."""
 
     def __init__(
-        self, system: FaultySystem, images: ApprovedImages, fault_s: float, mended_s: float
+        self,
+        system: FaultySystem,
+        images: ApprovedImages,
+        fault_s: float,
+        mended_s: float,
+        console: Console,
     ) -> None:
         self.tallies = [Tally("none")]
+        self._console = console
         self._fault_s, self._mended_s = fault_s, mended_s
         self._system = system
         self._images = images
@@ -133,9 +141,13 @@ class Trial:
             )
         )
         try:
-            await asyncio.sleep(self._fault_s)
-            for together in breaks:
+            await asyncio.sleep(_HEALTHY_S)
+            self.tallies[0].note = await _hedges(self._system)
+            for number, together in enumerate(breaks, start=1):
                 await self._break(together)
+                self._console.print(_progress(self.tallies[-1], number, len(breaks)))
+                if not self._system.running["edge"].alive:
+                    raise RehydrationError(f"the edge ended during {self.tallies[-1].name}")
         finally:
             self._over = True
             await load
@@ -153,15 +165,16 @@ class Trial:
 
     async def verify(self) -> None:
         """Compare every different body seen with the asset's original and approved renditions."""
-        for (shot, digest, withdrawn), tallies in self._sightings.items():
-            verdict = await self._images.verdict(shot, digest, withdrawn)
-            for tally in tallies:
-                if verdict == "unapproved":
-                    tally.unapproved += 1
-                elif verdict == "unknown":
-                    tally.wrong_bytes += 1
-                if verdict in ("unapproved", "unknown"):
-                    tally.why[f"{verdict} {shot.target}"] += 1
+        async with httpx2.AsyncClient(timeout=60, trust_env=False) as client:
+            for (shot, digest, withdrawn), tallies in self._sightings.items():
+                verdict = await self._images.verdict(shot, digest, withdrawn, client)
+                for tally in tallies:
+                    if verdict == "unapproved":
+                        tally.unapproved += 1
+                    elif verdict == "unknown":
+                        tally.wrong_bytes += 1
+                    if verdict in ("unapproved", "unknown"):
+                        tally.why[f"{verdict} {shot.target}"] += 1
 
     async def _break(self, together: tuple[Break, ...]) -> None:
         tally = Tally(" + ".join(one.name for one in together))
@@ -277,6 +290,15 @@ async def _hedges(system: FaultySystem) -> str:
     return f"{counts['edge_hedges_total']} hedges for {counts['edge_answers_total']} misses"
 
 
+def _progress(tally: Tally, number: int, of: int) -> str:
+    """A line for a long run: what this one came to, before bodies are compared."""
+    told = f"{number}/{of} {tally.name}: {tally.requests} requests"
+    if tally.failed:
+        why = "; ".join(f"{count} x {why}" for why, count in tally.why.items())
+        told += f", {tally.failed} failed ({why})"
+    return f"{told}, slowest {tally.slowest_s:.2f} s"
+
+
 def _print(tallies: Sequence[Tally], hedges: str, console: Console) -> None:
     columns = "requests failed unservable stale origin slowest retried truncated".split()
     table = Table("fault", *columns)
@@ -290,7 +312,7 @@ def _print(tallies: Sequence[Tally], hedges: str, console: Console) -> None:
             str(one.truncated),
             style="red" if one.failed or one.unapproved or one.wrong_bytes else "",
         )
-    table.caption = f"{hedges}; {os.cpu_count()} cores for everything, the load included"
+    table.caption = f"{hedges} in all; {os.cpu_count()} cores for everything, the load included"
     console.print(table)
     for one in tallies:
         for why, count in one.why.items():
