@@ -64,7 +64,14 @@ def encode(pixels: NDArray[np.uint8], rendition: Still) -> Encoded:
 def encode_as(image: Image.Image, form: str, quality: int, settings: EncoderSettings) -> Encoded:
     """`image` as it is, by one encoder at one quality."""
     buffer = BytesIO()
-    image.save(buffer, form, quality=quality, xmp=PROVENANCE, **settings)
+    try:
+        image.save(buffer, form, quality=quality, xmp=PROVENANCE, **settings)
+    except OSError:
+        if "optimize" not in settings:
+            raise
+        # Pillow keeps room for a byte a pixel; optimising a busier picture overruns it.
+        plain = {name: value for name, value in settings.items() if name != "optimize"}
+        return encode_as(image, form, quality, plain)
     return Encoded(buffer.getvalue(), f"image/{form}")
 
 

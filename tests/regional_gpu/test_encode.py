@@ -130,3 +130,11 @@ def test_a_picture_above_100_megapixels_is_refused_before_it_is_unpacked(side: i
     bomb = saved(Image.new("1", (side, side)))
     with pytest.raises(InputError, match="above 100 megapixels"):
         decode(bomb, "bomb.png")
+
+
+def test_a_picture_of_noise_takes_more_bytes_than_it_has_pixels_and_is_encoded(
+    form: ImageFormat,
+) -> None:
+    noise = np.random.default_rng(0).integers(0, 256, (256, 256, 3), dtype=np.uint8)
+    data = encode(noise, Still(form, 256, 99)).data
+    assert decode(data).shape == noise.shape

@@ -66,3 +66,23 @@ def test_a_file_cut_short_or_of_another_shape_matches_nothing(
     assert not compare_delivered(whole[: len(whole) // 2], picture, MASKS, approved).matches
     lower = encode(picture[:600], still).data
     assert not compare_delivered(lower, picture, MASKS, approved).matches
+
+
+@pytest.mark.parametrize("form", ["jpeg", "webp", "avif"])
+@pytest.mark.parametrize("quality", [50, 91])
+def test_thin_coloured_lines_match_at_every_quality(form: ImageFormat, quality: int) -> None:
+    down, across = np.mgrid[:256, :256]
+    lined = np.full((256, 256, 3), 245, np.uint8)
+    lined[(down + across) % 64 < 3] = (200, 20, 40)
+    data = encode(lined, Still(form, 256, quality)).data
+    found = compare_delivered(data, lined, MASKS, fingerprint(lined, MASKS))
+    assert found.matches, found
+
+
+def test_a_small_block_in_a_file_of_good_quality_matches_nothing(
+    picture: NDArray[np.uint8],
+) -> None:
+    spoiled = picture.copy()
+    spoiled[300:364, 300:364] = 0
+    data = encode(spoiled, FULL).data
+    assert not compare_delivered(data, picture, MASKS, fingerprint(picture, MASKS)).matches
