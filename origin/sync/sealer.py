@@ -11,6 +11,7 @@ import logging
 import time
 from collections import deque
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 
 from sqlalchemy.exc import SQLAlchemyError
@@ -66,10 +67,10 @@ class Sealer:
         """Go on for ever; what stands still is tried again."""
         while True:
             await self.step()
-            try:
-                await asyncio.wait_for(self._woken.wait(), _REST_S if self.faults else _POLL_S)
-            except TimeoutError:
-                continue
+            with suppress(TimeoutError):
+                # Not wait_for: before Python 3.12 it may lose a cancellation at its time's end.
+                async with asyncio.timeout(_REST_S if self.faults else _POLL_S):
+                    await self._woken.wait()
             self._woken.clear()
 
     async def step(self) -> None:
