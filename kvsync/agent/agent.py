@@ -26,6 +26,8 @@ _log = logging.getLogger("sync")
 
 # Between two reports of a busy region.
 _LEAST_REPORT_S = 0.02
+# Before a comparison that failed is tried again.
+_PAUSE_S, _LONGEST_PAUSE_S = 1.0, 60.0
 _LIMITS = httpx2.Limits(max_connections=64, max_keepalive_connections=64)
 
 
@@ -115,6 +117,7 @@ class Agent:
 
     async def _compare_always(self, follower: Follower) -> None:
         every_s = self.settings.compare_s or None
+        pause_s = _PAUSE_S
         while True:
             with suppress(TimeoutError):
                 async with asyncio.timeout(every_s):
@@ -122,10 +125,12 @@ class Agent:
             follower.behind.clear()
             try:
                 await follower.compare(self._asked.get(follower.property, 0))
+                pause_s = _PAUSE_S
             except RehydrationError as error:
                 _log.warning("%s: ranges were not compared: %s", follower.property, error)
                 self.metrics.refuse(follower.property, error.reason)
-                await asyncio.sleep(1.0)
+                await asyncio.sleep(pause_s)
+                pause_s = min(2 * pause_s, _LONGEST_PAUSE_S)
                 follower.behind.set()
 
     async def _relay_always(self, follower: Follower) -> None:

@@ -140,7 +140,6 @@ class Follower:
         now_ms = int(time.time() * 1_000)
         repaired_at_ms = now_ms if differing else self.compared.repaired_at_ms
         self.compared = Compared(now_ms, request, tuple(differing), repaired_at_ms)
-        self.held.incomplete = False
         self._metrics.compared.labels(self.property).inc()
         if differing:
             _log.error("%s: %d keys differed and were repaired", self.property, len(differing))

@@ -65,7 +65,6 @@ class HeldProperty:
         self._waiting: set[bytes] = set()
         self.cursor = Cursor()
         self.readable_seq = self.purged_seq = 0
-        self.incomplete = False
 
     async def resume(self) -> bool:
         """Take over what the store says; False where only a snapshot can be begun with."""
@@ -94,7 +93,6 @@ class HeldProperty:
                 _log.error("%s: %s", self.property, error)
                 left_out = len(made.changes.records) + len(made.changes.waiting)
                 self._metrics.refuse(self.property, error.reason, left_out)
-                self.incomplete = True
                 replaced = await self._store.apply(self.property, made.without_records(), move)
             if replaced is None:
                 raise CursorMoved
