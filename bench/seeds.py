@@ -18,6 +18,7 @@ from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 
+from origin.dehydrate import Effort
 from origin.gallery import Asset, Gallery, read_gallery
 from origin.training.command import train_command
 from regional_gpu.generator.load import Generator, Job, load
@@ -27,7 +28,7 @@ from regional_gpu.generator.score import ssimulacra2
 SEEDS = 64
 STEPS = 4
 SAMPLE = 12
-GATE = 80.0  # the least score that dehydrate proposes
+GATE = Effort().min_score
 
 
 @dataclass(frozen=True)

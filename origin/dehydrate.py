@@ -7,13 +7,11 @@ import os
 from collections import deque
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 
 import httpx2
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from sqlalchemy import select
 
@@ -28,6 +26,7 @@ from origin.inventory import describe_original, find_asset, note_asset
 from origin.qa import find_or_add_candidate
 from origin.site import Site
 from origin.tables import CandidateRow, State
+from origin.threads import one_thread_each
 from origin.training.payload_fit import fit_payload
 from regional_gpu.generator.colour import delta_e2000
 from regional_gpu.generator.encode import decode
@@ -123,17 +122,6 @@ class _Started:
     asset: Asset
     original: Original
     future: Future[Fitted]
-
-
-@contextmanager
-def one_thread_each() -> Iterator[None]:
-    """Within it torch works in the thread that calls it: the cores are taken by assets."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
 
 
 def _open(site: Site, request: AssetRequest) -> tuple[Original, bytes]:

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from origin.gallery import Gallery
+from origin.threads import one_thread_each
 from origin.training.payload_fit import fit_payload
 from origin.training.posed import Progress
 from regional_gpu.generator.load import load
@@ -73,7 +74,8 @@ def add_denoiser(gallery: Gallery, folder: Path, progress: Progress, seed: int) 
     ties = tied(gallery, posed, lambda doing, done: progress(doing, FITTING * done))
     torch.manual_seed(seed)
     denoiser = _denoiser(ties)
-    _train(denoiser, ties, lambda doing, done: progress(doing, FITTING + (1 - FITTING) * done))
+    with one_thread_each():
+        _train(denoiser, ties, lambda doing, done: progress(doing, FITTING + (1 - FITTING) * done))
     for old in folder.iterdir():
         if old.is_dir():
             shutil.rmtree(old)

@@ -45,7 +45,9 @@ def _candidates() -> None:
     op.add_column("candidates", sa.Column("region_delta_e", sa.JSON(), nullable=True))
     # SQLite adds a computed column only when it is not stored; PostgreSQL before 18 only stores.
     stored = op.get_bind().dialect.name == "postgresql"
-    doubt = sa.Column("doubt", sa.Double(), sa.Computed(_DOUBT, persisted=stored), nullable=True)
+    doubt: sa.Column[float] = sa.Column(
+        "doubt", sa.Double(), sa.Computed(_DOUBT, persisted=stored), nullable=True
+    )
     op.add_column("candidates", doubt)
     op.create_index(op.f("ix_candidates_doubt"), "candidates", ["doubt"])
 
