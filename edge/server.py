@@ -142,7 +142,6 @@ async def built(
     cache = ResponseCache(settings.cache_dir, settings.cache_bytes, settings.memory_bytes)
     store_timeout_s = settings.store_timeout_ms / 1000
     store = ValkeyStore(settings.store_url, timeout_s=store_timeout_s)
-    rules = Rules(settings.region_failures_to_open, settings.region_rest_ms / 1000)
     trusted = ssl.create_default_context()
     named = allowed_networks(settings.origin_url, settings.origin_networks)
     outside = CheckedTransport(named, trusted, _LIMITS)
@@ -160,15 +159,7 @@ async def built(
                 began=clock(),
                 stood_in=counters.record_held,
             ),
-            regions=Regions(
-                settings.region_urls,
-                rules,
-                trusted,
-                counters.region_called,
-                concurrency=settings.region_concurrency,
-                body_limit_bytes=settings.body_limit_bytes,
-                hedged=counters.hedged,
-            ),
+            regions=_regions(settings, trusted, counters),
             origin=Origin(
                 settings.origin_url,
                 to_origin,
@@ -195,6 +186,18 @@ async def built(
             await edge.records.close()
             edge.access_log.close()
             cache.close()
+
+
+def _regions(settings: EdgeSettings, trusted: ssl.SSLContext, counters: Counters) -> Regions:
+    return Regions(
+        settings.region_urls,
+        Rules(settings.region_failures_to_open, settings.region_rest_ms / 1000),
+        trusted,
+        counters.region_called,
+        concurrency=settings.region_concurrency,
+        body_limit_bytes=settings.body_limit_bytes,
+        hedged=counters.hedged,
+    )
 
 
 def _origin_gate(limit: int) -> Gate:

@@ -122,4 +122,4 @@ def task_of(queue: SqliteHuey, run: Callable[[int], None]) -> Callable[[int], No
 
 def not_here(job_id: int) -> None:
     """What the console itself does with a job: nothing."""
-    raise NotImplementedError(f"job {job_id} is for the worker")
+    raise RuntimeError(f"job {job_id} is for the worker")

@@ -36,13 +36,18 @@ def train_command(
             seed=seed,
             by_seed=by_seed,
         )
+    _tell(console, out, len(images.assets), report)
+    return report
+
+
+def _tell(console: Console, out: Path, images: int, report: TrainingReport) -> None:
     by = " and ".join(report.layout_by) or "nothing"
     adds = "light" if report.linear else "display levels"
     pictures = [f"{count} for {name}" for name, count in report.pictures.items()]
     console.print(
         f"{out}: {report.model_bytes} bytes, digest {report.digest.hex()}, "
         f"{report.seconds:.0f} s\n"
-        f"{len(images.assets)} images; layout by {by} ({report.layouts}); {adds} adds up; "
+        f"{images} images; layout by {by} ({report.layouts}); {adds} adds up; "
         f"shared pictures a layout: {', '.join(pictures) or 'none'}, "
         f"{report.seeded} for the seed; text explains {report.explained:.2%} of what varies",
         highlight=False,
@@ -71,4 +76,3 @@ def train_command(
             f"--steps {report.flow.steps}",
             highlight=False,
         )
-    return report

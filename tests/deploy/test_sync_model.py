@@ -41,107 +41,117 @@ def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[str]]:
         server.terminate()
 
 
-def machine(servers: list[str], folder: Path) -> type[RuleBasedStateMachine]:
-    """A state machine whose worlds live in folders below ``folder``."""
-    numbers = count()
+class Interleavings(RuleBasedStateMachine):
+    servers: list[str]
+    folder: Path
+    numbers: Iterator[int]
 
-    class Interleavings(RuleBasedStateMachine):
-        def __init__(self) -> None:
-            super().__init__()
-            self.runner = asyncio.Runner()
-            self.world = Regions(folder / str(next(numbers)), servers[0], servers[1:])
+    def __init__(self) -> None:
+        super().__init__()
+        self.runner = asyncio.Runner()
+        origins, *regions = self.servers
+        self.world = Regions(self.folder / str(next(self.numbers)), origins, regions)
 
-        def run(self, work: Awaitable[T]) -> T:
-            async def awaited() -> T:
-                return await work
+    def run(self, work: Awaitable[T]) -> T:
+        async def awaited() -> T:
+            return await work
 
-            return self.runner.run(awaited())
+        return self.runner.run(awaited())
 
-        @initialize()
-        def begin(self) -> None:
-            async def start() -> None:
-                self.world.add_regions()
-                await self.world.start_origin()
-                for name in self.world.regions:
-                    self.world.start(name)
-
-            self.run(start())
-
-        @rule(keys=some_keys)
-        def publish(self, keys: list[bytes]) -> None:
-            self.world.publish(keys)
-
-        @rule(keys=some_keys)
-        def revoke(self, keys: list[bytes]) -> None:
-            self.world.revoke(keys)
-
-        @rule(ms=st.integers(0, 60))
-        def time_passes(self, ms: int) -> None:
-            self.run(asyncio.sleep(ms / 1_000))
-
-        @rule(seconds=st.sampled_from([5, 20, 40]))
-        def much_time_passes(self, seconds: int) -> None:
-            self.world.ahead_s += seconds
-
-        @rule(name=a_region)
-        def cut(self, name: str) -> None:
-            self.world.regions[name].wire.cut()
-
-        @rule(name=a_region)
-        def mend(self, name: str) -> None:
-            self.world.regions[name].wire.heal()
-
-        @rule(name=a_region)
-        def crash(self, name: str) -> None:
-            self.run(self.world.kill(name))
-
-        @rule(name=a_region)
-        def restart(self, name: str) -> None:
-            async def start() -> None:
+    @initialize()
+    def begin(self) -> None:
+        async def start() -> None:
+            self.world.add_regions()
+            await self.world.start_origin()
+            for name in self.world.regions:
                 self.world.start(name)
 
-            self.run(start())
+        self.run(start())
 
-        @rule(begun_again=st.booleans())
-        def crash_origin(self, begun_again: bool) -> None:
-            self.run(self.world.kill_origin())
-            if begun_again:
-                self.run(self.world.start_origin())
+    @rule(keys=some_keys)
+    def publish(self, keys: list[bytes]) -> None:
+        self.world.publish(keys)
 
-        @rule()
-        def snapshot(self) -> None:
-            self.world.make_snapshot()
+    @rule(keys=some_keys)
+    def revoke(self, keys: list[bytes]) -> None:
+        self.world.revoke(keys)
 
-        @rule()
-        def lose_streams(self) -> None:
-            self.world.lose_streams()
+    @rule(ms=st.integers(0, 60))
+    def time_passes(self, ms: int) -> None:
+        self.run(asyncio.sleep(ms / 1_000))
 
-        @invariant()
-        def nothing_revoked_is_read_past_the_bound(self) -> None:
-            for key, revoked_at in self.world.revoked_at.items():
-                if self.world.now > revoked_at + self.world.site.goes_on_s:
-                    for name in self.world.regions:
-                        assert self.run(self.world.read(name, key)) is None, (name, key)
+    @rule(seconds=st.sampled_from([5, 20, 40]))
+    def much_time_passes(self, seconds: int) -> None:
+        self.world.ahead_s += seconds
 
-        def teardown(self) -> None:
-            try:
-                if self.world.regions:
-                    self.run(self.settled_as_published())
-            finally:
-                self.run(self.world.close())
-                self.runner.close()
+    @rule(name=a_region)
+    def cut(self, name: str) -> None:
+        self.world.regions[name].wire.cut()
 
-        async def settled_as_published(self) -> None:
-            await self.world.settle()
-            published = self.world.published()
-            for name in self.world.regions:
-                assert await self.world.held(name) == published, name
-            for key, (signed, buried) in published.items():
+    @rule(name=a_region)
+    def mend(self, name: str) -> None:
+        self.world.regions[name].wire.heal()
+
+    @rule(name=a_region)
+    def crash(self, name: str) -> None:
+        self.run(self.world.kill(name))
+
+    @rule(name=a_region)
+    def restart(self, name: str) -> None:
+        async def start() -> None:
+            self.world.start(name)
+
+        self.run(start())
+
+    @rule(begun_again=st.booleans())
+    def crash_origin(self, begun_again: bool) -> None:
+        self.run(self.world.kill_origin())
+        if begun_again:
+            self.run(self.world.start_origin())
+
+    @rule()
+    def snapshot(self) -> None:
+        self.world.make_snapshot()
+
+    @rule()
+    def lose_streams(self) -> None:
+        self.world.lose_streams()
+
+    @invariant()
+    def nothing_revoked_is_read_past_the_bound(self) -> None:
+        for key, revoked_at in self.world.revoked_at.items():
+            if self.world.now > revoked_at + self.world.site.goes_on_s:
                 for name in self.world.regions:
-                    found = await self.world.read(name, key)
-                    assert (found and found.signed) == (None if buried else signed), name
+                    assert self.run(self.world.read(name, key)) is None, (name, key)
 
-    return Interleavings
+    def teardown(self) -> None:
+        try:
+            if self.world.regions:
+                self.run(self.settled_as_published())
+        finally:
+            self.run(self.world.close())
+            self.runner.close()
+
+    async def settled_as_published(self) -> None:
+        await self.world.settle()
+        published = self.world.published()
+        for name in self.world.regions:
+            assert await self.world.held(name) == published, name
+        for key, (signed, buried) in published.items():
+            for name in self.world.regions:
+                found = await self.world.read(name, key)
+                assert (found and found.signed) == (None if buried else signed), name
+
+
+def machine(own_servers: list[str], own_folder: Path) -> type[RuleBasedStateMachine]:
+    """A state machine whose worlds live in folders below ``own_folder``."""
+
+    class Here(Interleavings):
+        servers = own_servers
+        folder = own_folder
+        numbers = count()
+
+    return Here
 
 
 @pytest.mark.slow

@@ -35,6 +35,12 @@ _KEPT_S = 24 * 3_600
 
 def routes(desk: Desk, jobs: Jobs) -> APIRouter:
     router = APIRouter(include_in_schema=False)
+    _uploading(router, desk)
+    _generating(router, desk, jobs)
+    return router
+
+
+def _uploading(router: APIRouter, desk: Desk) -> None:
     uploads = Uploads(desk.settings.folder / "uploads")
 
     @router.get("/p/{property}/upload")
@@ -94,6 +100,8 @@ def routes(desk: Desk, jobs: Jobs) -> APIRouter:
         headers = {"content-disposition": 'attachment; filename="rejected.tsv"'}
         return Response(found.rejected, media_type="text/tab-separated-values", headers=headers)
 
+
+def _generating(router: APIRouter, desk: Desk, jobs: Jobs) -> None:
     @router.get("/sets/{set_id}")
     def set_page(request: Request, set_id: int) -> Response:
         return page(request, "set.html", **_set(desk, jobs, set_id))
@@ -115,8 +123,6 @@ def routes(desk: Desk, jobs: Jobs) -> APIRouter:
     @router.post("/jobs/{job_id}/{step}")
     def steer_job(job_id: int, step: Step, person: Asking) -> Response:
         return go(f"/sets/{jobs.steer(job_id, step, person).set_id}")
-
-    return router
 
 
 class Uploads:
