@@ -1,5 +1,6 @@
 """What the pipelines of our own models have in common: a prompt and a seed in, one picture out."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import ClassVar
@@ -25,7 +26,7 @@ class Said:
     codes: Tensor
 
 
-class PromptPipeline(DiffusionPipeline):
+class PromptPipeline(DiffusionPipeline, ABC):
     """A tokenizer of attributes, their encoder, and whatever draws pictures of what they say.
 
     Subclasses register their components and say how a picture is drawn.
@@ -58,9 +59,9 @@ class PromptPipeline(DiffusionPipeline):
         images = [Image.fromarray(picture) for picture in pixels]
         return ImagePipelineOutput(images=images if output_type == "pil" else pixels)
 
+    @abstractmethod
     def draw(self, said: Said, seed: int, steps: int) -> Tensor:
         """8-bit sRGB pixels, (1, height, width, 3)."""
-        raise NotImplementedError
 
     def noise(self, seed: int, count: int) -> Tensor:
         """The seed's normals, (1, count)."""
