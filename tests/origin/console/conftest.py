@@ -1,20 +1,30 @@
-"""A console over the sample gallery and the shipped model, on a real socket."""
+"""A console over the sample gallery and the shipped model, on a real socket.
 
+There is one for all tests of a process; each begins with its database as it was made, or, with
+``drawn``, as it was after a job had drawn three candidates.
+"""
+
+import shutil
+import sqlite3
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 import httpx2
 import pytest
 import uvicorn
 
+from deploy.layout import free_ports
 from origin.console.accounts import Person, add_account
 from origin.console.app import create_app
 from origin.console.desk import Desk, open_desk
 from origin.console.drawing import Drawing
 from origin.console.jobs import Jobs, not_here, open_queue, task_of
 from origin.console.sessions import make_token
+from origin.console.sets import lines_of_file, preview, take_in
 from origin.console.settings import read_console_settings
 from origin.console.tables import AccountRow, Role
 from origin.console.worker import LoadedModels, run
@@ -33,40 +43,74 @@ white lace, red sole, three-quarter view
 """
 
 
-@pytest.fixture
-def desk(tmp_path: Path, free_port: int, monkeypatch: pytest.MonkeyPatch) -> Iterator[Desk]:
+@dataclass(frozen=True)
+class Room:
+    """The running console, and its database as files to begin again from."""
+
+    folder: Path
+    desk: Desk
+    jobs: Jobs
+    models: LoadedModels
+    web: str
+
+    @property
+    def bare(self) -> Path:
+        return self.folder / "bare.db"
+
+    @property
+    def drawn(self) -> Path:
+        return self.folder / "drawn.db"
+
+    def keep(self, path: Path) -> None:
+        _copy(self.folder / "origin.db", path)
+
+    def begin_from(self, path: Path) -> None:
+        _copy(path, self.folder / "origin.db")
+
+
+def _copy(source: Path, target: Path) -> None:
+    with closing(sqlite3.connect(source)) as old, closing(sqlite3.connect(target)) as new:
+        old.backup(new)
+
+
+@pytest.fixture(scope="session")
+def room(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Room]:
     """Everything in a fresh folder; the shipped model is kept and known."""
-    monkeypatch.setenv("ORIGIN_PROPERTIES_DIR", str(ROOT / "deploy" / "properties"))
-    monkeypatch.setenv("ORIGIN_DAM", f"rumba=folder:{SAMPLE}/gallery")
-    monkeypatch.setenv("ORIGIN_GALLERIES", f"rumba={SAMPLE}")
-    monkeypatch.setenv("ORIGIN_DATABASE_URL", f"sqlite:///{tmp_path}/origin.db")
-    monkeypatch.setenv("ORIGIN_MODELS_DIR", str(tmp_path / "models"))
-    monkeypatch.setenv("ORIGIN_SIGNING_KEY", str(tmp_path / "keys" / "signing.key"))
-    (tmp_path / "models").mkdir()
+    folder = tmp_path_factory.mktemp("console")
+    shutil.copytree(ROOT / "deploy" / "properties", folder / "properties")
+    (folder / "models").mkdir()
+    (port,) = free_ports(1)
     settings = read_console_settings(
-        port=free_port, url=f"http://localhost:{free_port}", folder=tmp_path / "console"
+        port=port, url=f"http://localhost:{port}", folder=folder / "console"
     )
-    with open_desk(read_settings(), settings) as opened:
-        publisher = Publisher(opened.site("rumba"), opened.database, opened.models, opened.key)
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in _environment(folder).items():
+            patch.setenv(name, value)
+        origin = read_settings()
+    with open_desk(origin, settings) as desk:
+        publisher = Publisher(desk.site("rumba"), desk.database, desk.models, desk.key)
         publisher.add_model(SAMPLE / "model", "rumba")
-        yield opened
+        jobs = Jobs(desk, task_of(open_queue(settings.folder), not_here))
+        with serving(desk, jobs) as web:
+            one = Room(folder, desk, jobs, LoadedModels(desk), web)
+            one.keep(one.bare)
+            yield one
 
 
-@pytest.fixture
-def jobs(desk: Desk) -> Jobs:
-    return Jobs(desk, task_of(open_queue(desk.settings.folder), not_here))
+def _environment(folder: Path) -> dict[str, str]:
+    return {
+        "ORIGIN_PROPERTIES_DIR": str(folder / "properties"),
+        "ORIGIN_DAM": f"rumba=folder:{SAMPLE}/gallery",
+        "ORIGIN_GALLERIES": f"rumba={SAMPLE}",
+        "ORIGIN_DATABASE_URL": f"sqlite:///{folder}/origin.db",
+        "ORIGIN_MODELS_DIR": str(folder / "models"),
+        "ORIGIN_SIGNING_KEY": str(folder / "keys" / "signing.key"),
+    }
 
 
-@pytest.fixture
-def do_job(desk: Desk) -> Callable[[int], None]:
-    """What the worker does with a job's number, done here and now."""
-    models = LoadedModels(desk)
-    return lambda job_id: run(desk, models, job_id)
-
-
-@pytest.fixture
-def web(desk: Desk, jobs: Jobs) -> Iterator[str]:
-    """The address of the running console."""
+@contextmanager
+def serving(desk: Desk, jobs: Jobs) -> Iterator[str]:
+    """The address of a console that runs until the block ends."""
     drawing = Drawing(desk.settings.folder / "pictures", desk.settings.pictures_bytes)
     config = uvicorn.Config(
         create_app(desk, jobs, drawing), port=desk.settings.port, log_level="error"
@@ -80,6 +124,44 @@ def web(desk: Desk, jobs: Jobs) -> Iterator[str]:
     server.should_exit = True
     thread.join()
     drawing.close()
+
+
+@pytest.fixture
+def desk(room: Room) -> Desk:
+    """What the console works on, with nobody and nothing in it but the model."""
+    room.begin_from(room.bare)
+    return room.desk
+
+
+@pytest.fixture
+def drawn(room: Room, desk: Desk) -> Desk:
+    """The same after an operator's prompt set of three rows was drawn: set 1, job 1."""
+    if not room.drawn.exists():
+        with desk.database.writing() as session:
+            operator = Person.of(add_account(session, "drawer", PASSWORD, "operator", by="test"))
+        found = preview(desk, "rumba", "rumba", lines_of_file(PROMPTS.encode(), "one.txt"))
+        set_id = take_in(desk, "rumba", "rumba", "one.txt", found.good, operator)
+        run(desk, room.models, room.jobs.start(set_id, 2, 80.0, operator))
+        room.keep(room.drawn)
+    room.begin_from(room.drawn)
+    return desk
+
+
+@pytest.fixture
+def jobs(room: Room, desk: Desk) -> Jobs:
+    return room.jobs
+
+
+@pytest.fixture
+def do_job(room: Room, desk: Desk) -> Callable[[int], None]:
+    """What the worker does with a job's number, done here and now."""
+    return lambda job_id: run(desk, room.models, job_id)
+
+
+@pytest.fixture
+def web(room: Room, desk: Desk) -> str:
+    """The address of the running console."""
+    return room.web
 
 
 @pytest.fixture

@@ -1,7 +1,6 @@
 """Who may come in and what each may do, over real HTTP."""
 
 from collections.abc import Callable
-from pathlib import Path
 
 import httpx2
 import pytest
@@ -17,7 +16,7 @@ from origin.console.permissions import NEEDED, allows
 from origin.console.sessions import make_token
 from origin.console.settings import read_console_settings
 from origin.console.tables import ROLES, AccountRow, Role
-from tests.origin.console.conftest import PASSWORD
+from tests.origin.console.conftest import PASSWORD, Room
 from tests.origin.console.visitor import Visitor
 
 
@@ -135,12 +134,12 @@ def test_a_revoked_token_is_worth_nothing(logged_in: Callable[[Role], Visitor], 
 
 
 def test_passwords_and_tokens_are_kept_as_digests(
-    desk: Desk, person: Callable[[Role], Person], tmp_path: Path
+    desk: Desk, person: Callable[[Role], Person], room: Room
 ) -> None:
     token = make_token(desk.database, person("admin"), "one", "viewer")
     with desk.database.reading() as session:
         assert session.query(AccountRow).one().password.startswith("$argon2id$")
-    everything = b"".join(one.read_bytes() for one in tmp_path.glob("origin.db*"))
+    everything = b"".join(one.read_bytes() for one in room.folder.glob("origin.db*"))
     assert token.encode() not in everything and PASSWORD.encode() not in everything
 
 

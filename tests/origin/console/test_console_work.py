@@ -27,16 +27,9 @@ Do = Callable[[int], None]
 
 
 @pytest.fixture
-def made(api: Api, do_job: Do) -> httpx2.Client:
+def made(drawn: Desk, api: Api) -> httpx2.Client:
     """An approver's client, with three candidates proposed."""
-    client = api("approver")
-    taken = client.post(
-        "/properties/rumba/families/rumba/sets", json={"name": "one.txt", "text": PROMPTS}
-    ).json()
-    job = client.post(f"/sets/{taken['id']}/jobs", json={"seeds": 2, "least_score": 80}).json()
-    do_job(job["id"])
-    assert client.get(f"/jobs/{job['id']}").json()["state"] == "done"
-    return client
+    return api("approver")
 
 
 def candidates(client: httpx2.Client, state: str = "proposed") -> list[dict[str, object]]:
