@@ -5,6 +5,8 @@
     shoppers ── edge (workers, cache on a small disk of its own) ──┬── proxy ── region (CPU)
                                                                    ├── proxy ── Valkey
                                                                    └── proxy ── origin
+
+The region's agent follows the origin's log past the proxy: what breaks is what an edge asks.
 """
 
 import contextlib
@@ -25,6 +27,7 @@ from deploy.layout import HOST, PROPERTIES, REGIONS, State, free_ports
 from deploy.parts import PROPERTY
 from deploy.processes import Part, Running, StartError
 from kvsync.property import Property, read_property
+from origin.sync.tokens import admit
 
 CACHE_BYTES = 4 << 20
 DISK_BYTES = 48 << 20
@@ -51,6 +54,8 @@ class Addresses:
     origin: int
     region: int
     valkey: int
+    streams: int
+    agent: int
     control: int
     faulty_region: int
     faulty_kv: int
@@ -80,7 +85,10 @@ class FaultySystem:
         (self.properties_dir / f"{PROPERTY}.toml").write_text(_shorter_lived())
         (folder / "approved.jsonl").write_text("".join(self.approved))
         self.site = read_property(self.properties_dir / f"{PROPERTY}.toml")
-        every = (self._valkey(), self._origin(), self._proxy(), self._region(), self._edge())
+        every = (
+            *(self._streams(), self._origin(), self._valkey(), self._proxy()),
+            *(self._region(), self._edge(), self._agent()),
+        )
         self.running = {part.name: Running(part, log / f"{part.name}.log") for part in every}
 
     async def break_route(self, name: str, fault: Fault) -> None:
@@ -135,14 +143,8 @@ class FaultySystem:
 
     async def publish(self) -> None:
         """Sign and publish the approvals by the operators' own command."""
-        ports = self.ports
-        environment = {
-            **self._origin_environment(),
-            "ORIGIN_STORES": self.store_url,
-            "ORIGIN_REGIONS": self.url(ports.region),
-            "ORIGIN_EDGE_ADMINS": self.url(ports.edge_admin),
-        }
-        counts = await parts.publish(self.state.folder / "approved.jsonl", environment)
+        approved = self.state.folder / "approved.jsonl"
+        counts = await parts.publish(approved, self._origin_environment())
         if counts["published"] != len(self.approved):
             raise StartError(f"not every approval was signed on this machine: {counts}")
 
@@ -154,6 +156,9 @@ class FaultySystem:
     def url(port: int) -> str:
         return parts.http(port)
 
+    def _streams(self) -> Part:
+        return parts.valkey("streams", self.state.streams, self.ports.streams)
+
     def _valkey(self) -> Part:
         return parts.valkey("kv", self._folder / "valkey", self.ports.valkey)
 
@@ -164,6 +169,7 @@ class FaultySystem:
             "ORIGIN_HOST": HOST,
             "ORIGIN_PORT": str(self.ports.origin),
             "ORIGIN_PROPERTIES_DIR": str(self.properties_dir),
+            "ORIGIN_LOG_URL": parts.redis_url(self.ports.streams),
         }
 
     def _origin(self) -> Part:
@@ -192,6 +198,22 @@ class FaultySystem:
             "REGION_PROPERTIES_DIR": str(self.properties_dir),
         }
         return parts.python("region", "regional_gpu", ports.region, environment)
+
+    def _agent(self) -> Part:
+        ports = self.ports
+        tokens = Path(self._origin_environment()["ORIGIN_REGION_TOKENS"])
+        told = parts.agent_environment(
+            REGIONS[0],
+            ports.agent,
+            self.state.trusted_keys,
+            token=admit(tokens, REGIONS[0], [PROPERTY]),
+            properties=[PROPERTY],
+            store=self.store_url,
+            origin=self.url(ports.origin),
+            gpus=[self.url(ports.region)],
+            edge_admins=[self.url(ports.edge_admin)],
+        )
+        return parts.python("agent", "kvsync", ports.agent, told)
 
     def edge_environment(self) -> dict[str, str]:
         ports = self.ports
@@ -225,7 +247,7 @@ class FaultySystem:
 @asynccontextmanager
 async def started(folder: Path, approved: Sequence[str]) -> AsyncIterator[FaultySystem]:
     """Every part ready and the approvals published; none is left behind."""
-    system = FaultySystem(State(folder), Addresses(*free_ports(9)), approved)
+    system = FaultySystem(State(folder), Addresses(*free_ports(11)), approved)
     running = system.running.values()
     with parts.all_running(running):
         await parts.wait_ready(running)

@@ -180,16 +180,17 @@ def _agent(
     origin: str,
     edge_admins: tuple[str, ...],
 ) -> Part:
-    told = {
-        "SYNC_REGION": place.name,
-        "SYNC_PORT": str(place.agent),
-        "SYNC_TRUSTED_KEYS": str(state.trusted_keys),
-        "SYNC_PROPERTIES": ",".join(properties),
-        "SYNC_ORIGIN_URL": origin,
-        "SYNC_TOKEN": token,
-        "SYNC_STORE_URL": place.store_url,
-        "SYNC_EDGE_ADMINS": ",".join(edge_admins),
-    }
+    told = parts.agent_environment(
+        place.name,
+        place.agent,
+        state.trusted_keys,
+        token=token,
+        properties=properties,
+        store=place.store_url,
+        origin=origin,
+        gpus=(),
+        edge_admins=edge_admins,
+    )
     return parts.python(f"{place.name}-agent", "kvsync", place.agent, told)
 
 

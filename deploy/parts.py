@@ -101,6 +101,34 @@ def edge_environment(
     }
 
 
+def agent_environment(
+    region: str,
+    port: int,
+    trusted_keys: Path,
+    *,
+    token: str,
+    properties: Iterable[str],
+    store: str,
+    origin: str,
+    gpus: Sequence[str],
+    edge_admins: Sequence[str],
+) -> dict[str, str]:
+    """What the agent of ``region`` is told: it follows the log with ``token`` and keeps ``store``,
+    the GPU services and the edges in step with it."""
+    return {
+        "SYNC_REGION": region,
+        "SYNC_HOST": HOST,
+        "SYNC_PORT": str(port),
+        "SYNC_TRUSTED_KEYS": str(trusted_keys),
+        "SYNC_PROPERTIES": ",".join(properties),
+        "SYNC_ORIGIN_URL": origin,
+        "SYNC_TOKEN": token,
+        "SYNC_STORE_URL": store,
+        "SYNC_REGION_URLS": ",".join(gpus),
+        "SYNC_EDGE_ADMINS": ",".join(edge_admins),
+    }
+
+
 @contextmanager
 def all_running(parts: Iterable[Running]) -> Iterator[None]:
     """Start every part; whatever happens after, none is left behind."""

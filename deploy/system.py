@@ -121,16 +121,14 @@ class System:
 
     def origin_environment(self) -> dict[str, str]:
         """What the origin's service and the operators' commands are told."""
-        regions = self.ports.regions
+        gpus = (parts.http(one.region) for one in self.ports.regions)
         return {
             **parts.PYTHON_PATH,
             **self.state.origin_environment(),
             "ORIGIN_HOST": HOST,
             "ORIGIN_PORT": str(self.ports.origin),
             "ORIGIN_LOG_URL": parts.redis_url(self.ports.streams),
-            "ORIGIN_STORES": ",".join(parts.redis_url(one.valkey) for one in regions),
-            "ORIGIN_REGIONS": ",".join(parts.http(one.region) for one in regions),
-            "ORIGIN_EDGE_ADMINS": ",".join(parts.http(one.edge_admin) for one in regions),
+            "ORIGIN_REGIONS": ",".join(gpus),
         }
 
     def _parts(self) -> Iterator[Part]:
@@ -201,19 +199,18 @@ class System:
         own, environment = place.ports, self.state.origin_environment()
         served = tuple(read_properties(PROPERTIES))
         token = admit(Path(environment["ORIGIN_REGION_TOKENS"]), place.name, served)
-        told = {
-            "SYNC_REGION": place.name,
-            "SYNC_HOST": HOST,
-            "SYNC_PORT": str(own.agent),
-            "SYNC_TRUSTED_KEYS": str(self.state.trusted_keys),
-            "SYNC_PROPERTIES": ",".join(served),
-            "SYNC_PROPERTIES_DIR": str(self.state.region_properties(place.name)),
-            "SYNC_ORIGIN_URL": parts.http(own.link_records),
-            "SYNC_TOKEN": token,
-            "SYNC_STORE_URL": parts.redis_url(own.valkey),
-            "SYNC_REGION_URLS": parts.http(own.region),
-            "SYNC_EDGE_ADMINS": parts.http(own.edge_admin),
-        }
+        told = parts.agent_environment(
+            place.name,
+            own.agent,
+            self.state.trusted_keys,
+            token=token,
+            properties=served,
+            store=parts.redis_url(own.valkey),
+            origin=parts.http(own.link_records),
+            gpus=[parts.http(own.region)],
+            edge_admins=[parts.http(own.edge_admin)],
+        )
+        told["SYNC_PROPERTIES_DIR"] = str(self.state.region_properties(place.name))
         if place.neighbour is not None:
             told["SYNC_NEIGHBOURS"] = parts.http(own.link_agent)
         return parts.python(place.part("agent"), "kvsync", own.agent, told)

@@ -14,20 +14,11 @@ from rich.console import Console
 from origin.cli_console import console as operators
 from origin.cli_errors import OneLineErrors
 from origin.cli_model import model, range_
-from origin.cli_options import (
-    ByOption,
-    EdgeOption,
-    GalleryOption,
-    PropertyOption,
-    RegionOption,
-    StateOption,
-    StoreOption,
-)
+from origin.cli_options import ByOption, GalleryOption, PropertyOption, StateOption
 from origin.cli_qa import qa
 from origin.cli_sync import confirm_publishing, confirm_revoking, sync
 
 if TYPE_CHECKING:
-    from origin.delivery import Confirmation, Targets
     from origin.workplace import Workplace
 
 app = typer.Typer(no_args_is_help=True, add_completion=False)
@@ -116,13 +107,10 @@ def publish(
         Path | None, typer.Option(help="Approvals to take over where this machine agrees.")
     ] = None,
     model: Annotated[Path | None, typer.Option(help="The model's folder.")] = None,
-    store: StoreOption = None,
-    region: RegionOption = None,
-    edge_admin: EdgeOption = None,
     json_line: Annotated[bool, typer.Option("--json", help="End with a line of JSON.")] = False,
     state: StateOption = None,
 ) -> None:
-    """Sign what was approved and bring it to every region."""
+    """Sign what was approved, write it to the log and wait until every region has it."""
     from origin.publish import Publisher
     from origin.workplace import open_workplace
 
@@ -141,7 +129,6 @@ def publish(
             f"{len(outcome.signed)} signed, {outcome.already} were published before, "
             f"{len(refused)} refused"
         )
-        _deliver(place, place.targets(store, region, edge_admin))
         confirm_publishing(place)
         _tell_new_models(place)
     if json_line:
@@ -157,12 +144,10 @@ def revoke(
     all_: Annotated[bool, typer.Option("--all", help="Every asset of the property.")] = False,
     reason: Annotated[str, typer.Option(help="Why, for the audit.")] = "no reason given",
     by: ByOption = None,
-    store: StoreOption = None,
-    region: RegionOption = None,
-    edge_admin: EdgeOption = None,
     state: StateOption = None,
 ) -> None:
-    """Take records back everywhere: tombstones to the stores, purges to the caches."""
+    """Take records back: tombstones to the log, until every region's store and caches have dropped
+    them."""
     from origin.qa import this_user
     from origin.revoke import revoke as bury
     from origin.workplace import open_workplace
@@ -180,7 +165,6 @@ def revoke(
             reason=reason,
         )
         typer.echo(f"{len(revoked.now)} revoked, {len(revoked.before)} had been revoked before")
-        _deliver(place, place.targets(store, region, edge_admin))
         confirm_revoking(place, revoked)
 
 
@@ -212,20 +196,3 @@ def _tell_new_models(place: "Workplace") -> None:
 
     for digest, minutes in minutes_to_live(place.database, place.site.id, time.time()).items():
         typer.echo(f"model {digest.hex()[:8]} is live, {minutes:.1f} minutes after its pictures")
-
-
-def _deliver(place: "Workplace", targets: "Targets") -> None:
-    """Deliver and print what each target said; :class:`Unavailable` unless all confirmed."""
-    from kvsync.errors import Unavailable
-    from origin.delivery import deliver
-
-    confirmations: list[Confirmation] = deliver(place.database, place.site.id, targets)
-    for one in confirmations:
-        mark = "confirmed" if one.confirmed else "NOT confirmed"
-        typer.echo(f"{one.target}: {mark}: {one.detail}")
-    missing = sum(not one.confirmed for one in confirmations)
-    if missing:
-        raise Unavailable(
-            f"{missing} of {len(confirmations)} targets did not confirm; "
-            "run this again when they can be reached"
-        )

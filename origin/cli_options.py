@@ -11,7 +11,7 @@ StateOption = Annotated[
     Path | None,
     typer.Option("--state", file_okay=False, help="Folder of database, keys and models (./var)."),
 ]
-StoreOption = Annotated[list[str] | None, typer.Option(help="Record store, one per region.")]
-RegionOption = Annotated[list[str] | None, typer.Option(help="Region to purge, by its URL.")]
-EdgeOption = Annotated[list[str] | None, typer.Option(help="Edge to purge, by its admin URL.")]
+RegionOption = Annotated[
+    list[str] | None, typer.Option(help="GPU service of a region to ask, by its URL.")
+]
 ByOption = Annotated[str | None, typer.Option(help="Who does it; this account by default.")]

@@ -13,7 +13,6 @@ from sqlalchemy.orm import Session
 from kvsync.errors import InputError
 from kvsync.wire import MODELS_PATH
 from origin.database import Database
-from origin.delivery import Confirmation
 from origin.live import live_records
 from origin.model_store import ModelStore
 from origin.qa import audit, this_user
@@ -21,6 +20,15 @@ from origin.tables import AuditRow, CandidateRow, ModelRow, RecordRow
 
 BEGUN, LIVE = "model-update", "model-live"
 _ANSWER_S = 10.0
+
+
+@dataclass(frozen=True)
+class Confirmation:
+    """What a region said; ``detail`` is what it did, or why it did not."""
+
+    target: str
+    confirmed: bool
+    detail: str
 
 
 @dataclass(frozen=True)

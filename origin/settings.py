@@ -50,15 +50,9 @@ class OriginSettings(BaseSettings):
     database_url: str = "sqlite:///var/origin.db"
     models_dir: Path = Path("var/models")
     signing_key: Path = Path("var/keys/signing.key")
-    # Where records go and who must drop what they keep of them: one of each per region.
-    stores: Annotated[tuple[str, ...], NoDecode, BeforeValidator(_several)] = (
-        "redis://127.0.0.1:8084",
-    )
+    # The regions' GPU services, which say what models they hold and drop those that retire.
     regions: Annotated[tuple[str, ...], NoDecode, BeforeValidator(_several)] = (
         "http://127.0.0.1:8083",
-    )
-    edge_admins: Annotated[tuple[str, ...], NoDecode, BeforeValidator(_several)] = (
-        "http://127.0.0.1:8081",
     )
     approval_days: int = 365
     # The server of the log's streams; regions never see it.

@@ -1,6 +1,6 @@
 """What an operator's command works on, opened from the settings and closed again."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,7 +9,6 @@ from kvsync.errors import InputError
 from kvsync.property import read_properties
 from kvsync.signing import SigningKey
 from origin.database import Database
-from origin.delivery import Targets
 from origin.model_store import ModelStore
 from origin.settings import OriginSettings, open_dam, read_settings
 from origin.site import Site
@@ -22,19 +21,6 @@ class Workplace:
     database: Database
     models: ModelStore
     key: SigningKey
-
-    def targets(
-        self,
-        stores: Sequence[str] | None,
-        regions: Sequence[str] | None,
-        edge_admins: Sequence[str] | None,
-    ) -> Targets:
-        """What a command was told, else what the settings say."""
-        return Targets(
-            tuple(stores or self.settings.stores),
-            tuple(regions or self.settings.regions),
-            tuple(edge_admins or self.settings.edge_admins),
-        )
 
 
 @contextmanager

@@ -43,10 +43,13 @@ def serving(settings: OriginSettings, property: str) -> list[str]:
 
 
 def confirm_published(place: Workplace) -> list[Standing]:
-    """Wait until every region that can be heard has in force what was published last."""
+    """Wait until every region that can be heard has in force what was published last.
+
+    What all regions have, be there any or none, is written down as delivered.
+    """
     seq = last_given(place.database, place.site.id)
     found = _wait(place, has(seq, "readable", "purged"))
-    if found and all(one.confirmed for one in found):
+    if all(one.confirmed for one in found):
         note_delivered(place.database, place.site.id, seq)
     return found
 

@@ -1,7 +1,6 @@
-"""One family of one's own on the real parts of a system: origin, record store, region and edge."""
+"""One family of one's own on the real parts: origin, streams, record store, region, edge, agent."""
 
 import json
-import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -10,8 +9,9 @@ from pathlib import Path
 import httpx2
 
 from deploy import parts
-from deploy.layout import HOST, State
+from deploy.layout import HOST, State, free_ports
 from deploy.processes import Running
+from origin.sync.tokens import admit
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,7 @@ class FamilyWorld:
 async def family_world(folder: Path, gallery: Path, pictures: Path) -> AsyncIterator[FamilyWorld]:
     """Start every part over a gallery's manifest and the folder of its pictures; all state lies in
     ``folder``."""
-    origin, store, region, edge, admin = _free_ports(5)
+    origin, streams, store, region, edge, admin, agent = free_ports(7)
     state = State(folder)
     state.prepare()
     keys, records = state.trusted_keys, parts.redis_url(store)
@@ -51,10 +51,8 @@ async def family_world(folder: Path, gallery: Path, pictures: Path) -> AsyncIter
         "ORIGIN_PORT": str(origin),
         "ORIGIN_DAM": f"rumba=folder:{pictures}",
         "ORIGIN_GALLERIES": f"rumba={gallery}",
-        "ORIGIN_LOG_URL": records,
-        "ORIGIN_STORES": records,
+        "ORIGIN_LOG_URL": parts.redis_url(streams),
         "ORIGIN_REGIONS": parts.http(region),
-        "ORIGIN_EDGE_ADMINS": parts.http(admin),
     }
     at_region = parts.region_environment(
         folder / "region", region, keys, store=records, origin=parts.http(origin)
@@ -67,23 +65,28 @@ async def family_world(folder: Path, gallery: Path, pictures: Path) -> AsyncIter
         regions=[parts.http(region)],
         origin=parts.http(origin),
     )
+    at_agent = parts.agent_environment(
+        "here",
+        agent,
+        keys,
+        token=admit(Path(environment["ORIGIN_REGION_TOKENS"]), "here", [parts.PROPERTY]),
+        properties=[parts.PROPERTY],
+        store=records,
+        origin=parts.http(origin),
+        gpus=[parts.http(region)],
+        edge_admins=[parts.http(admin)],
+    )
     running = [
         Running(part, folder / "log" / f"{part.name}.log")
         for part in (
+            parts.valkey("streams", state.streams, streams),
             parts.valkey("valkey", folder, store),
             parts.python("origin", "origin", origin, environment, "serve"),
             parts.python("region", "regional_gpu", region, at_region),
             parts.python("edge", "edge", admin, at_edge),
+            parts.python("agent", "kvsync", agent, at_agent),
         )
     ]
     with parts.all_running(running):
         await parts.wait_ready(running)
         yield FamilyWorld(environment, parts.http(edge))
-
-
-def _free_ports(count: int) -> list[int]:
-    probes = [socket.create_server((HOST, 0)) for _ in range(count)]
-    ports = [int(probe.getsockname()[1]) for probe in probes]
-    for probe in probes:
-        probe.close()
-    return ports

@@ -118,9 +118,7 @@ def environment(
         "LOG_URL": store_url,
         "REGION_TOKENS": f"{tmp_path}/var/keys/regions.json",
         "SNAPSHOTS_DIR": f"{tmp_path}/var/snapshots",
-        "STORES": store_url,
         "REGIONS": "",
-        "EDGE_ADMINS": "",
     }
     for name, value in settings.items():
         monkeypatch.setenv(f"ORIGIN_{name}", value)
