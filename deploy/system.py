@@ -6,6 +6,8 @@
      └──────────── link ──────────┘      every region has a middle mile of its own
                     │
                   origin ── streams      the log that agents read, on the origin's own Valkey
+                    │
+        console ── database ── worker    the operators' pages, and what makes their candidates
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -87,6 +89,7 @@ class System:
             )
         )
         self.running: dict[str, Running] = {}
+        self.password: str | None = None
 
     @contextmanager
     def started(self) -> Iterator["System"]:
@@ -95,6 +98,7 @@ class System:
         self.state.prepare(place.name for place in self.places)
         log = self.state.folder / "log"
         with self.state.held():
+            self.password = self.first_password()
             self.running = {
                 part.name: Running(part, log / f"{part.name.replace(' ', '-')}.log")
                 for part in self._parts()
@@ -131,10 +135,41 @@ class System:
             "ORIGIN_REGIONS": ",".join(gpus),
         }
 
+    def console_environment(self) -> dict[str, str]:
+        """What the console, its worker and its commands are told."""
+        return {
+            **self.origin_environment(),
+            "CONSOLE_HOST": HOST,
+            "CONSOLE_PORT": str(self.ports.console),
+            "CONSOLE_URL": self.console_url,
+            "CONSOLE_SHOP_URL": f"http://localhost:{self.places[0].ports.edge}",
+        }
+
+    @property
+    def console_url(self) -> str:
+        return f"http://localhost:{self.ports.console}"
+
+    def first_password(self) -> str | None:
+        """Make the console's first account, ``admin``, where there is none: its one-time password.
+
+        Told by nobody else: the console, which would write it to its log, finds the account there.
+        """
+        # Commands that start nothing are spared this import.
+        from origin.console.accounts import first_admin
+        from origin.database import Database
+
+        database = Database(self.state.origin_environment()["ORIGIN_DATABASE_URL"])
+        try:
+            return first_admin(database)
+        finally:
+            database.close()
+
     def _parts(self) -> Iterator[Part]:
         folder = self.state.streams
         yield parts.valkey("streams", folder, self.ports.streams, "--appendonly", "yes")
         yield self._origin()
+        told = self.console_environment()
+        yield from (parts.console(self.ports.console, told), parts.worker(told))
         for place in self.places:
             yield from (self._valkey(place), self._link(place), self._region(place))
             yield from (self._edge(place), self._agent(place))

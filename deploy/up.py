@@ -39,6 +39,19 @@ async def _run(system: System, console: Console) -> None:
 
 
 async def _show(system: System, console: Console) -> None:
+    try:
+        published = await _start(system, console)
+    except BaseException:
+        console.print(_way_in(system), soft_wrap=True)
+        raise
+    console.print(_table(system))
+    console.print(_summary(published))
+    shops = " or ".join(f"[bold]{_shop(place)}[/bold]" for place in system.places)
+    console.print(f"\n{_way_in(system)}", soft_wrap=True)
+    console.print(f"Open {shops}; Ctrl-C stops it all.")
+
+
+async def _start(system: System, console: Console) -> Published:
     with console.status("Starting…") as status:
         waiting = set(system.running)
 
@@ -48,11 +61,18 @@ async def _show(system: System, console: Console) -> None:
 
         await system.wait_ready(ready)
         status.update("Publishing the approved images of the sample…")
-        published = await system.publish_sample(status.update)
-    console.print(_table(system))
-    console.print(_summary(published))
-    shops = " or ".join(f"[bold]{_shop(place)}[/bold]" for place in system.places)
-    console.print(f"\nOpen {shops}; Ctrl-C stops it all.")
+        return await system.publish_sample(status.update)
+
+
+def _way_in(system: System) -> str:
+    """How operators come in; the first one's password is shown this once."""
+    line = f"Operators: [bold]{system.console_url}[/bold]"
+    if system.password is None:
+        return line
+    return (
+        f"{line}, the first time as [bold]admin[/bold] with [bold]{system.password}[/bold], which "
+        "is shown this once (lost? ./rehydrate console password admin)"
+    )
 
 
 async def tell_ends(parts: Iterable[Running], tell: Callable[[str], object]) -> None:
@@ -75,6 +95,8 @@ def _table(system: System) -> Table:
     table.add_row("origin", system.url(system.ports.origin), "originals, models, the shop's pages")
     streams = parts.redis_url(system.ports.streams)
     table.add_row("streams", streams, "the log of what was published, for the origin alone")
+    table.add_row("console", system.console_url, "operators: prompt sets, quality, publishing")
+    table.add_row("worker", "–", "makes the candidates that operators ask for")
     for place in system.places:
         for what, where, why in _rows(place):
             table.add_row(place.part(what), where, why)

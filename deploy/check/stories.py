@@ -9,6 +9,7 @@ from statistics import quantiles
 import httpx2
 
 from deploy.check import requests_by_hand
+from deploy.check.console_story import from_csv_to_shoppers_and_back
 from deploy.check.world import World, expect, with_unknown_check, with_wrong_fingerprint
 from deploy.system import System
 
@@ -281,6 +282,9 @@ STORIES: tuple[Story, ...] = (
     Story("time to first byte", "p95 no worse than a haul", no_slower_than_a_haul, "region"),
     Story("counting relay", "0 image bytes", no_image_bytes_on_the_link, "region"),
     Story("header sets", "the same from region and origin", same_headers, "region"),
+    Story(
+        "CSV to shoppers and back", "live, then revoked", from_csv_to_shoppers_and_back, "worker"
+    ),
     Story("region killed", "origin within the deadline", region_killed, "origin"),
     Story("region hung", "origin within the deadline", region_hung, "origin"),
     Story("Valkey killed", "cached still served, others origin", store_killed, "origin"),

@@ -170,8 +170,9 @@ class World:
     # --- damage and repair
 
     def running(self, name: str) -> Running:
-        """A part of this region, or the origin."""
-        return self.system.running[name if name == "origin" else self.place.part(name)]
+        """A part of this region, or one that all share."""
+        shared = ("origin", "console", "worker")
+        return self.system.running[name if name in shared else self.place.part(name)]
 
     def kill(self, *names: str) -> None:
         for name in names:

@@ -14,9 +14,9 @@ class ConsoleSettings(BaseSettings):
     model_config = SettingsConfigDict(env_prefix="CONSOLE_", frozen=True)
 
     host: str = "127.0.0.1"
-    port: int = Field(8089, ge=0, le=65_535)
+    port: int = Field(8093, ge=0, le=65_535)
     # What people type; plain http only where it never leaves the machine.
-    url: str = "http://localhost:8089"
+    url: str = "http://localhost:8093"
     # Where the queue of jobs, uploads under way and drawn pictures are kept.
     folder: Path = Path("var/console")
     pictures_bytes: int = Field(2 << 30, ge=1 << 20)

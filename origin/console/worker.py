@@ -1,29 +1,38 @@
-"""The worker's process: takes jobs from the queue and makes candidates, until told to stop."""
+"""The worker's process: takes jobs from the queue and makes candidates, until told to stop.
+
+What draws is imported with the first job: torch takes seconds to start and much memory to keep.
+"""
 
 import logging
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from sqlalchemy import select, update
 
 from kvsync.errors import RehydrationError
+from origin.console.at_work import at_work
 from origin.console.desk import Desk
 from origin.console.jobs import open_queue, task_of
-from origin.console.proposing import propose
 from origin.console.tables import JobRow, PromptRow, PromptSetRow
-from regional_gpu.generator.load import Generator, load
+
+if TYPE_CHECKING:
+    from regional_gpu.generator.load import Generator
 
 log = logging.getLogger("worker")
 
 
 def work(desk: Desk) -> None:
-    """Serve the queue; jobs that were cut off in the middle are taken up again first."""
+    """Serve the queue; jobs that were cut off in the middle are taken up again first.
+
+    :class:`kvsync.errors.InputError` while another worker does.
+    """
     queue = open_queue(desk.settings.folder)
     models = LoadedModels(desk)
-
-    _take_up(desk, task_of(queue, lambda job_id: run(desk, models, job_id)))
-    queue.create_consumer(workers=1, periodic=False, initial_delay=0.05, max_delay=0.5).run()
+    with at_work(desk.settings.folder):
+        _take_up(desk, task_of(queue, lambda job_id: run(desk, models, job_id)))
+        queue.create_consumer(workers=1, periodic=False, initial_delay=0.05, max_delay=0.5).run()
 
 
 def run(desk: Desk, models: "LoadedModels", job_id: int) -> None:
@@ -65,8 +74,10 @@ def _next(desk: Desk, job_id: int, chosen: PromptSetRow) -> PromptRow | None:
 
 
 def _do(
-    desk: Desk, generator: Generator, chosen: PromptSetRow, row: PromptRow, job: JobRow
+    desk: Desk, generator: "Generator", chosen: PromptSetRow, row: PromptRow, job: JobRow
 ) -> None:
+    from origin.console.proposing import propose
+
     candidate, reason = None, ""
     try:
         candidate = propose(desk, generator, chosen, row, job.seeds, job.min_score)
@@ -109,7 +120,9 @@ class LoadedModels:
         self._desk = desk
         self._loaded: tuple[Path, Generator] | None = None
 
-    def load(self, digest: bytes) -> Generator:
+    def load(self, digest: bytes) -> "Generator":
+        from regional_gpu.generator.load import load
+
         folder = self._desk.models.folder_of(digest)
         if self._loaded is None or self._loaded[0] != folder:
             self._loaded = folder, load(folder, expect=digest)

@@ -24,7 +24,7 @@ pytestmark = pytest.mark.slow
 
 CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
 SHOWN = "main :is(.stage, #gallery) .badge"
-_PORTS = 13
+_PORTS = 14
 QUIET = ("--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-sync")
 
 
