@@ -20,6 +20,8 @@ from kvsync.store import StoredEntry
 # before they are too old to be used.
 _CONFIRM_S = 10.0
 _NOTHING = StoredEntry()
+# In the place of an asset key, which is longer.
+_SHOWN = b"shown"
 
 
 class Held(msgspec.Struct, frozen=True, array_like=True):
@@ -70,6 +72,22 @@ class HeldEntries:
             else:
                 new = msgspec.msgpack.encode(Held(entry.record, entry.tombstone, seen_at))
                 self._blobs.put(_name(property, key), new, (key.hex(), property), since)
+        except (lmdb.Error, StoreUnavailable):
+            self.faults += 1
+
+    def shown_at(self, property: str) -> float | None:
+        """What :meth:`note_shown` was told last; None if it never was, or is not known any more."""
+        held = self.get(property, _SHOWN)
+        return None if held is None else held.seen_at
+
+    def note_shown(self, property: str, at: float) -> None:
+        """Keep, for processes to come, up to when what is shown of a property is right."""
+        before = self.shown_at(property)
+        if before is not None and 0 <= at - before < _CONFIRM_S:
+            return
+        try:
+            new = msgspec.msgpack.encode(Held(None, None, at))
+            self._blobs.put(_name(property, _SHOWN), new)
         except (lmdb.Error, StoreUnavailable):
             self.faults += 1
 

@@ -8,10 +8,10 @@ from typing import Any, TypeVar
 
 from edge.breaker import Breaker, Rules, State
 from edge.held import Held, HeldEntries
-from kvsync.errors import NotRenewed, RecordError, RevokedRecord, StoreUnavailable
+from kvsync.errors import RecordError, RevokedRecord, StoreUnavailable
 from kvsync.property import Property
 from kvsync.record import Record, Tombstone
-from kvsync.renewals import Renewals, demand_renewed
+from kvsync.renewals import Renewals, Word, demand_renewed
 from kvsync.signing import Keyring
 from kvsync.store import RecordStore, StoredEntry
 from kvsync.wire import Purge
@@ -63,11 +63,11 @@ class Records:
         mark = self._held.mark()
         held = self._held.get(site.id, key)
         try:
-            until = await self._ask(self._renewals.look(site.id))
-            if held is not None and self._is_current(held, until):
-                entry = held.entry
-            else:
-                entry = await self._ask(self._store.get(site.id, key))
+            until = (await self._ask(self._renewals.look(site.id))).until
+            if held is not None and self._is_current(held, site, until):
+                demand_renewed(site, until, now)
+                return self._verified(held.entry, site.id, key, now)
+            entry = await self._ask(self._store.get(site.id, key))
         except StoreUnavailable:
             demand_renewed(site, self._renewals.last(site.id), now)
             if held is None:
@@ -79,20 +79,23 @@ class Records:
         self._held.note(site.id, key, entry, now if until is None else until, mark)
         return self._verified(entry, site.id, key, now)
 
-    async def renewed(self, site: Property, *, now: float) -> bool:
-        """Whether the property's records may be used, and what was made of them shown."""
+    async def word(self, property: str) -> Word | None:
+        """What the store says of the property's log; None where it cannot be asked, or says what
+        nobody may believe."""
         try:
-            until = await self._ask(self._renewals.look(site.id))
-        except StoreUnavailable:
-            # Of what was before this process began, nothing is known.
-            until = self._renewals.last(site.id) or self._began
-        except RecordError:
-            return False
-        try:
-            demand_renewed(site, until, now)
-        except NotRenewed:
-            return False
-        return True
+            return await self._ask(self._renewals.look(property))
+        except (StoreUnavailable, RecordError):
+            return None
+
+    def shown_at(self, property: str) -> float:
+        """What :meth:`note_shown` was told last, by a process before this one too; when this one
+        began if it never was."""
+        at = self._held.shown_at(property)
+        return self._began if at is None else at
+
+    def note_shown(self, property: str, at: float) -> None:
+        """Images of records that are kept here are right by what was published up to ``at``."""
+        self._held.note_shown(property, at)
 
     async def connect(self, property: str, count: int) -> None:
         """Have ``count`` connections to the store, if it is there and not hung."""
@@ -129,12 +132,12 @@ class Records:
             entry.record, self._keys, key=key, property=property, now=now, buried_seq=buried_seq
         )
 
-    def _is_current(self, held: Held, until: float | None) -> bool:
+    def _is_current(self, held: Held, site: Property, until: float | None) -> bool:
         """Whether what was held needs no asking: whoever changes a record has edges purge it, and
         only where that fails is it found out by looking again."""
         if until is None or held.record is None:
             return False
-        return 0 <= until - held.seen_at < self._local_s
+        return 0 <= until - held.seen_at < min(self._local_s, site.goes_on_s)
 
     async def _ask(self, work: Coroutine[Any, Any, T]) -> T:
         self._breaker, admitted = self._breaker.admit(time.monotonic())

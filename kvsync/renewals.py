@@ -6,7 +6,7 @@ agent keeps that with the records once it has applied as much. Who uses records 
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from kvsync.errors import NotRenewed
 from kvsync.log import Heartbeat
@@ -18,9 +18,21 @@ _LOOK_EVERY_S = 1.0
 
 
 @dataclass(frozen=True, slots=True)
+class Word:
+    """What a store says of a property's log: it was heard of at ``until``, in Unix seconds by the
+    origin's clock, and ended at ``seq`` then; the region's caches confirmed to have dropped all
+    that changed up to ``purged``. ``until`` is None where no log is followed, as in a store that
+    was filled by hand: nothing is bounded there."""
+
+    until: float | None = None
+    seq: int = 0
+    purged: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class _Seen:
     heartbeat: bytes
-    until: float | None
+    word: Word
     looked_at: float
 
 
@@ -34,38 +46,34 @@ class Renewals:
         self._store, self._keys, self._clock = store, keys, clock
         self._seen: dict[str, _Seen] = {}
 
-    async def look(self, property: str) -> float | None:
-        """Unix seconds, by the origin's clock; None where no log is followed, as in a store that
-        was filled by hand: nothing is bounded there.
-
-        Raises :class:`kvsync.errors.StoreUnavailable`, or a :class:`kvsync.errors.RecordError`
-        for a heartbeat that is a forgery.
-        """
+    async def look(self, property: str) -> Word:
+        """Raises :class:`kvsync.errors.StoreUnavailable`, or a
+        :class:`kvsync.errors.RecordError` for a heartbeat that is a forgery."""
         seen = self._seen.get(property)
         now = self._clock()
         if seen is not None and now - seen.looked_at < _LOOK_EVERY_S:
-            return seen.until
+            return seen.word
         state = await self._store.state(property)
-        if seen is not None and state.heartbeat == seen.heartbeat and seen.until is not None:
-            until: float | None = seen.until
+        if seen is not None and seen.heartbeat and state.heartbeat == seen.heartbeat:
+            word = replace(seen.word, purged=state.purged)
         elif state.heartbeat:
             beat = Heartbeat.from_signed(state.heartbeat, self._keys, property=property)
-            until = beat.at_ms / 1_000
+            word = Word(beat.at_ms / 1_000, beat.seq, state.purged)
         else:
-            until = 0.0 if state.cursor else None
-        self._seen[property] = _Seen(state.heartbeat, until, now)
-        return until
+            word = Word(0.0 if state.cursor else None)
+        self._seen[property] = _Seen(state.heartbeat, word, now)
+        return word
 
     def last(self, property: str) -> float | None:
-        """What :meth:`look` said last, for when the store cannot be asked; None if it never did
-        or nothing is bounded."""
+        """``until`` as :meth:`look` found it last, for when the store cannot be asked; None if it
+        never did or nothing is bounded."""
         seen = self._seen.get(property)
-        return None if seen is None else seen.until
+        return None if seen is None else seen.word.until
 
 
 def demand_renewed(site: Property, until: float | None, now: float) -> None:
-    """:class:`NotRenewed` past the property's bound after ``until``, as :meth:`Renewals.look` has
-    it. A clock that is off by more than the bound is no clock to measure it by."""
+    """:class:`NotRenewed` past the property's bound after ``until`` (see :class:`Word`). A clock
+    that is off by more than the bound is no clock to measure it by."""
     if until is not None and abs(now - until) > site.goes_on_s:
         raise NotRenewed(
             f"property {site.id!r}: its log was heard of {now - until:.0f} s ago, more than "

@@ -18,6 +18,7 @@ from redis.backoff import NoBackoff
 from redis.exceptions import ConnectionError as Disconnected
 from redis.exceptions import OutOfMemoryError, RedisClusterException, RedisError
 
+from kvsync.ending import cancellable
 from kvsync.errors import InputError, StoreFull, StoreUnavailable
 from kvsync.ranges import RANGES, range_of
 from kvsync.store_scripts import APPLY, NOTE, REMOVE
@@ -212,15 +213,9 @@ class ValkeyStore:
         await self._redis.aclose()
 
     async def _ask(self, call: Callable[..., Awaitable[T]], *arguments: Any) -> T:
-        task = asyncio.current_task()
-        told_to_stop = task.cancelling() if task is not None else 0
         try:
             async with self._turns:
-                answer = await call(*arguments)
-            # Before Python 3.12 asyncio.wait_for, which the client sends by, may lose this.
-            if task is not None and task.cancelling() > told_to_stop:
-                raise asyncio.CancelledError
-            return answer
+                return await cancellable(call(*arguments))
         except OutOfMemoryError as error:
             raise StoreFull(
                 f"key-value store {self._where} is full; raise its maxmemory"

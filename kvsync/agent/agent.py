@@ -181,7 +181,7 @@ class Agent:
         follower, caches = self.followers[property], self._caches[property]
         held, compared = follower.held, follower.compared
         purged = min(caches.purged_seq, held.cursor.seq)
-        if caches.idle and purged != held.purged_seq:
+        if purged > held.purged_seq:
             await self._store.note(property, purged=purged)
             held.purged_seq = purged
         state = await self._store.state(property)

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from sqlalchemy.exc import SQLAlchemyError
 
+from kvsync.ending import end
 from kvsync.errors import InputError, RehydrationError
 from kvsync.property import read_property
 from kvsync.signing import SigningKey
@@ -53,9 +54,7 @@ class LogService:
         try:
             yield
         finally:
-            for task in self._tasks:
-                task.cancel()
-            await asyncio.gather(*self._tasks, return_exceptions=True)
+            await end(self._tasks)
             await self.stream.close()
 
     def start(self, work: Coroutine[None, None, None]) -> None:

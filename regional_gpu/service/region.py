@@ -124,7 +124,7 @@ class Region:
         if self.renewals is None:
             return
         try:
-            until = await self.renewals.look(site.id)
+            until = (await self.renewals.look(site.id)).until
         except StoreUnavailable:
             until = self.renewals.last(site.id)
         demand_renewed(site, until, time.time())
