@@ -17,6 +17,8 @@ from kvsync.property import read_properties
 from kvsync.wire import MSGPACK, ErrorBody
 from origin.catalogue import Catalogue, read_catalogue
 from origin.database import Database
+from origin.ledger.intake import Ledger
+from origin.ledger.routes import add_ledger_routes
 from origin.model_store import ModelStore
 from origin.originals import Originals
 from origin.settings import OriginSettings, open_dams
@@ -54,6 +56,7 @@ def create_app(settings: OriginSettings) -> FastAPI:
     database = Database(settings.database_url)
 
     log = open_log(settings, database)
+    ledger = Ledger(database)
     watcher = Watcher(database, sites, log.key, log.sealer.wake)
 
     @asynccontextmanager
@@ -61,6 +64,7 @@ def create_app(settings: OriginSettings) -> FastAPI:
         async with log.running():
             if settings.dam_watch_s:
                 log.start(watcher.run(settings.dam_watch_s))
+            log.start(ledger.keep_house())
             yield
         database.close()
 
@@ -71,6 +75,7 @@ def create_app(settings: OriginSettings) -> FastAPI:
     _add_operations(app, traffic, log, sites)
     add_log_routes(app, log, traffic.count)
     add_store_events(app, watcher, settings.dam_token.get_secret_value())
+    add_ledger_routes(app, ledger, log)
     _add_models(app, traffic, ModelStore(database, settings.models_dir))
     for name, catalogue in list(catalogues.items())[:1]:
         _add_shop(app, traffic, Shop(sites[name], catalogue))

@@ -44,7 +44,7 @@ def _add_log(app: FastAPI, log: LogService, count: Count) -> None:
         after: Annotated[int, Query(ge=0)] = 0,
         wait_s: Annotated[float, Query(ge=0)] = 0,
     ) -> Response:
-        _region(request, log, property)
+        speaking_region(request, log, property)
         wait_ms = int(min(wait_s, MAX_WAIT_S) * 1_000)
         answer = await log.stream.read(property, after, wait_ms)
         if not answer.batches:
@@ -57,7 +57,7 @@ def _add_log(app: FastAPI, log: LogService, count: Count) -> None:
 def _add_snapshots(app: FastAPI, log: LogService, count: Count) -> None:
     @app.get("/v1/snapshots/{property}")
     async def manifest(request: Request, property: str) -> Response:
-        _region(request, log, property)
+        speaking_region(request, log, property)
         # Older, it would leave a gap between itself and the log.
         first = await log.stream.first(property)
         signed = await run_in_threadpool(log.snapshots.manifest, property, (first or 1) - 1)
@@ -66,7 +66,7 @@ def _add_snapshots(app: FastAPI, log: LogService, count: Count) -> None:
 
     @app.get("/v1/snapshots/{property}/{digest}")
     def piece(request: Request, property: str, digest: str) -> Response:
-        _region(request, log, property)
+        speaking_region(request, log, property)
         found = log.snapshots.piece(property, digest)
         count("snapshot", 200, found.stat().st_size)
         return FileResponse(found, media_type="application/octet-stream")
@@ -75,21 +75,21 @@ def _add_snapshots(app: FastAPI, log: LogService, count: Count) -> None:
 def _add_ranges(app: FastAPI, log: LogService, count: Count) -> None:
     @app.get("/v1/digests/{property}")
     def digests(request: Request, property: str, at: At = None) -> Response:
-        _region(request, log, property)
-        signed = log.digests.at(property, at).sign(log.key)
+        region = speaking_region(request, log, property)
+        signed = log.digests.at(property, at, region).sign(log.key)
         count("digests", 200, len(signed))
         return Response(signed, media_type=MSGPACK)
 
     @app.get("/v1/ranges/{property}/{number}")
     def range_(request: Request, property: str, number: int, at: At = None) -> Response:
-        _region(request, log, property)
+        region = speaking_region(request, log, property)
         if not 0 <= number < RANGES:
             raise BadRequest(f"ranges are numbered 0 to {RANGES - 1}")
         head = chain.head(log.database, property).seq
         seq = head if at is None else at
         if seq > head:
             raise LogAhead(f"{property}: the log ends at {head}, before {seq}")
-        entries = truth.range_entries(log.database, property, number, seq)
+        entries = truth.range_entries(log.database, property, number, seq, region)
         signed = RangeEntries.make(property, number, seq, entries).sign(log.key)
         count("range", 200, len(signed))
         return Response(signed, media_type=MSGPACK)
@@ -98,7 +98,7 @@ def _add_ranges(app: FastAPI, log: LogService, count: Count) -> None:
 def _add_reports(app: FastAPI, log: LogService) -> None:
     @app.post("/v1/regions/{region}/report")
     async def report(request: Request, region: str) -> Response:
-        speaker = _region(request, log)
+        speaker = speaking_region(request, log)
         said = RegionReport.decode(await read_body(request.stream(), MAX_REPORT_BYTES))
         if not speaker == region == said.region:
             raise Forbidden(f"region {speaker} cannot speak for {region[:40]}")
@@ -134,8 +134,8 @@ def _demand_known(log: LogService, property: str, after: int) -> None:
         )
 
 
-def _region(request: Request, log: LogService, property: str | None = None) -> str:
-    """The region that asks."""
+def speaking_region(request: Request, log: LogService, property: str | None = None) -> str:
+    """The region whose token a request bears, if it serves ``property``, or :class:`Forbidden`."""
     _demand_private(request)
     return log.tokens.region_of(request.headers.get("authorization"), property)
 

@@ -1,0 +1,162 @@
+"""Take minutes in: each name once, summed into its minute, hour and day in one transaction."""
+
+import asyncio
+import time
+from collections import Counter
+from collections.abc import Collection, Iterable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import msgspec
+from sqlalchemy import Table, delete
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.orm import Session
+from starlette.concurrency import run_in_threadpool
+
+from kvsync.ledger import Answers, Carried, Held, Minute, Row, Work
+from origin.database import Database
+from origin.ledger.tables import (
+    ANSWERS,
+    BUCKETS,
+    CARRIED,
+    EVERY,
+    HELD,
+    HOUR_S,
+    MINUTE_S,
+    MINUTES,
+    SPANS_S,
+    WORK,
+)
+
+# A clock that is further ahead would fill days that have not been.
+_MOST_AHEAD_S = 600
+
+_TABLES: dict[type[Row], Table] = {Answers: ANSWERS, Work: WORK, Held: HELD, Carried: CARRIED}
+_NEW: dict[str, Any] = {"sqlite": sqlite.insert, "postgresql": postgresql.insert}
+
+
+class Taken(msgspec.Struct, frozen=True):
+    """What became of minutes: summed, ``known`` before, or refused for a reason. Of rows, only
+    those of a property that the region does not serve are refused."""
+
+    taken: int
+    known: int
+    refused: dict[str, int]
+
+
+@dataclass(frozen=True)
+class Kept:
+    """For how long minutes and hours are kept, in seconds; days always are."""
+
+    minutes_s: int = 30 * 86_400
+    hours_s: int = 400 * 86_400
+
+
+@dataclass
+class Ledger:
+    """The database's ledger."""
+
+    database: Database
+    kept: Kept = field(default_factory=Kept)
+
+    def take(
+        self, region: str, serves: Collection[str], minutes: Iterable[Minute], now: float
+    ) -> Taken:
+        """Sum ``minutes`` of a region that serves these properties; all of them or, when this
+        raises, none. ``now`` is in Unix seconds."""
+        refused: Counter[str] = Counter()
+        in_time: list[Minute] = []
+        for minute in minutes:
+            if minute.start > now + _MOST_AHEAD_S:
+                refused["ahead"] += 1
+            elif minute.start <= now - self.kept.minutes_s:
+                refused["too_old"] += 1
+            else:
+                in_time.append(minute)
+        with self.database.writing() as session:
+            fresh = [minute for minute in in_time if _is_new(session, region, minute)]
+            sums = _Sums()
+            for minute in fresh:
+                for row in minute.rows:
+                    if isinstance(row, Held) or row.property in serves:
+                        sums.add(region, minute.start, row)
+                    else:
+                        refused["property"] += 1
+            sums.write(session)
+        return Taken(len(fresh), len(in_time) - len(fresh), dict(refused))
+
+    def drop_old(self, now: float) -> int:
+        """Drop minutes and hours past their age; how many rows those were."""
+        dropped = 0
+        ages = ((MINUTE_S, self.kept.minutes_s), (HOUR_S, self.kept.hours_s))
+        with self.database.writing() as session:
+            for table in EVERY:
+                for span_s, age_s in ages:
+                    old = (table.c.span_s == span_s) & (table.c.start <= now - age_s)
+                    dropped += _count(session, delete(table).where(old))
+            names = delete(MINUTES).where(MINUTES.c.start <= now - self.kept.minutes_s)
+            session.execute(names)
+        return dropped
+
+    async def keep_house(self) -> None:
+        """Drop what is old, every hour, for ever."""
+        while True:
+            await run_in_threadpool(self.drop_old, time.time())
+            await asyncio.sleep(HOUR_S)
+
+
+class _Sums:
+    """Rows of the tables by name, summed before they are written."""
+
+    def __init__(self) -> None:
+        self._rows: dict[Table, dict[tuple[Any, ...], dict[str, Any]]] = {
+            table: {} for table in EVERY
+        }
+
+    def add(self, region: str, start: int, row: Row) -> None:
+        table = _TABLES[type(row)]
+        values = dict(_columns(row))
+        labels = {column.name for column in table.primary_key}
+        for span_s in SPANS_S:
+            named = {"span_s": span_s, "start": start - start % span_s, "region": region}
+            named |= {name: value for name, value in values.items() if name in labels}
+            sums = {name: value for name, value in values.items() if name not in labels}
+            before = self._rows[table].setdefault(tuple(named.values()), named)
+            for name, value in sums.items():
+                before[name] = before.get(name, 0) + value
+
+    def write(self, session: Session) -> None:
+        for table, rows in self._rows.items():
+            if rows:
+                _write(session, table, list(rows.values()))
+
+
+def _write(session: Session, table: Table, rows: list[dict[str, Any]]) -> None:
+    """Add to the rows that are there, or begin them."""
+    labels = [column.name for column in table.primary_key]
+    new = _NEW[session.get_bind().dialect.name](table)
+    summed = {
+        column.name: column + new.excluded[column.name]
+        for column in table.c
+        if column.name not in labels
+    }
+    session.execute(new.on_conflict_do_update(index_elements=labels, set_=summed), rows)
+
+
+def _is_new(session: Session, region: str, minute: Minute) -> bool:
+    new = _NEW[session.get_bind().dialect.name](MINUTES)
+    named = {"region": region, "worker": minute.worker, "start": minute.start}
+    return _count(session, new.values(named).on_conflict_do_nothing()) == 1
+
+
+def _columns(row: Row) -> Iterator[tuple[str, Any]]:
+    for name in row.__struct_fields__:
+        value = getattr(row, name)
+        if name == "buckets":
+            yield from zip(BUCKETS, value, strict=True)
+        else:
+            yield name, value
+
+
+def _count(session: Session, statement: Any) -> int:
+    return int(session.execute(statement).rowcount)  # type: ignore[attr-defined]

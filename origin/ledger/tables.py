@@ -1,0 +1,54 @@
+"""The ledger's tables: sums over a span of time, named by where, what and for whom.
+
+Each holds minutes, hours and days at once: ``span_s`` is 60, 3600 or 86 400, ``start`` the Unix
+second (UTC) that a span begins with. A row's name is its primary key; everything else is summed.
+"""
+
+from collections.abc import Iterable
+
+from sqlalchemy import BigInteger, Column, Double, Index, Integer, String, Table
+
+from kvsync.ledger import BOUNDS_S
+from origin.tables import Base
+
+MINUTE_S, HOUR_S, DAY_S = 60, 3_600, 86_400
+SPANS_S = (MINUTE_S, HOUR_S, DAY_S)
+BUCKETS = tuple(f"bucket_{number:02}" for number in range(len(BOUNDS_S) + 1))
+
+COUNTS = ("answers", "client_bytes", "misses", "middle_mile_bytes", "avoidable_bytes")
+DEVICE_PARTS = ("generate_s", "check_s", "encode_s", "other_s")
+
+
+def _sums(name: str, labels: Iterable[str], whole: Iterable[str], parts: Iterable[str]) -> Table:
+    return Table(
+        name,
+        Base.metadata,
+        Column("span_s", Integer, primary_key=True),
+        Column("start", BigInteger, primary_key=True, autoincrement=False),
+        *(Column(label, String(80), primary_key=True) for label in ("region", *labels)),
+        *(Column(sum_, BigInteger, nullable=False) for sum_ in whole),
+        *(Column(sum_, Double, nullable=False) for sum_ in parts),
+    )
+
+
+MINUTES = Table(
+    "ledger_minutes",
+    Base.metadata,
+    Column("region", String(80), primary_key=True),
+    Column("worker", String(80), primary_key=True),
+    Column("start", BigInteger, primary_key=True, autoincrement=False),
+    Index(None, "start"),
+)
+"""The names of minutes that were taken in; those no longer kept are not taken in again either."""
+
+ANSWERS = _sums(
+    "ledger_answers",
+    ("property", "family", "outcome", "reason"),
+    (*COUNTS, *BUCKETS),
+    ("generate_ms", "queue_ms"),
+)
+WORK = _sums("ledger_work", ("device", "property", "family", "purpose"), ("images",), DEVICE_PARTS)
+HELD = _sums("ledger_held", ("device", "host"), (), ("allocated_s",))
+CARRIED = _sums("ledger_carried", ("property", "what"), ("carried_bytes",), ())
+
+EVERY = (ANSWERS, WORK, HELD, CARRIED)
