@@ -16,7 +16,7 @@ from edge.decide import Forward, Outcome, Serve
 from edge.reply import tags_of
 from edge.rules.fields import without
 from edge.rules.ranges import part_of, range_applies
-from edge.rules.stored import Body, Cached, Fields, Source, Stored, head_of
+from edge.rules.stored import Body, Cached, Fields, Source, head_of
 from edge.rules.validation import may_answer_304
 from kvsync.conditional import http_date
 from kvsync.errors import Busy, MethodNotAllowed, RehydrationError
@@ -78,7 +78,7 @@ def respond(
     lines.append(b"age: %d\r\ncache-status: %b\r\n" % (age_s, told))
     lines.append(b"server-timing: %b\r\n" % server_timing(served, travel).encode("latin-1"))
     if fronted:
-        lines.append(_for_fronts(stored, ask, now))
+        lines.append(_for_fronts(served, ask, now))
     sent = b"" if ask.head else body
     return Answer(status, b"".join(lines), sent, served.outcome, served.reason)
 
@@ -104,13 +104,18 @@ def _selected_part(cached: Cached, ask: Ask) -> tuple[int, Body, bytes]:
     return 206, memoryview(body)[part.start : part.stop], head
 
 
-def _for_fronts(stored: Stored, ask: Ask, now: float) -> bytes:
-    """For how long it is fresh, and what a purge may call it; without that it is not kept."""
+def _for_fronts(served: Serve, ask: Ask, now: float) -> bytes:
+    """For how long it is fresh, how long after that it may be shown while it is fetched anew, and
+    what a purge may call it; what is without that is not kept, as what is for one client only."""
+    stored = served.cached.stored
     tags = " ".join(sorted(tags_of(stored, ask.site, ask.asset.key))).encode("latin-1", "replace")
-    fresh_s = max(0, int(stored.fresh_until - now))
-    if len(tags) > _MAX_TAGS_BYTES:
+    for_one = served.keep is not None and served.keep is not served.cached
+    if for_one or len(tags) > _MAX_TAGS_BYTES:
         return b"x-accel-expires: 0\r\n"
-    return b"x-accel-expires: %d\r\nx-edge-tags: %b\r\n" % (fresh_s, tags)
+    fresh_s = max(0, int(stored.fresh_until - now))
+    grace_s = max(0, int(stored.revalidating_until - stored.fresh_until))
+    told = b"x-accel-expires: %d\r\nx-edge-grace: %d\r\nx-edge-tags: %b\r\n"
+    return told % (fresh_s, grace_s, tags)
 
 
 def cache_status(node: str, served: Serve, travel: Travel, now: float) -> str:

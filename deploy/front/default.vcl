@@ -85,15 +85,9 @@ sub vcl_backend_response {
     }
     # The edge has read every field that says how long, also those that Varnish does not know.
     set beresp.ttl = std.duration(beresp.http.X-Accel-Expires + "s", 0s);
-    # Stale answers only as far as the edge's own stale-while-revalidate goes: the default of 10 s
-    # holds past must-revalidate, too.
-    set beresp.grace = 0s;
-    if (beresp.http.CDN-Cache-Control !~ "[a-z]"
-        && beresp.http.Cache-Control ~ "(?i)stale-while-revalidate=[0-9]"
-        && beresp.http.Cache-Control !~ "(?i)(must|proxy)-revalidate|s-maxage") {
-        set beresp.grace = std.duration(regsub(beresp.http.Cache-Control,
-            "(?i)^.*stale-while-revalidate=([0-9]+).*$", "\1s"), 0s);
-    }
+    # Stale answers only as far as the edge itself gives them while it revalidates: the default of
+    # 10 s holds past must-revalidate, too, and Cache-Control alone says too much.
+    set beresp.grace = std.duration(beresp.http.X-Edge-Grace + "s", 0s);
     # Past that it is good for being confirmed by a 304.
     set beresp.keep = 1h;
     return (deliver);
@@ -101,6 +95,7 @@ sub vcl_backend_response {
 
 sub vcl_deliver {
     unset resp.http.X-Edge-Tags;
+    unset resp.http.X-Edge-Grace;
     unset resp.http.X-Accel-Expires;
     unset resp.http.X-Varnish;
     unset resp.http.Via;

@@ -22,7 +22,7 @@ from edge.decide import (
     may_stand_in,
 )
 from edge.negotiate import choose, clamp_width, nearest_quality, negotiated_format
-from edge.respond import Travel, cache_status, parse_server_timing
+from edge.respond import Travel, cache_status, parse_server_timing, respond
 from edge.rules.limits import limit_ages
 from edge.rules.stored import Cached, Source, Stored
 from kvsync.conditional import Conditions, entity_tag, not_modified
@@ -234,6 +234,29 @@ def test_only_what_is_still_approved_may_stand_in() -> None:
 )  # fmt: skip
 def test_cache_status_says_how(served: Serve, travel: Travel, expected: str) -> None:
     assert cache_status("e", served, travel, NOW) == expected
+
+
+@pytest.mark.parametrize(
+    ("served", "fresh_s", "grace_s"),
+    [
+        (Serve(kept(), "hit", ""), 60, 0),
+        (Serve(kept(revalidating_until=NOW + 90), "hit", ""), 60, 30),
+        (Serve(kept(fresh_s=-5), "stale", ""), 0, 0),
+    ],
+)
+def test_caches_in_front_may_serve_as_long_as_this_one(
+    served: Serve, fresh_s: int, grace_s: int
+) -> None:
+    head = respond(served, ask(), Travel(), node="e", now=NOW, fronted=True).head
+    assert b"x-accel-expires: %d\r\nx-edge-grace: %d\r\n" % (fresh_s, grace_s) in head
+    assert b"x-edge-tags: " in head
+
+
+def test_caches_in_front_keep_nothing_with_fields_for_one_client() -> None:
+    own = kept(head=b"x-own: 1\r\n")
+    served = Serve(own, "origin", "no-record", keep=kept(head=b""))
+    head = respond(served, ask(), Travel("uri-miss"), node="e", now=NOW, fronted=True).head
+    assert b"x-accel-expires: 0\r\n" in head and b"x-edge-tags" not in head
 
 
 def test_a_region_s_server_timing_is_read_not_repeated() -> None:
