@@ -1,0 +1,1 @@
+"""The hit list: what of a whole inventory is worth rehydrating."""
