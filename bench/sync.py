@@ -33,6 +33,7 @@ from bench._sync_reader import Wanted
 from deploy.faults import HEALTHY, Fault
 from deploy.layout import ROOT
 from kvsync.store import ValkeyStore
+from origin.bucket import FolderBucket
 from origin.sync.reports import Reports
 from origin.sync.snapshots import Snapshots
 from origin.sync.stream import LogStream
@@ -246,8 +247,9 @@ async def _cold(
 
 async def _cold_start(bench: Bench, property: str, size: int) -> float:
     """Seconds from starting an agent beside an empty store to all records there."""
-    folder = Path(bench.state.origin_environment()["ORIGIN_SNAPSHOTS_DIR"])
-    await asyncio.to_thread(Snapshots(bench.database, folder, bench.key).make, property)
+    place = bench.state.origin_environment()["ORIGIN_SNAPSHOTS"]
+    bucket = FolderBucket(Path(place.removeprefix("folder:")))
+    await asyncio.to_thread(Snapshots(bench.database, bucket, bench.key).make, property)
     begun = time.perf_counter()
     async with bench.empty_region(f"cold-{property}", property) as store:
 

@@ -159,7 +159,7 @@ class State:
             "ORIGIN_SIGNING_KEY": str(self.signing_key.absolute()),
             "ORIGIN_MODELS_DIR": str(self.folder.absolute() / "models"),
             "ORIGIN_REGION_TOKENS": str(self.folder.absolute() / "keys" / "regions.json"),
-            "ORIGIN_SNAPSHOTS_DIR": str(self.folder.absolute() / "snapshots"),
+            "ORIGIN_SNAPSHOTS": f"folder:{self.folder.absolute() / 'snapshots'}",
             "CONSOLE_FOLDER": str(self.console.absolute()),
         }
 

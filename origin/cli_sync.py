@@ -100,11 +100,13 @@ def verify(
 @sync.command(cls=OneLineErrors)
 def snapshot(property: PropertyOption = "rumba", state: StateOption = None) -> None:
     """Make a snapshot now, for regions that begin with nothing."""
+    from origin.settings import open_snapshots
     from origin.sync.snapshots import Snapshots
     from origin.workplace import open_workplace
 
     with open_workplace(property, state) as place:
-        made = Snapshots(place.database, place.settings.snapshots_dir, place.key).make(property)
+        bucket = open_snapshots(place.settings)
+        made = Snapshots(place.database, bucket, place.key).make(property)
     size = sum(piece.size for piece in made.pieces)
     typer.echo(f"{made.records} records at {made.seq}: {len(made.pieces)} pieces, {size} bytes")
 

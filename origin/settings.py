@@ -7,6 +7,7 @@ from pydantic import BeforeValidator, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from kvsync.errors import InputError
+from origin.bucket import Bucket, FolderBucket
 from origin.dam import Dam, FolderDam
 
 
@@ -59,7 +60,8 @@ class OriginSettings(BaseSettings):
     log_url: str = "redis://127.0.0.1:8092"
     log_bytes: int = 256 << 20
     region_tokens: Path = Path("var/keys/regions.json")
-    snapshots_dir: Path = Path("var/snapshots")
+    # The bucket that regions begin from, folder:PATH or s3://BUCKET/PREFIX.
+    snapshots: str = "folder:var/snapshots"
     snapshot_s: int = 3_600
     # How often asset stores are compared with what was published, 0 for never.
     dam_watch_s: float = 60.0
@@ -77,7 +79,7 @@ class OriginSettings(BaseSettings):
                 "models_dir": folder / "models",
                 "signing_key": folder / "keys" / "signing.key",
                 "region_tokens": folder / "keys" / "regions.json",
-                "snapshots_dir": folder / "snapshots",
+                "snapshots": f"folder:{folder / 'snapshots'}",
             }
         )
 
@@ -99,12 +101,30 @@ def open_dams(settings: OriginSettings) -> dict[str, Dam]:
 
 def open_dam(where: str, s3_endpoint: str | None) -> Dam:
     """Open ``folder:PATH`` or ``s3://BUCKET/PREFIX``."""
+    folder = _folder_of(where, "ORIGIN_DAM")
+    if folder is not None:
+        return FolderDam(folder)
+    # boto3 takes half a second to import, and most origins here have none.
+    from origin.dam_s3 import S3Dam
+
+    return S3Dam(where, s3_endpoint)
+
+
+def open_snapshots(settings: OriginSettings) -> Bucket:
+    """The bucket that snapshots lie in."""
+    folder = _folder_of(settings.snapshots, "ORIGIN_SNAPSHOTS")
+    if folder is not None:
+        return FolderBucket(folder)
+    from origin.bucket_s3 import S3Bucket
+
+    return S3Bucket(settings.snapshots, settings.s3_endpoint)
+
+
+def _folder_of(where: str, setting: str) -> Path | None:
+    """The path of ``folder:PATH``, None for a place on S3."""
     kind, _, rest = where.partition(":")
     if kind == "folder" and rest:
-        return FolderDam(Path(rest))
+        return Path(rest)
     if kind == "s3":
-        # boto3 takes half a second to import, and most origins here have none.
-        from origin.dam_s3 import S3Dam
-
-        return S3Dam(where, s3_endpoint)
-    raise InputError(f"ORIGIN_DAM: {where!r} is neither folder:PATH nor s3://BUCKET/PREFIX")
+        return None
+    raise InputError(f"{setting}: {where!r} is neither folder:PATH nor s3://BUCKET/PREFIX")

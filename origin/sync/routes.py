@@ -10,7 +10,6 @@ from typing import Annotated
 
 import msgspec
 from fastapi import FastAPI, Query, Request, Response
-from fastapi.responses import FileResponse
 from starlette.concurrency import run_in_threadpool
 
 from kvsync.errors import BadRequest, Forbidden, LogAhead
@@ -68,8 +67,8 @@ def _add_snapshots(app: FastAPI, log: LogService, count: Count) -> None:
     def piece(request: Request, property: str, digest: str) -> Response:
         speaking_region(request, log, property)
         found = log.snapshots.piece(property, digest)
-        count("snapshot", 200, found.stat().st_size)
-        return FileResponse(found, media_type="application/octet-stream")
+        count("snapshot", 200, len(found))
+        return Response(found, media_type="application/octet-stream")
 
 
 def _add_ranges(app: FastAPI, log: LogService, count: Count) -> None:

@@ -15,7 +15,7 @@ from kvsync.errors import InputError, RehydrationError
 from kvsync.property import read_property
 from kvsync.signing import SigningKey
 from origin.database import Database
-from origin.settings import OriginSettings
+from origin.settings import OriginSettings, open_snapshots
 from origin.sync import chain
 from origin.sync.outbox import configure
 from origin.sync.reports import Reports
@@ -115,7 +115,7 @@ def open_log(settings: OriginSettings, database: Database) -> LogService:
         stream,
         Reports(stream),
         RegionTokens(settings.region_tokens),
-        Snapshots(database, settings.snapshots_dir, key),
+        Snapshots(database, open_snapshots(settings), key),
         Digests(database),
         Sealer(database, stream, key, settings.log_bytes),
         settings.properties_dir,

@@ -1,27 +1,27 @@
-"""Snapshots of properties in a folder: pieces named by their digest, and a signed manifest.
+"""Snapshots of properties in the bucket: pieces named by their digest, and a signed manifest.
 
-A new one replaces the manifest when all its pieces lie there; the pieces of the one before stay
-until the next, for regions that are still fetching them.
+A new manifest takes the old one's place when all its pieces lie there; the pieces of the one before
+stay until the next, for regions that are still fetching them.
 """
 
+import logging
 import threading
 import time
 from collections.abc import Iterable, Iterator
-from pathlib import Path
 
-import msgspec
-
-from kvsync.errors import InputError, RequestError
-from kvsync.files import write_file
+from kvsync.errors import OriginUnavailable, RecordError, RequestError
 from kvsync.log import Entry, Put
-from kvsync.signing import Envelope, SigningKey
+from kvsync.signing import Keyring, SigningKey
 from kvsync.snapshot import Piece, SnapshotManifest, pack_piece, piece_of
+from origin.bucket import Bucket
 from origin.database import Database
 from origin.sync import chain, truth
 from origin.sync.outbox import content_of
 
+_log = logging.getLogger(__name__)
 _PIECE_BYTES = 1 << 20
 _ENTRY_OVERHEAD = 64
+_MANIFEST = "manifest"
 
 
 class NoSnapshot(RequestError):
@@ -30,80 +30,100 @@ class NoSnapshot(RequestError):
 
 
 class Snapshots:
-    """Every property's last snapshot in ``folder``."""
+    """Every property's last snapshot in ``bucket``. Each method may raise what a bucket does."""
 
-    def __init__(self, database: Database, folder: Path, key: SigningKey) -> None:
+    def __init__(self, database: Database, bucket: Bucket, key: SigningKey) -> None:
         self._database = database
-        self._folder = folder
+        self._bucket = bucket
         self._key = key
         self._lock = threading.Lock()
 
     def make(self, property: str) -> SnapshotManifest:
         """Make one of everything that is sealed; takes a minute per some million records."""
         with self._lock:
-            began_ms = int(time.time() * 1_000)
-            head = chain.head(self._database, property)
-            folder = self._folder / property
-            pieces: list[Piece] = []
-            records = entries = 0
-            for some in _in_pieces(self._everything(property, head.seq)):
-                packed = pack_piece(some)
-                pieces.append(piece_of(packed))
-                write_file(folder / pieces[-1].digest.hex(), packed, replace=False)
-                records += sum(isinstance(one, Put) for one in some)
-                entries += len(some)
-            manifest = SnapshotManifest(
-                "snapshot",
-                property,
-                head.seq,
-                head.digest,
-                began_ms,
-                records,
-                entries,
-                tuple(pieces),
-            )
-            before = self.last(property)
-            write_file(folder / "manifest", manifest.sign(self._key))
-            _clean(folder, {one.digest.hex() for m in (manifest, before) if m for one in m.pieces})
-            return manifest
+            return self._make(property)
 
     def last(self, property: str) -> SnapshotManifest | None:
-        """The last one that was made."""
-        signed = self._signed(property)
-        if signed is None:
-            return None
-        return msgspec.msgpack.decode(Envelope.parse(signed).body, type=SnapshotManifest)
+        """The last one that was made; one that was not signed as it is now counts for none."""
+        found = self._last(property)
+        return None if found is None else found[0]
 
     def manifest(self, property: str, least: int) -> bytes:
         """The last one's signed manifest; a new one if it ends before the sequence ``least``."""
-        last = self.last(property)
-        if last is None or last.seq < least:
-            self.make(property)
-        signed = self._signed(property)
-        if signed is None:
-            raise NoSnapshot(f"{property}: there is no snapshot")
-        return signed
+        found = self._last(property)
+        if found is None or found[0].seq < least:
+            with self._lock:
+                # Several regions may ask at once.
+                found = self._last(property)
+                if found is None or found[0].seq < least:
+                    return self._make(property).sign(self._key)
+        return found[1]
 
-    def piece(self, property: str, digest: str) -> Path:
-        """Where a piece lies; :class:`NoSnapshot` for anything else."""
-        path = self._folder / property / digest
-        if len(digest) != 64 or not digest.isalnum() or not path.is_file():
+    def piece(self, property: str, digest: str) -> bytes:
+        """A piece of the last two snapshots; :class:`NoSnapshot` for anything else."""
+        is_name = len(digest) == 64 and digest.isalnum()
+        found = self._bucket.read(f"{property}/{digest}") if is_name else None
+        if found is None:
             raise NoSnapshot(f"{property}: no piece {digest[:64]!r}; ask for the manifest again")
-        return path
+        return found
+
+    def _make(self, property: str) -> SnapshotManifest:
+        began_ms = int(time.time() * 1_000)
+        head = chain.head(self._database, property)
+        pieces: list[Piece] = []
+        records = entries = 0
+        there = self._bucket.names(property)
+        for some in _in_pieces(self._everything(property, head.seq)):
+            packed = pack_piece(some)
+            pieces.append(piece_of(packed))
+            if (name := pieces[-1].digest.hex()) not in there:
+                self._bucket.write(f"{property}/{name}", packed)
+            records += sum(isinstance(one, Put) for one in some)
+            entries += len(some)
+        manifest = SnapshotManifest(
+            "snapshot",
+            property,
+            head.seq,
+            head.digest,
+            began_ms,
+            records,
+            entries,
+            tuple(pieces),
+        )
+        self._put_in_place(manifest)
+        return manifest
+
+    def _put_in_place(self, manifest: SnapshotManifest) -> None:
+        """Let a snapshot count whose pieces are written, and forget the one before the last."""
+        property = manifest.property
+        before, there = self.last(property), self._bucket.names(property)
+        if _names(manifest) - there:
+            raise OriginUnavailable(
+                f"{property}: another process made a snapshot at the same time; make it again"
+            )
+        self._bucket.write(f"{property}/{_MANIFEST}", manifest.sign(self._key))
+        kept = _names(manifest) | (_names(before) if before else set()) | {_MANIFEST}
+        self._bucket.remove(property, there - kept)
+
+    def _last(self, property: str) -> tuple[SnapshotManifest, bytes] | None:
+        signed = self._bucket.read(f"{property}/{_MANIFEST}")
+        if signed is None:
+            return None
+        keys = Keyring((self._key.trusted_for([property]),))
+        try:
+            return SnapshotManifest.from_signed(signed, keys, property=property), signed
+        except RecordError as error:
+            _log.warning("the last snapshot of %s is not used: %s", property, error)
+            return None
 
     def _everything(self, property: str, at: int) -> Iterator[Entry]:
         # Models before the records that need them, as in the log.
         yield from truth.keyless(self._database, property, at)
         yield from truth.in_force(self._database, property, at)
 
-    def _signed(self, property: str) -> bytes | None:
-        path = self._folder / property / "manifest"
-        try:
-            return path.read_bytes()
-        except FileNotFoundError:
-            return None
-        except OSError as error:
-            raise InputError(f"{path}: cannot read: {error.strerror}") from error
+
+def _names(manifest: SnapshotManifest) -> set[str]:
+    return {piece.digest.hex() for piece in manifest.pieces}
 
 
 def _in_pieces(entries: Iterable[Entry]) -> Iterator[list[Entry]]:
@@ -118,9 +138,3 @@ def _in_pieces(entries: Iterable[Entry]) -> Iterator[list[Entry]]:
         size += length
     if piece:
         yield piece
-
-
-def _clean(folder: Path, kept: set[str]) -> None:
-    for path in folder.iterdir():
-        if path.name not in kept and len(path.name) == 64:
-            path.unlink(missing_ok=True)

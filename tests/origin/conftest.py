@@ -51,7 +51,9 @@ def s3_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, P
     port = _free_port()
     rclone = Path(sys.executable).with_name("rclone")
     command = [str(rclone), "serve", "s3", str(root), "--addr", f"127.0.0.1:{port}"]
-    command += ["--auth-key", "key,secret", "--vfs-cache-mode", "off", "--dir-cache-time", "0s"]
+    command += ["--auth-key", "key,secret", "--vfs-cache-mode", "off"]
+    # With 0 it forgets folders in a loop without rest.
+    command += ["--dir-cache-time", "1ms"]
     command += ["--config", str(root / "rclone.conf")]
     server = subprocess.Popen(command, stderr=subprocess.DEVNULL)
     deadline = time.monotonic() + 10
@@ -117,7 +119,7 @@ def environment(
         "SIGNING_KEY": f"{tmp_path}/var/keys/signing.key",
         "LOG_URL": store_url,
         "REGION_TOKENS": f"{tmp_path}/var/keys/regions.json",
-        "SNAPSHOTS_DIR": f"{tmp_path}/var/snapshots",
+        "SNAPSHOTS": f"folder:{tmp_path}/var/snapshots",
         "REGIONS": "",
     }
     for name, value in settings.items():

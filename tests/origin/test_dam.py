@@ -136,7 +136,7 @@ def test_an_s3_server_that_is_gone_is_unavailable(free_port: int) -> None:
 
 @pytest.mark.parametrize("where", ["", "folder:", "ftp://x", "s3:", "s3:///key", "folder:/none/at"])
 def test_a_store_that_cannot_be_is_refused_by_name(where: str) -> None:
-    with pytest.raises(InputError, match=r"ORIGIN_DAM|not an asset store"):
+    with pytest.raises(InputError, match=r"ORIGIN_DAM|not a bucket"):
         open_dam(where, None)
 
 
