@@ -45,6 +45,18 @@ class Bury(msgspec.Struct, frozen=True, array_like=True, tag="tombstone"):
     signed: Signed
 
 
+class Canary(msgspec.Struct, frozen=True, array_like=True, tag="canary"):
+    """A signed record of ``key`` that only ``regions`` use, until the key's next put or tombstone.
+
+    All others go on with what they have (docs/decisions/0013-canary.md).
+    """
+
+    seq: Natural
+    key: AssetKey
+    signed: Signed
+    regions: Annotated[tuple[Name, ...], Meta(min_length=1, max_length=100)]
+
+
 class Configure(msgspec.Struct, frozen=True, array_like=True, tag="property"):
     """The property's settings from now on, as its TOML file says them."""
 
@@ -59,10 +71,10 @@ class Announce(msgspec.Struct, frozen=True, array_like=True, tag="model"):
     announcement: Annotated[bytes, Meta(max_length=MAX_ANNOUNCEMENT_BYTES)]
 
 
-Entry = Put | Bury | Configure | Announce
+Entry = Put | Bury | Canary | Configure | Announce
 """A change, numbered by ``seq``: a tagged union that may grow."""
 
-_KNOWN_TAGS = frozenset({"put", "tombstone", "property", "model"})
+_KNOWN_TAGS = frozenset({"put", "tombstone", "canary", "property", "model"})
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,6 +17,7 @@ from kvsync.agent.models import Models
 from kvsync.agent.renewal import Renewal
 from kvsync.agent.settings import SyncSettings
 from kvsync.agent.source import Origin, heartbeat_of
+from kvsync.agent.transport import Transport
 from kvsync.errors import RecordError, RehydrationError
 from kvsync.report import MAX_DIFFERING, PropertyReport, RegionReport
 from kvsync.signing import Keyring
@@ -28,7 +29,6 @@ _log = logging.getLogger("sync")
 _LEAST_REPORT_S = 0.02
 # Before a comparison that failed is tried again.
 _PAUSE_S, _LONGEST_PAUSE_S = 1.0, 60.0
-_LIMITS = httpx2.Limits(max_connections=64, max_keepalive_connections=64)
 
 
 class Agent:
@@ -83,6 +83,7 @@ class Agent:
         caches = Caches(self._client, (settings.region_urls, settings.edge_admins), confirmed)
         held = HeldProperty(
             property,
+            settings.region,
             self._store,
             keys,
             self._models,
@@ -221,7 +222,7 @@ async def built(settings: SyncSettings) -> AsyncIterator[Agent]:
     keys = Keyring.read(settings.trusted_keys)
     store = ValkeyStore(settings.store_url, timeout_s=settings.store_timeout_ms / 1_000)
     async with httpx2.AsyncClient(
-        limits=_LIMITS, trust_env=False, follow_redirects=False
+        transport=Transport(), trust_env=False, follow_redirects=False
     ) as client:
         agent = Agent(settings, keys, store, client)
         try:

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 from kvsync.claims import claims_of, seq_of
 from kvsync.errors import ExpiredRecord, KeyNotAllowed, MalformedRecord
-from kvsync.log import Announce, Bury, Configure, Entry, Put, Skipped
+from kvsync.log import Announce, Bury, Canary, Configure, Entry, Put, Skipped
 from kvsync.ranges import RangeSums, entry_hash
 from kvsync.store import Changes, StoredEntry
 
@@ -37,22 +37,26 @@ class Plan:
 def plan(
     entries: Iterable[Entry | Skipped],
     *,
+    region: str,
     ready: Callable[[bytes], bool],
     trusted: Callable[[bytes], bool],
     now: float,
 ) -> Plan:
     """Changes of entries in the log's order; the last one of a key counts.
 
-    ``ready`` tells whether a model is at hand, ``trusted`` whether a key id is; ``now`` is Unix
-    seconds. A record that nobody could use is written all the same, since the region holds what
-    was published, and counted: whoever reads it refuses it.
+    A canary is for those regions alone that it names: to ``region``, if it is one of them, a put
+    like any other. ``ready`` tells whether a model is at hand, ``trusted`` whether a key id is;
+    ``now`` is Unix seconds. A record that nobody could use is written all the same, since the
+    region holds what was published, and counted: whoever reads it refuses it.
     """
     made = Plan(Changes())
     records: dict[bytes, bytes] = {}
     waiting: dict[bytes, bytes] = {}
     tombstones: dict[bytes, bytes] = {}
     for entry in entries:
-        if isinstance(entry, Put):
+        if isinstance(entry, Canary) and region not in entry.regions:
+            continue
+        if isinstance(entry, Put | Canary):
             try:
                 claims = claims_of(entry.signed)
             except MalformedRecord as error:

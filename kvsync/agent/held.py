@@ -49,6 +49,7 @@ class HeldProperty:
     def __init__(
         self,
         property: str,
+        region: str,
         store: RecordStore,
         keys: Keyring,
         models: Models,
@@ -57,6 +58,7 @@ class HeldProperty:
         settings_dir: Path | None,
     ) -> None:
         self.property = property
+        self._region = region
         self._store, self._keys, self._models, self._metrics = store, keys, models, metrics
         self._drop = drop
         self._settings_dir = settings_dir
@@ -169,6 +171,7 @@ class HeldProperty:
     def _plan(self, entries: Iterable[Entry | Skipped]) -> Plan:
         made = plan(
             entries,
+            region=self._region,
             ready=self._models.ready,
             trusted=lambda key_id: self._keys.trusts(key_id, self.property),
             now=time.time(),

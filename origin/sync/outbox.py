@@ -3,13 +3,19 @@
 from collections.abc import Sequence
 from typing import assert_never
 
+import msgspec
 from sqlalchemy import insert
 from sqlalchemy.orm import Session
 
 from kvsync.errors import MalformedRecord
-from kvsync.log import Announce, Bury, Configure, Entry, Put, decode_entries, encode_entries
+from kvsync.log import Announce, Bury, Canary, Configure, Entry, Put, decode_entries, encode_entries
 from origin.database import ensure_property, next_seq
 from origin.tables import LogEntryRow
+
+
+class _Told(msgspec.Struct, frozen=True, array_like=True):
+    signed: bytes
+    regions: tuple[str, ...]
 
 
 def append(session: Session, property: str, entries: Sequence[Entry]) -> None:
@@ -48,6 +54,9 @@ def entry_of(seq: int, tag: str, key: bytes | None, content: bytes) -> Entry:
             return Put(seq, key or b"", content)
         case "tombstone":
             return Bury(seq, key or b"", content)
+        case "canary":
+            told = msgspec.msgpack.decode(content, type=_Told)
+            return Canary(seq, key or b"", told.signed, told.regions)
         case "model":
             return Announce(seq, content)
         case _:
@@ -55,10 +64,13 @@ def entry_of(seq: int, tag: str, key: bytes | None, content: bytes) -> Entry:
 
 
 def content_of(entry: Entry) -> bytes:
-    """What an entry carries: the signed record, tombstone or announcement, or the TOML."""
+    """What an entry carries: the signed record, tombstone or announcement, or the TOML; of a
+    canary the record with its regions."""
     match entry:
         case Put() | Bury():
             return entry.signed
+        case Canary():
+            return msgspec.msgpack.encode(_Told(entry.signed, entry.regions))
         case Configure():
             return entry.toml
         case Announce():
@@ -72,6 +84,6 @@ def _row(property: str, entry: Entry) -> dict[str, object]:
         "property": property,
         "seq": entry.seq,
         "tag": entry.__struct_config__.tag,
-        "key": entry.key if isinstance(entry, Put | Bury) else None,
+        "key": entry.key if isinstance(entry, Put | Bury | Canary) else None,
         "content": content_of(entry),
     }

@@ -120,6 +120,8 @@ class Snapshots:
         # Models before the records that need them, as in the log.
         yield from truth.keyless(self._database, property, at)
         yield from truth.in_force(self._database, property, at)
+        # Last, since the last entry of a key counts: each region takes those that name it.
+        yield from truth.canaries(self._database, property, at)
 
 
 def _names(manifest: SnapshotManifest) -> set[str]:

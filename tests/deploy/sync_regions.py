@@ -14,6 +14,7 @@ import httpx2
 import msgspec
 from fastapi import FastAPI, Request, Response
 from redis import Redis
+from sqlalchemy import select
 
 from deploy.layout import PROPERTIES, REGIONS
 from deploy.parts import PROPERTY
@@ -23,7 +24,7 @@ from kvsync.agent.agent import Agent
 from kvsync.agent.app import create_app
 from kvsync.agent.settings import read_settings
 from kvsync.errors import RehydrationError
-from kvsync.log import Bury, Entry, Put
+from kvsync.log import Bury, Canary, Entry, Put
 from kvsync.property import Property, read_property
 from kvsync.record import Record, RecordBody, Tombstone
 from kvsync.signing import Keyring, SigningKey
@@ -31,11 +32,12 @@ from kvsync.store import StoredEntry, ValkeyStore
 from kvsync.wire import ErrorBody
 from origin.database import Database, ensure_property, next_seq
 from origin.settings import OriginSettings
-from origin.sync import chain, truth
-from origin.sync.outbox import append
+from origin.sync import chain
+from origin.sync.outbox import append, entry_of
 from origin.sync.routes import add_log_routes
 from origin.sync.service import LogService, open_log
 from origin.sync.tokens import admit
+from origin.tables import LogEntryRow
 from tests.kvsync.golden import example_body
 
 _SETTLED_S = 30.0
@@ -98,7 +100,7 @@ class Regions:
     store_urls: Sequence[str]
     strict: bool = True
     ahead_s: float = 0.0
-    revoked_at: dict[bytes, float] = field(default_factory=dict)
+    revoked_at: dict[tuple[str, bytes], float] = field(default_factory=dict)
     regions: dict[str, _Region] = field(init=False, default_factory=dict)
     _log: LogService | None = None
     _origin: httpx2.ASGITransport | None = None
@@ -130,28 +132,35 @@ class Regions:
 
     # --- the origin
 
-    def publish(self, keys: Iterable[bytes]) -> None:
-        self._write([(key, Put) for key in keys])
+    def publish(self, keys: Sequence[bytes], regions: Sequence[str] = ()) -> int:
+        """In every region, or, as a canary, in some only; the last one's sequence."""
+        last = self._write([(key, Canary if regions else Put) for key in keys], regions)
+        for name in regions or self.regions:
+            for key in keys:
+                self.revoked_at.pop((name, key), None)
+        return last
 
     def revoke(self, keys: Iterable[bytes]) -> None:
         self._write([(key, Bury) for key in keys])
-        self.revoked_at.update(dict.fromkeys(keys, self.now))
+        self.revoked_at.update({(name, key): self.now for name in self.regions for key in keys})
 
-    def _write(self, changes: Sequence[tuple[bytes, type[Put] | type[Bury]]]) -> None:
+    def _write(
+        self, changes: Sequence[tuple[bytes, type[Entry]]], regions: Sequence[str] = ()
+    ) -> int:
         with self.database.writing() as session:
             first = next_seq(session, PROPERTY, len(changes))
             entries = [
-                self._entry(kind, key, seq) for seq, (key, kind) in enumerate(changes, start=first)
+                self._entry(kind, key, seq, tuple(regions))
+                for seq, (key, kind) in enumerate(changes, start=first)
             ]
             append(session, PROPERTY, entries)
-        for key, kind in changes:
-            if kind is Put:
-                self.revoked_at.pop(key, None)
+        return first + len(changes) - 1
 
-    def _entry(self, kind: type[Put] | type[Bury], key: bytes, seq: int) -> Entry:
+    def _entry(self, kind: type[Entry], key: bytes, seq: int, regions: tuple[str, ...]) -> Entry:
         if kind is Bury:
             return Bury(seq, key, Tombstone("tombstone", key, PROPERTY, seq).sign(self.key))
-        return Put(seq, key, self.body(key, seq).sign(self.key))
+        signed = self.body(key, seq).sign(self.key)
+        return Canary(seq, key, signed, regions) if regions else Put(seq, key, signed)
 
     def body(self, key: bytes, seq: int) -> RecordBody:
         changed = {"key": key, "property": PROPERTY, "seq": seq, "not_after": 2**40}
@@ -259,7 +268,8 @@ class Regions:
         if region.agent is None:
             return False
         follower = region.agent.followers[PROPERTY]
-        return follower.ready and follower.held.cursor == chain.head(self.database, PROPERTY)
+        given, sealed = chain.heads(self.database)[PROPERTY]
+        return follower.ready and follower.held.cursor.seq == given == sealed
 
     def _where(self) -> str:
         at = {
@@ -269,11 +279,23 @@ class Regions:
         faults = self._log.sealer.faults if self._log else "no origin"
         return f"log at {chain.head(self.database, PROPERTY).seq}, regions at {at}; {faults}"
 
-    def published(self) -> dict[bytes, tuple[bytes, bool]]:
-        """By key: the newest signed bytes, and whether they bury it."""
-        head = chain.head(self.database, PROPERTY).seq
-        entries = truth.in_force(self.database, PROPERTY, head)
-        return {one.key: (one.signed, isinstance(one, Bury)) for one in entries}
+    def published(self, name: str) -> dict[bytes, tuple[bytes, bool]]:
+        """By key: the newest signed bytes that are for a region, and whether they bury it."""
+        query = select(LogEntryRow).where(LogEntryRow.property == PROPERTY)
+        with self.database.reading() as session:
+            rows = session.scalars(query.order_by(LogEntryRow.seq)).all()
+        entries = [entry_of(row.seq, row.tag, row.key, row.content) for row in rows]
+        return {
+            one.key: (one.signed, isinstance(one, Bury))
+            for one in entries
+            if isinstance(one, Put | Bury) or (isinstance(one, Canary) and name in one.regions)
+        }
+
+    async def differing(self, name: str) -> int:
+        """How many keys a region finds to be other than the origin says that they are there."""
+        agent = self.regions[name].agent
+        assert agent is not None
+        return await agent.followers[PROPERTY].compare()
 
     async def held(self, name: str) -> dict[bytes, tuple[bytes, bool]]:
         """The same, of what lies in a region's store."""
