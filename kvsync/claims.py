@@ -4,8 +4,7 @@ Enough to sort by, at a microsecond each; whoever uses a record verifies it
 (:meth:`kvsync.record.Record.from_signed`).
 """
 
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 import msgspec
 
@@ -14,14 +13,21 @@ from kvsync.errors import MalformedRecord
 from kvsync.record import KNOWN_METHODS
 from kvsync.signing import Envelope
 
+R = TypeVar("R")
 
-class _Record(msgspec.Struct, frozen=True, array_like=True):
+
+class _Recipe(msgspec.Struct, frozen=True, array_like=True):
+    method: str
+    model: bytes
+
+
+class _Record(msgspec.Struct, Generic[R], frozen=True, array_like=True):
     kind: str
     key: bytes
     property: str
     family: str
     seq: int
-    recipe: msgspec.Raw
+    recipe: R
     checks: msgspec.Raw
     original: msgspec.Raw
     approval: msgspec.Raw
@@ -35,24 +41,19 @@ class _Tombstone(msgspec.Struct, frozen=True, array_like=True):
     seq: int
 
 
-class _Recipe(msgspec.Struct, frozen=True, array_like=True):
-    method: str
-    model: bytes
-
-
 class _Approval(msgspec.Struct, frozen=True, array_like=True):
     approver: bytes
     approved_at: int
 
 
 _ENVELOPE = msgspec.msgpack.Decoder(Envelope)
-_RECORD = msgspec.msgpack.Decoder(_Record)
+_KNOWN = msgspec.msgpack.Decoder(_Record[_Recipe])
+# Of a method to come, whose recipe may be anything.
+_ANY = msgspec.msgpack.Decoder(_Record[msgspec.Raw])
 _TOMBSTONE = msgspec.msgpack.Decoder(_Tombstone)
-_RECIPE = msgspec.msgpack.Decoder(_Recipe)
 
 
-@dataclass(frozen=True, slots=True)
-class Claims:
+class Claims(msgspec.Struct, frozen=True, gc=False):
     """``model`` is what a region must hold before the record is of use, None where this version
     cannot tell: such a record is answered from the origin. ``picture`` is the same for two
     records of one original and one approval."""
@@ -69,25 +70,28 @@ def claims_of(signed: bytes) -> Claims:
     """What a record says; :class:`MalformedRecord` for what has not even a record's outline."""
     try:
         envelope = _ENVELOPE.decode(signed)
-        record = _RECORD.decode(envelope.body)
+        record = _outline(envelope.body)
     except UNREADABLE as error:
         raise MalformedRecord(f"not a record: {error}") from error
-    model = None
-    if record.kind == "still":
-        try:
-            recipe = _RECIPE.decode(record.recipe)
-            model = recipe.model if recipe.method in KNOWN_METHODS else None
-        except UNREADABLE:
-            pass  # Of a method to come: without a model that this version knows of.
+    recipe, model = record.recipe, None
+    if record.kind == "still" and isinstance(recipe, _Recipe) and recipe.method in KNOWN_METHODS:
+        model = recipe.model
     picture = (record.original, record.approval)
     return Claims(envelope.key_id, record.key, record.seq, record.not_after, model, picture)
+
+
+def _outline(body: bytes) -> _Record[_Recipe] | _Record[msgspec.Raw]:
+    try:
+        return _KNOWN.decode(body)
+    except UNREADABLE:
+        return _ANY.decode(body)
 
 
 def seq_of(signed: bytes, *, buried: bool) -> int:
     """A record's or tombstone's sequence; :class:`MalformedRecord` where it has none."""
     try:
         body = _ENVELOPE.decode(signed).body
-        return _TOMBSTONE.decode(body).seq if buried else _RECORD.decode(body).seq
+        return _TOMBSTONE.decode(body).seq if buried else _ANY.decode(body).seq
     except UNREADABLE as error:
         raise MalformedRecord(f"without a sequence: {error}") from error
 

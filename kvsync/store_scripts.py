@@ -16,7 +16,8 @@ redis.call('HDEL', state, 'adding')
 local replaced = {}
 local at, records, tombstones, waits = 5, 0, 0, 0
 local function bucket(key)
-  return prefix .. (string.byte(key, 1) * 16 + math.floor(string.byte(key, 2) / 16))
+  local high, low = string.byte(key, 1, 2)
+  return prefix .. (high * 16 + math.floor(low / 16))
 end
 local function each(step, act)
   local first, last = at + 1, at + step * tonumber(ARGV[at])
@@ -44,14 +45,17 @@ end)
 local any_wait = redis.call('EXISTS', waiting) == 1
 each(2, function(key, signed)
   local name = bucket(key)
-  local old = redis.call('HGET', name, key)
-  if not old then
+  -- Most records are new, and each call costs more than all else here.
+  if redis.call('HSETNX', name, key, signed) == 1 then
     records = records + 1
-  elseif old ~= signed then
-    replaced[#replaced + 1] = key
-    replaced[#replaced + 1] = old
+  else
+    local old = redis.call('HGET', name, key)
+    if old ~= signed then
+      replaced[#replaced + 1] = key
+      replaced[#replaced + 1] = old
+      redis.call('HSET', name, key, signed)
+    end
   end
-  redis.call('HSET', name, key, signed)
   if any_wait then
     waits = waits - redis.call('HDEL', waiting, key)
   end
