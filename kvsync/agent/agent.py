@@ -18,7 +18,6 @@ from kvsync.agent.renewal import Renewal
 from kvsync.agent.settings import SyncSettings
 from kvsync.agent.source import Origin, heartbeat_of
 from kvsync.agent.transport import Transport
-from kvsync.agent.transport import Transport
 from kvsync.errors import RecordError, RehydrationError
 from kvsync.report import MAX_DIFFERING, PropertyReport, RegionReport
 from kvsync.signing import Keyring
