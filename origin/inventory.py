@@ -3,14 +3,14 @@
 from collections.abc import Mapping
 from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
 from kvsync.record import Original
 from origin.dam import AssetInfo, content_digest
 from origin.database import Database, ensure_property
 from origin.site import Site
-from origin.tables import AssetRow
+from origin.tables import AssetRow, CandidateRow
 
 
 def read_original(site: Site, path: str) -> tuple[AssetInfo, bytes]:
@@ -38,6 +38,9 @@ def note_asset(
     if row is None:
         row = AssetRow(property=site.id, path=request.path, key=request.key)
         session.add(row)
+    elif row.family != family:
+        of_asset = update(CandidateRow).where(CandidateRow.asset_id == row.id)
+        session.execute(of_asset.values(family=family))
     row.family, row.attributes = family, dict(attributes)
     row.validator, row.digest = original.validator, original.digest
     row.media_type, row.size = original.media_type, original.size

@@ -163,8 +163,11 @@ def find_or_add_candidate(
     """The same, or a new one: proposed, by no seeds yet, its figures for the caller to fill in."""
     found = find_candidate(session, asset_id, original, recipe)
     if found is None:
+        asset = session.get_one(AssetRow, asset_id)
         found = CandidateRow(
             asset_id=asset_id,
+            property=asset.property,
+            family=asset.family,
             original=original,
             model=recipe.model,
             recipe=msgspec.msgpack.encode(recipe),

@@ -74,7 +74,11 @@ class AssetRow(Base):
     """An original as it was when last read from its store."""
 
     __tablename__ = "assets"
-    __table_args__ = (UniqueConstraint("property", "key"),)
+    __table_args__ = (
+        UniqueConstraint("property", "key"),
+        Index(None, "property", "path"),
+        Index(None, "property", "family", "size"),
+    )
     id: Mapped[int] = mapped_column(primary_key=True)
     property: Mapped[str] = mapped_column(ForeignKey("properties.id"))
     path: Mapped[str] = mapped_column(Text)
@@ -102,12 +106,21 @@ class CandidateRow(Base):
     digest of the bytes that were compared; ``recipe`` is msgpack. ``carried_from`` is the candidate
     whose approval by a person was carried to this one's model. ``region_delta_e`` is the mean
     CIEDE2000 by attribute, where that was measured. ``doubt`` is the worse of score and colour, 1
-    being what neither should reach: the order in which a person is asked.
+    being what neither should reach: the order in which a person is asked. ``property`` and
+    ``family`` are the asset's, kept here too so that a queue is read from one index.
     """
 
     __tablename__ = "candidates"
-    __table_args__ = (UniqueConstraint("asset_id", "original", "recipe"),)
+    __table_args__ = (
+        UniqueConstraint("asset_id", "original", "recipe"),
+        Index(None, "property", "doubt", "id", "state", "family"),
+        Index(None, "property", "ssimulacra2", "id", "state", "family"),
+        Index(None, "property", "delta_e", "id", "state", "family"),
+        Index(None, "property", "state", "family", "ssimulacra2"),
+    )
     id: Mapped[int] = mapped_column(primary_key=True)
+    property: Mapped[str] = mapped_column(String(40), server_default="")
+    family: Mapped[str] = mapped_column(server_default="")
     asset_id: Mapped[int] = mapped_column(ForeignKey("assets.id"), index=True)
     original: Mapped[bytes]
     model: Mapped[bytes]
@@ -118,14 +131,14 @@ class CandidateRow(Base):
     delta_e: Mapped[float]
     psnr: Mapped[float]
     seeds_tried: Mapped[int]
-    state: Mapped[State] = mapped_column(index=True)
+    state: Mapped[State]
     reason: Mapped[str] = mapped_column(default="")
     decided_by: Mapped[bytes | None] = mapped_column(ForeignKey("approvers.id"))
     decided_at: Mapped[Big | None]
     made_at: Mapped[Big]
     carried_from: Mapped[int | None] = mapped_column(default=None)
     region_delta_e: Mapped[dict[str, Any] | None] = mapped_column(default=None)
-    doubt: Mapped[float] = mapped_column(Computed(DOUBT), index=True)
+    doubt: Mapped[float] = mapped_column(Computed(DOUBT))
 
     asset: Mapped[AssetRow] = relationship(lazy="joined", innerjoin=True)
     approver: Mapped[ApproverRow | None] = relationship(lazy="joined")
@@ -177,7 +190,7 @@ class RecordRow(Base):
     property: Mapped[str] = mapped_column(ForeignKey("properties.id"))
     seq: Mapped[Big]
     asset_id: Mapped[int] = mapped_column(ForeignKey("assets.id"), index=True)
-    candidate_id: Mapped[int | None] = mapped_column(ForeignKey("candidates.id"))
+    candidate_id: Mapped[int | None] = mapped_column(ForeignKey("candidates.id"), index=True)
     kind: Mapped[str] = mapped_column(String(16))
     made_at: Mapped[Big]
     delivered_at: Mapped[Big | None]
@@ -223,6 +236,7 @@ class AuditRow(Base):
     """Who did what to which asset, when; the database refuses to change or remove a row."""
 
     __tablename__ = "audit"
+    __table_args__ = (Index(None, "who", "id"), Index(None, "what", "id"))
     id: Mapped[int] = mapped_column(primary_key=True)
     at: Mapped[Big]
     who: Mapped[str]

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 
 import msgspec
-from fastapi import Depends, FastAPI, Request, Response
+from fastapi import APIRouter, Depends, FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import FileResponse, JSONResponse, RedirectResponse
 from fastapi.routing import APIRoute
@@ -41,7 +41,19 @@ def create_app(desk: Desk, jobs: Jobs, drawing: Drawing) -> FastAPI:
     for handled in (RehydrationError, HTTPException, RequestValidationError):
         app.add_exception_handler(handled, _answer_error)
     _add_static(app)
-    parts = (
+    parts = routers(desk, jobs, drawing)
+    for part in parts:
+        app.include_router(part)
+    _add_openapi(app)
+    own = (app.router, *parts)
+    check_table(one.name for part in own for one in part.routes if isinstance(one, APIRoute))
+    app.add_middleware(_Boundaries)
+    return app
+
+
+def routers(desk: Desk, jobs: Jobs, drawing: Drawing) -> tuple[APIRouter, ...]:
+    """Every page and the API, by subject."""
+    return (
         entry.routes(desk),
         home.routes(desk),
         sets.routes(desk, jobs),
@@ -51,13 +63,6 @@ def create_app(desk: Desk, jobs: Jobs, drawing: Drawing) -> FastAPI:
         people.routes(desk),
         api.routes(desk, jobs),
     )
-    for part in parts:
-        app.include_router(part)
-    _add_openapi(app)
-    own = (app.router, *parts)
-    check_table(one.name for part in own for one in part.routes if isinstance(one, APIRoute))
-    app.add_middleware(_Boundaries)
-    return app
 
 
 def _add_static(app: FastAPI) -> None:

@@ -2,11 +2,11 @@
 
 import random
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from sqlalchemy import func, select
+from sqlalchemy import Select, func, select
 from sqlalchemy.orm import Session
 
 from kvsync.errors import InputError
@@ -14,6 +14,7 @@ from origin.console.accounts import Person
 from origin.console.desk import Desk, NotHere
 from origin.console.sets import find_set
 from origin.console.tables import CommentRow, DecisionRow, PromptRow, SampleRow
+from origin.live import USED
 from origin.qa import audit, decide_one
 from origin.tables import CandidateRow, RecordRow
 
@@ -179,27 +180,39 @@ def approve_rest(desk: Desk, sample_id: int, person: Person) -> int:
 
 def _sample(session: Session, row: SampleRow) -> Sample:
     found = session.scalars(select(CandidateRow).where(CandidateRow.id.in_(row.candidates))).all()
-    fit = _above(session, row.set_id, row.least_score, row.most_delta_e)
-    waiting = sum(one.id not in row.candidates for one in fit)
+    # Of very many, so no more of each than the threshold needs.
+    figures = _of_set(row.set_id, row.least_score).with_only_columns(
+        CandidateRow.id, CandidateRow.delta_e, CandidateRow.region_delta_e
+    )
+    fit = [
+        one.id
+        for one in session.execute(figures)
+        if worst_delta_e(one.delta_e, one.region_delta_e) <= row.most_delta_e
+    ]
+    waiting = len(set(fit) - set(row.candidates))
     return Sample(row, sorted(found, key=lambda one: row.candidates.index(one.id)), waiting)
 
 
 def _above(
     session: Session, set_id: int, least_score: float, most_delta_e: float
 ) -> list[CandidateRow]:
-    query = (
+    found = session.scalars(_of_set(set_id, least_score))
+    return [one for one in found if worst_delta_e(one.delta_e, one.region_delta_e) <= most_delta_e]
+
+
+def _of_set(set_id: int, least_score: float) -> Select[Any]:
+    return (
         select(CandidateRow)
         .join(PromptRow, PromptRow.candidate_id == CandidateRow.id)
         .where(PromptRow.set_id == set_id, CandidateRow.state == "proposed")
         .where(CandidateRow.ssimulacra2 >= least_score)
         .order_by(CandidateRow.id)
     )
-    return [one for one in session.scalars(query) if worst_delta_e(one) <= most_delta_e]
 
 
-def worst_delta_e(candidate: CandidateRow) -> float:
+def worst_delta_e(delta_e: float, by_attribute: Mapping[str, float] | None) -> float:
     """The largest mean CIEDE2000 of an attribute's region; of the whole where that is not known."""
-    return max((candidate.region_delta_e or {}).values(), default=candidate.delta_e)
+    return max((by_attribute or {}).values(), default=delta_e)
 
 
 def _find(session: Session, candidate_id: int) -> CandidateRow:
@@ -247,7 +260,7 @@ def _decide(
 def _demand_not_live(session: Session, candidate: CandidateRow) -> None:
     live = select(func.count()).where(
         RecordRow.candidate_id == candidate.id,
-        RecordRow.kind == "record",
+        RecordRow.kind.in_(USED),
         RecordRow.ended_at.is_(None),
     )
     if session.scalar(live):

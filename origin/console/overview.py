@@ -1,18 +1,16 @@
 """What there is: properties, families, how far each has come, and what a URL means."""
 
-from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from sqlalchemy import Integer, cast, func, select
+from sqlalchemy import func, select
 
 from kvsync.errors import RehydrationError
 from kvsync.key import read_request
+from origin.console.coverage import coverage, spread
 from origin.console.desk import Desk
 from origin.console.tables import PromptRow, PromptSetRow
-from origin.tables import AssetRow, CandidateRow, ModelRow, RecordRow
-
-_BINS = 20
+from origin.tables import AssetRow, ModelRow, RecordRow
 
 
 @dataclass(frozen=True)
@@ -48,19 +46,23 @@ class Overview:
         return sum(one.states.get("proposed", 0) for one in self.families)
 
 
-def overview(desk: Desk, property: str) -> Overview:
+def overview(desk: Desk, property: str, *, with_scores: bool = False) -> Overview:
+    """The property's families; how their scores are spread takes a little longer."""
     site = desk.site(property)
-    states, assets, live, scores = _counts(desk, property)
+    names = desk.families(property)
+    with desk.database.reading() as session:
+        found = coverage(session, property)
+        scores = {name: spread(session, property, name) for name in names if with_scores}
     families = [
         Family(
             name,
             desk.newest_model(property, name),
-            *assets.get(name, _listed(desk, property, name)),
-            states=states[name],
-            live=live.get(name, 0),
-            scores=tuple(scores[name]),
+            *found.originals.get(name, _listed(desk, property, name)),
+            states=found.states.get(name, {}),
+            live=found.live.get(name, 0),
+            scores=scores.get(name, ()),
         )
-        for name in desk.families(property)
+        for name in names
     ]
     return Overview(property, site.rules.hosts, families)
 
@@ -125,48 +127,3 @@ def _listed(desk: Desk, property: str, family: str) -> tuple[int, int]:
     if catalogue is None or catalogue.family != family:
         return 0, 0
     return len(catalogue.assets), sum(asset.bytes for asset in catalogue.assets.values())
-
-
-def _counts(
-    desk: Desk, property: str
-) -> tuple[
-    defaultdict[str, dict[str, int]],
-    dict[str, tuple[int, int]],
-    dict[str, int],
-    defaultdict[str, list[int]],
-]:
-    states: defaultdict[str, dict[str, int]] = defaultdict(dict)
-    scores: defaultdict[str, list[int]] = defaultdict(lambda: [0] * _BINS)
-    of_property = AssetRow.property == property
-    by_state = (
-        select(AssetRow.family, CandidateRow.state, func.count())
-        .join(CandidateRow, CandidateRow.asset_id == AssetRow.id)
-        .where(of_property)
-        .group_by(AssetRow.family, CandidateRow.state)
-    )
-    point = cast(CandidateRow.ssimulacra2, Integer)
-    by_score = (
-        select(AssetRow.family, point, func.count())
-        .join(CandidateRow, CandidateRow.asset_id == AssetRow.id)
-        .where(of_property, CandidateRow.state.in_(("approved", "proposed")))
-        .group_by(AssetRow.family, point)
-    )
-    by_family = (
-        select(AssetRow.family, func.count(), func.coalesce(func.sum(AssetRow.size), 0))
-        .where(of_property)
-        .group_by(AssetRow.family)
-    )
-    by_live = (
-        select(AssetRow.family, func.count())
-        .join(RecordRow, RecordRow.asset_id == AssetRow.id)
-        .where(of_property, RecordRow.kind == "record", RecordRow.ended_at.is_(None))
-        .group_by(AssetRow.family)
-    )
-    with desk.database.reading() as session:
-        for family, state, count in session.execute(by_state):
-            states[family][state] = count
-        for family, score, count in session.execute(by_score):
-            scores[family][min(_BINS - 1, max(0, score - 80))] += count
-        assets = {family: (count, size) for family, count, size in session.execute(by_family)}
-        live = {family: count for family, count in session.execute(by_live)}
-    return states, assets, live, scores

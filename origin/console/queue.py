@@ -4,24 +4,25 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
-from sqlalchemy import ColumnElement, Select, func, select
+from sqlalchemy import ColumnElement, Select, func, literal, select, tuple_
 from sqlalchemy.orm import InstrumentedAttribute
 
 from kvsync.errors import BadRequest
 from origin.console.desk import Desk, NotHere
-from origin.console.tables import CommentRow, DecisionRow, PromptRow
+from origin.console.tables import CommentRow, DecisionRow, PromptRow, PromptSetRow
 from origin.qa import recipe_of
 from origin.tables import AssetRow, CandidateRow, RecordRow, State
 
 Order = Literal["doubt", "score", "colour", "path", "newest"]
 PAGE = 60
 
-_ORDERS: dict[Order, tuple[ColumnElement[Any], ...]] = {
-    "doubt": (CandidateRow.doubt.desc(), CandidateRow.id.asc()),
-    "score": (CandidateRow.ssimulacra2.asc(), CandidateRow.id.asc()),
-    "colour": (CandidateRow.delta_e.desc(), CandidateRow.id.asc()),
-    "path": (AssetRow.path.asc(), CandidateRow.id.asc()),
-    "newest": (CandidateRow.id.desc(),),
+# By what, and whether the largest comes first.
+_ORDERS: dict[Order, tuple[InstrumentedAttribute[Any], bool]] = {
+    "doubt": (CandidateRow.doubt, True),
+    "score": (CandidateRow.ssimulacra2, False),
+    "colour": (CandidateRow.delta_e, True),
+    "path": (AssetRow.path, False),
+    "newest": (CandidateRow.id, True),
 }
 
 
@@ -35,21 +36,50 @@ class Wanted:
     set_id: int | None = None
     order: Order = "doubt"
 
-    def query(self) -> Select[Any]:
-        """Of candidate ids."""
-        query = (
-            select(CandidateRow.id)
-            .join(AssetRow, AssetRow.id == CandidateRow.asset_id)
-            .where(AssetRow.property == self.property)
-        )
+    def count(self) -> Select[Any]:
+        return self._where(select(func.count()).select_from(CandidateRow), self._of_property())
+
+    def ordered(self, *, backwards: bool = False) -> Select[Any]:
+        """Ids from the first to the last, or from the last to the first."""
+        column, falling = _ORDERS[self.order]
+        if falling is not backwards:
+            return self._joined().order_by(column.desc(), CandidateRow.id.desc())
+        return self._joined().order_by(column.asc(), CandidateRow.id.asc())
+
+    def beside(self, candidate: CandidateRow, forward: bool) -> Select[Any]:
+        """The one after a candidate, or the one before: a step in an index, however long it is."""
+        column, falling = _ORDERS[self.order]
+        value = candidate.asset.path if self.order == "path" else getattr(candidate, column.key)
+        place, here = tuple_(column, CandidateRow.id), tuple_(literal(value), candidate.id)
+        beyond = place < here if falling is forward else place > here
+        return self.ordered(backwards=not forward).where(beyond).limit(1)
+
+    def _joined(self) -> Select[Any]:
+        query = select(CandidateRow.id)
+        if self.order != "path":
+            return self._where(query, self._of_property())
+        query = query.join(AssetRow, AssetRow.id == CandidateRow.asset_id)
+        if self.set_id is not None:
+            return self._where(query, self._of_property())
+        # Walked by name, with each original's candidates looked up.
+        return self._where(query, AssetRow.property == self.property)
+
+    def _where(self, query: Select[Any], of_property: ColumnElement[bool]) -> Select[Any]:
+        query = query.where(of_property)
         if self.state != "any":
             query = query.where(CandidateRow.state == self.state)
-        if self.family:
-            query = query.where(AssetRow.family == self.family)
+        return query.where(CandidateRow.family == self.family) if self.family else query
+
+    def _of_property(self) -> ColumnElement[bool]:
+        """Each by what is fewest: a set's rows, the originals by name, or all candidates."""
         if self.set_id is not None:
-            of_set = select(PromptRow.candidate_id).where(PromptRow.set_id == self.set_id)
-            query = query.where(CandidateRow.id.in_(of_set))
-        return query
+            of_set = (
+                select(PromptRow.candidate_id)
+                .join(PromptSetRow, PromptSetRow.id == PromptRow.set_id)
+                .where(PromptSetRow.id == self.set_id, PromptSetRow.property == self.property)
+            )
+            return CandidateRow.id.in_(of_set)
+        return CandidateRow.property == self.property
 
 
 def read_wanted(property: str, state: str, family: str, set_id: int | None, order: str) -> Wanted:
@@ -76,11 +106,10 @@ class Page:
 
 def page_of(desk: Desk, wanted: Wanted, number: int) -> Page:
     """One page of candidates with their assets, ``number`` from 1."""
-    query = wanted.query()
     at = (max(1, number) - 1) * PAGE
     with desk.database.reading() as session:
-        total = session.scalar(query.with_only_columns(func.count())) or 0
-        ids = session.scalars(query.order_by(*_ORDERS[wanted.order]).offset(at).limit(PAGE)).all()
+        total = session.scalar(wanted.count()) or 0
+        ids = session.scalars(wanted.ordered().offset(at).limit(PAGE)).all()
         found = session.scalars(select(CandidateRow).where(CandidateRow.id.in_(ids))).all()
     by_id = {one.id: one for one in found}
     return Page([by_id[one] for one in ids], max(1, number), total)
@@ -135,29 +164,10 @@ def view_of(desk: Desk, candidate_id: int, wanted: Wanted) -> View:
             .where(RecordRow.ended_at.is_(None))
         )
         previous, following = (
-            session.scalars(_beside(candidate, wanted, forward)).one_or_none()
+            session.scalars(wanted.beside(candidate, forward)).one_or_none()
             for forward in (False, True)
         )
     return View(candidate, comments, decisions, seeds, bool(live), previous, following)
-
-
-def _beside(candidate: CandidateRow, wanted: Wanted, forward: bool) -> Select[Any]:
-    """The next one in the queue, or the one before, by the order's own columns."""
-    worst_first = wanted.order in ("doubt", "colour", "newest")
-    columns: dict[Order, tuple[InstrumentedAttribute[Any], Any]] = {
-        "doubt": (CandidateRow.doubt, candidate.doubt),
-        "score": (CandidateRow.ssimulacra2, candidate.ssimulacra2),
-        "colour": (CandidateRow.delta_e, candidate.delta_e),
-        "path": (AssetRow.path, candidate.asset.path),
-        "newest": (CandidateRow.id, candidate.id),
-    }
-    column, value = columns[wanted.order]
-    falling = worst_first == forward
-    after = column < value if falling else column > value
-    later_id = CandidateRow.id > candidate.id if forward else CandidateRow.id < candidate.id
-    query = wanted.query().where(after | ((column == value) & later_id))
-    by = column.desc() if falling else column.asc()
-    return query.order_by(by, CandidateRow.id.asc() if forward else CandidateRow.id.desc()).limit(1)
 
 
 def meaning(ssimulacra2: float) -> str:

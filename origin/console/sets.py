@@ -1,32 +1,27 @@
 """Prompt sets from upload to rows: what they are checked against, and taking the good ones in."""
 
 import time
-from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-import msgspec
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from kvsync.errors import InputError, RequestError
-from kvsync.record import PromptRecipe, Recipe
+from kvsync.errors import InputError
 from origin.console.accounts import Person
 from origin.console.desk import Desk, NotHere
+from origin.console.known import known
 from origin.console.prompt_sets.checking import (
     FamilyModel,
     Good,
-    Known,
-    attributes_key,
     check_lines,
 )
 from origin.console.prompt_sets.reading import Line, Wrong, read_lines
 from origin.console.prompt_sets.templates import filled, named_by
 from origin.console.tables import PromptRow, PromptSetRow
 from origin.qa import audit
-from origin.tables import AssetRow, CandidateRow
+from origin.tables import CandidateRow
 from regional_gpu.generator.model_folder import read_json
 from regional_gpu.generator.text import read_vocabulary
 
@@ -137,52 +132,6 @@ def family_model(desk: Desk, property: str, family: str) -> FamilyModel:
     words = folder / "tokenizer" / "vocabulary.json"
     vocabulary = read_vocabulary(words) if words.exists() else None
     return FamilyModel(row.digest, vocabulary, _size_of(folder))
-
-
-def known(desk: Desk, property: str, family: str) -> Known:
-    """The property's assets, and what was asked of this family before."""
-    site = desk.site(property)
-    by_attributes: dict[tuple[tuple[str, str], ...], str] = {}
-    if property in desk.catalogues and desk.catalogues[property].family == family:
-        for name, asset in desk.catalogues[property].assets.items():
-            by_attributes[attributes_key(asset.attributes)] = site.request(name).path
-    asked: dict[str, set[tuple[str, int | None]]] = defaultdict(set)
-    with desk.database.reading() as session:
-        for row in session.execute(_candidates(property, family)):
-            recipe: PromptRecipe = msgspec.msgpack.decode(row.recipe, type=Recipe)
-            asked[row.path] |= {(recipe.prompt, recipe.seed), (recipe.prompt, None)}
-            by_attributes.setdefault(attributes_key(row.attributes), row.path)
-        for row in session.execute(_prompts(property, family)):
-            asked[row.path].add((row.prompt, row.seed))
-    checked: dict[str, str] = {}
-
-    def canonical(path: str) -> str:
-        if path not in checked:
-            try:
-                request = site.request(path)
-                site.dam.stat(site.name_of(request))
-            except RequestError as error:
-                raise InputError(f"asset {path[:80]!r} is not in the asset store") from error
-            checked[path] = request.path
-        return checked[path]
-
-    return Known(canonical, by_attributes, {path: frozenset(one) for path, one in asked.items()})
-
-
-def _candidates(property: str, family: str) -> Any:
-    return (
-        select(AssetRow.path, AssetRow.attributes, CandidateRow.recipe)
-        .join(CandidateRow, CandidateRow.asset_id == AssetRow.id)
-        .where(AssetRow.property == property, AssetRow.family == family)
-    )
-
-
-def _prompts(property: str, family: str) -> Any:
-    return (
-        select(PromptRow.path, PromptRow.prompt, PromptRow.seed)
-        .join(PromptSetRow, PromptSetRow.id == PromptRow.set_id)
-        .where(PromptSetRow.property == property, PromptSetRow.family == family)
-    )
 
 
 def _row(set_id: int, one: Good) -> PromptRow:

@@ -2,7 +2,7 @@
 
 from typing import Any, Literal
 
-from sqlalchemy import JSON, ForeignKey, Index, String, Text
+from sqlalchemy import JSON, ForeignKey, Index, String, Text, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from origin.tables import Base, Big, CandidateRow
@@ -68,6 +68,25 @@ class AttemptRow(Base):
     last_at: Mapped[Big]
 
 
+class FamilyRow(Base):
+    """A family that was made here: the originals whose names are like ``pattern``.
+
+    ``originals`` of them, whose attributes had the values in ``attributes``, were found at
+    ``looked_at``.
+    """
+
+    __tablename__ = "families"
+    __table_args__ = (UniqueConstraint("property", "name"),)
+    id: Mapped[int] = mapped_column(primary_key=True)
+    property: Mapped[str] = mapped_column(ForeignKey("properties.id"))
+    name: Mapped[str] = mapped_column(String(40))
+    pattern: Mapped[str] = mapped_column(Text)
+    originals: Mapped[int]
+    attributes: Mapped[dict[str, Any]]
+    made_by: Mapped[str]
+    looked_at: Mapped[Big]
+
+
 class PromptSetRow(Base):
     """A prompt set that was imported."""
 
@@ -88,7 +107,10 @@ class PromptRow(Base):
     """
 
     __tablename__ = "prompts"
-    __table_args__ = (Index("ix_prompts_set_id_state", "set_id", "state"),)
+    __table_args__ = (
+        Index("ix_prompts_set_id_state", "set_id", "state"),
+        Index(None, "path"),
+    )
     id: Mapped[int] = mapped_column(primary_key=True)
     set_id: Mapped[int] = mapped_column(ForeignKey("prompt_sets.id"))
     line: Mapped[int]

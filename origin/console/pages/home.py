@@ -25,7 +25,7 @@ def routes(desk: Desk) -> APIRouter:
         return page(
             request,
             "property.html",
-            one=overview(desk, property),
+            one=overview(desk, property, with_scores=True),
             rules=desk.site(property).rules,
             sets=sets_of(desk, property),
             shop=desk.settings.shop_url,

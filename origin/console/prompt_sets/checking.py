@@ -1,7 +1,8 @@
 """A prompt set against what is here: row by row what is new, changed, known already, or wrong."""
 
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Iterable, Mapping
+from dataclasses import dataclass, replace
+from itertools import islice
 from typing import Literal
 
 from kvsync.errors import InputError, RehydrationError
@@ -9,6 +10,9 @@ from origin.console.prompt_sets.reading import Line, Wrong
 from regional_gpu.generator.text import Vocabulary
 
 Verdict = Literal["new", "changed", "known"]
+AttributesKey = tuple[tuple[str, str], ...]
+# What was asked before is looked up for so many lines together.
+_AT_ONCE = 500
 
 
 @dataclass(frozen=True)
@@ -28,13 +32,15 @@ class Known:
     """The property's assets and what was asked for before.
 
     ``canonical`` gives a path its canonical form or raises a RehydrationError when there is no
-    such original. ``by_attributes`` are paths by sorted attribute values. ``asked`` are the
-    (prompt, seed) pairs of each path.
+    such original. ``shows`` are the path of the asset with just these attributes, if any, and
+    ``attributes`` those of the asset at a path, empty where nobody described it. ``asked`` gives
+    the (prompt, seed) pairs of each of some paths.
     """
 
     canonical: Callable[[str], str]
-    by_attributes: Mapping[tuple[tuple[str, str], ...], str]
-    asked: Mapping[str, frozenset[tuple[str, int | None]]]
+    shows: Callable[[AttributesKey], str | None]
+    attributes: Callable[[str], Mapping[str, object]]
+    asked: Callable[[Collection[str]], Mapping[str, Collection[tuple[str, int | None]]]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +65,23 @@ def check_lines(
     lines: Iterable[Line | Wrong], model: FamilyModel, known: Known
 ) -> Iterable[Good | Wrong]:
     """Each line's verdict, in order; the second of two that ask the same is wrong."""
+    checked = iter(_check_lines(lines, model, known))
+    while some := list(islice(checked, _AT_ONCE)):
+        asked = known.asked({one.path for one in some if isinstance(one, Good)})
+        for one in some:
+            yield one if isinstance(one, Wrong) else replace(one, verdict=_verdict(one, asked))
+
+
+def _verdict(good: Good, asked: Mapping[str, Collection[tuple[str, int | None]]]) -> Verdict:
+    before = asked.get(good.path, ())
+    if not before:
+        return "new"
+    return "known" if (good.prompt, good.seed) in before else "changed"
+
+
+def _check_lines(
+    lines: Iterable[Line | Wrong], model: FamilyModel, known: Known
+) -> Iterable[Good | Wrong]:
     seen: dict[tuple[str, str, int | None], int] = {}
     for line in lines:
         if isinstance(line, Wrong):
@@ -76,8 +99,8 @@ def check_lines(
             yield good
 
 
-def attributes_key(attributes: Mapping[str, object]) -> tuple[tuple[str, str], ...]:
-    """Attribute values as :attr:`Known.by_attributes` has them."""
+def attributes_key(attributes: Mapping[str, object]) -> AttributesKey:
+    """Attribute values as :attr:`Known.shows` takes them."""
     return tuple(sorted((name, str(value).casefold()) for name, value in attributes.items()))
 
 
@@ -88,14 +111,10 @@ def _check(line: Line, model: FamilyModel, known: Known) -> Good:
     attributes = model.vocabulary.read(line.prompt) if model.vocabulary else {}
     path = _path(line, attributes, known)
     width, height = _size(line, model)
-    asked = known.asked.get(path, frozenset())
-    verdict: Verdict = "new"
-    if asked:
-        verdict = "known" if (line.prompt, line.seed) in asked else "changed"
     return Good(
         number=line.number,
         text=line.text,
-        verdict=verdict,
+        verdict="new",
         path=path,
         prompt=line.prompt,
         attributes=attributes,
@@ -109,14 +128,18 @@ def _check(line: Line, model: FamilyModel, known: Known) -> Good:
 
 
 def _path(line: Line, attributes: Mapping[str, str], known: Known) -> str:
-    named = known.by_attributes.get(attributes_key(attributes)) if attributes else None
     if line.path is None:
+        named = known.shows(attributes_key(attributes)) if attributes else None
         if named is None:
             raise InputError("names no asset, and no asset shows just what its prompt says")
         return named
     path = known.canonical(line.path)
-    if named is not None and named != path and path in known.by_attributes.values():
-        raise InputError(f"its prompt describes {named}, not the asset that it names")
+    described = known.attributes(path)
+    for name, value in attributes.items():
+        if name in described and str(described[name]).casefold() != value.casefold():
+            raise InputError(
+                f"says {name} {value}, but the asset that it names has {described[name]}"
+            )
     return path
 
 

@@ -6,12 +6,12 @@ import httpx2
 import pytest
 
 from kvsync.errors import InputError
-from origin.console import accounts, api
+from origin.console import accounts
 from origin.console.accounts import Person, TooManyAttempts, authenticate, first_admin
+from origin.console.app import routers
 from origin.console.desk import Desk
 from origin.console.drawing import Drawing
 from origin.console.jobs import Jobs
-from origin.console.pages import audit, entry, home, live, people, quality, sets
 from origin.console.permissions import NEEDED, allows
 from origin.console.sessions import make_token
 from origin.console.settings import read_console_settings
@@ -172,8 +172,6 @@ def test_every_route_admits_just_the_roles_of_the_table(
 def _routes(desk: Desk, jobs: Jobs) -> list[tuple[str, str, str]]:
     """(name, method, a path that fits) of every route, by the routers themselves."""
     drawing = Drawing(desk.settings.folder / "drawn", 1 << 20)
-    parts = [one.routes(desk) for one in (entry, home, live, audit, people)]
-    parts += [sets.routes(desk, jobs), quality.routes(desk, drawing), api.routes(desk, jobs)]
     filled = {
         "property": "rumba",
         "family": "rumba",
@@ -182,7 +180,7 @@ def _routes(desk: Desk, jobs: Jobs) -> list[tuple[str, str, str]]:
         "step": "pause",
     }
     found = []
-    for part in parts:
+    for part in routers(desk, jobs, drawing):
         for route in part.routes:
             path: str = route.path
             for parameter in route.param_convertors:

@@ -34,7 +34,10 @@ def canonical(path: str) -> str:
 def known(**asked: frozenset[tuple[str, int | None]]) -> Known:
     by_attributes = {attributes_key(values): path for path, values in ASSETS.items()}
     return Known(
-        canonical, by_attributes, {f"/shop/{name}.jpg": one for name, one in asked.items()}
+        canonical,
+        by_attributes.get,
+        lambda path: ASSETS.get(path, {}),
+        lambda paths: {f"/shop/{name}.jpg": one for name, one in asked.items()},
     )
 
 
