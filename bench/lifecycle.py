@@ -100,7 +100,7 @@ class Shopping:
 
 
 def outcome(answer: httpx2.Response) -> str:
-    """``hit``, ``rehydrated``, or ``origin`` with its reason."""
+    """How the body was made, also that of a hit: ``rehydrated``, or ``origin`` with its reason."""
     status = answer.headers.get("cache-status", "")
     found = re.search(r'detail="?([a-z0-9:-]+)', status)
     return found[1] if found else status or "none"
