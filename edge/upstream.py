@@ -37,13 +37,14 @@ _SPECIAL = tuple(
         "shared by carriers (CGNAT)": "100.64.0.0/10",
         "unspecified": "0.0.0.0/8 ::/128",
         "multicast": "224.0.0.0/4 ff00::/8",
-        "reserved": "192.0.0.0/24 192.88.99.0/24 198.18.0.0/15 240.0.0.0/4 100::/64 2001:2::/48 "
-        "2001:10::/28 2001:20::/28 5f00::/16",
+        "reserved": "192.0.0.0/24 192.88.99.0/24 198.18.0.0/15 240.0.0.0/4",
         "for documentation": "192.0.2.0/24 198.51.100.0/24 203.0.113.0/24 2001:db8::/32 3fff::/20",
         "an embedded IPv4 address": "::ffff:0:0/96 ::ffff:0:0:0/96 ::/96",
         "an IPv4 address behind NAT64": "64:ff9b::/96 64:ff9b:1::/48",
         "an IPv4 address behind 6to4": "2002::/16",
         "an IPv4 address behind Teredo": "2001::/32",
+        # Protocols' own, and all that is no global unicast (RFC 4291 section 2.4: 2000::/3).
+        "reserved by the IETF": "2001::/23 ::/3 4000::/2 8000::/1",
     }.items()
     for network in networks.split()
 )
