@@ -8,6 +8,7 @@ by a second round.
 """
 
 import asyncio
+import logging
 import os
 import re
 from collections.abc import Iterable, Sequence
@@ -18,10 +19,12 @@ import httpx2
 
 from kvsync.errors import Unavailable
 
+_log = logging.getLogger(__name__)
 TAGS_FIELD = "x-edge-tags"
 # nginx's own: how long it may keep an answer, in seconds; it deducts no age by itself.
 EXPIRES_FIELD = "x-accel-expires"
 SECOND_ROUND_S = 1.0
+_SECOND_TRIES = 5
 # nginx's proxy_buffer_size bounds a head; its own header lies before it.
 _HEAD_BYTES = 40 << 10
 _USUAL_HEAD_BYTES = 4 << 10
@@ -131,8 +134,14 @@ class Fronts:
         await asyncio.gather(*self._second_rounds, return_exceptions=True)
 
     async def _later(self, tags: Sequence[str] | None) -> None:
-        await asyncio.sleep(SECOND_ROUND_S)
-        await self._round(tags)
+        """The second round, again while one of them cannot be told: nobody else would."""
+        for left in reversed(range(_SECOND_TRIES)):
+            await asyncio.sleep(SECOND_ROUND_S)
+            try:
+                return await self._round(tags)
+            except FrontUnavailable as error:
+                if not left:
+                    _log.error("what left the edge just before a purge may be shown: %s", error)
 
     async def _round(self, tags: Sequence[str] | None) -> None:
         await asyncio.gather(*(front.purge(tags) for front in self._fronts))
