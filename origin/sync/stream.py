@@ -1,4 +1,5 @@
-"""The log where regions' questions are answered from: one Valkey or Redis Stream per property.
+"""The log where regions' questions are answered from: one Valkey or Redis Stream per property, on
+a server, by ``rediss://`` over TLS, or by ``redis+cluster://`` on a cluster.
 
 It stays inside the origin. Everything in it can be made again from the database, so it may be
 trimmed, flushed or lost. ``log:{property}`` has one element per batch, ``{last}-0``;
@@ -8,14 +9,15 @@ trimmed, flushed or lost. ``log:{property}`` has one element per batch, ``{last}
 from dataclasses import dataclass
 from typing import Any
 
-from redis.asyncio import Redis
-from redis.exceptions import RedisError
+from redis.asyncio import Redis, RedisCluster
+from redis.exceptions import RedisClusterException, RedisError
 
 from kvsync.errors import InputError, StoreUnavailable, Trimmed
 from kvsync.log import Batch
 from kvsync.log_answer import LogAnswer
 
-BROKEN = (RedisError, OSError, TimeoutError, RuntimeError)
+BROKEN = (RedisError, RedisClusterException, OSError, TimeoutError, RuntimeError)
+_CLUSTER = "+cluster://"
 _TIMEOUT_S = 5.0
 _ANSWER_BYTES = 4 << 20
 _MOST_BATCHES = 512
@@ -43,17 +45,15 @@ class _Read:
 
 
 class LogStream:
-    """The streams of all properties on one server; :class:`StoreUnavailable` when it is gone."""
+    """The streams of all properties; :class:`StoreUnavailable` when their server is gone."""
 
     def __init__(self, url: str) -> None:
         self.where = url.rpartition("@")[2]
         try:
-            self.redis: Any = Redis.from_url(
-                url, socket_timeout=_TIMEOUT_S, socket_connect_timeout=_TIMEOUT_S
-            )
+            self.redis = _open(url, _TIMEOUT_S)
             # A reader that waits holds its connection, and no answer comes until there is one.
-            self._waiting: Any = Redis.from_url(url, socket_connect_timeout=_TIMEOUT_S)
-        except ValueError as error:
+            self._waiting = _open(url, None)
+        except (ValueError, RedisClusterException) as error:
             raise InputError(f"ORIGIN_LOG_URL: {self.where}: {error}") from error
         self._append = self.redis.register_script(_APPEND)
 
@@ -156,6 +156,16 @@ class LogStream:
 
     def unavailable(self, error: Exception) -> StoreUnavailable:
         return StoreUnavailable(f"the log's server {self.where}: {error or type(error).__name__}")
+
+
+def _open(url: str, timeout_s: float | None) -> Any:
+    limits: dict[str, Any] = {
+        "socket_timeout": timeout_s,
+        "socket_connect_timeout": _TIMEOUT_S,
+    }
+    if _CLUSTER in url:
+        return RedisCluster.from_url(url.replace(_CLUSTER, "://"), **limits)
+    return Redis.from_url(url, **limits)
 
 
 def _name(kind: str, property: str) -> str:

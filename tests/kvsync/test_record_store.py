@@ -3,7 +3,6 @@
 import asyncio
 import os
 import signal
-import socket
 import time
 import uuid
 from collections.abc import AsyncIterator, Iterator
@@ -19,30 +18,14 @@ from kvsync.errors import InputError, StoreFull, StoreUnavailable
 from kvsync.ranges import range_of
 from kvsync.store import Changes, Move, RecordStore, StoredEntry, StoreState, ValkeyStore
 from tests.conftest import start_valkey
+from tests.kvsync.cluster_server import cluster_url
 from tests.kvsync.tls_server import tls_url
 
-__all__ = ["tls_url"]
+__all__ = ["cluster_url", "tls_url"]
 
 KEY, OTHER = bytes(range(16)), bytes(range(16, 32))
 # Bytes that a careless key layout would trip over.
 AWKWARD = b"}:{\r\n*\x00\xff\xfe\x80:::}{"[:16]
-
-
-@pytest.fixture(scope="session")
-def cluster_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """One node that has all slots: it refuses what spans two of them."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        bus = {"cluster-enabled": "yes", "cluster-port": str(probe.getsockname()[1])}
-    server = start_valkey(tmp_path_factory.mktemp("cluster"), **bus)
-    with Redis.from_url(server.connection_url) as client:
-        client.execute_command("CLUSTER", "ADDSLOTSRANGE", 0, 16_383)
-        deadline = time.monotonic() + 10
-        while b"cluster_state:ok" not in client.execute_command("CLUSTER", "INFO"):
-            assert time.monotonic() < deadline, "the cluster does not form"
-            time.sleep(0.05)
-    yield server.connection_url.replace("redis://", "redis+cluster://")
-    server.stop()
 
 
 @pytest.fixture(params=["valkey_url", "cluster_url", "tls_url"])
