@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 from kvsync.errors import InputError
 from kvsync.wire import MODELS_PATH
 from origin.database import Database
-from origin.live import live_records
+from origin.live import live_records, used_records
 from origin.model_store import ModelStore
 from origin.qa import audit, this_user
 from origin.tables import AuditRow, CandidateRow, ModelRow, RecordRow
@@ -59,7 +59,7 @@ def list_models(database: Database, property: str) -> list[ModelLife]:
         rows = session.scalars(
             select(ModelRow).where(ModelRow.property == property).order_by(ModelRow.added_at)
         ).all()
-        live = [one.candidate for one in session.scalars(live_records(property)) if one.candidate]
+        live = [one.candidate for one in session.scalars(used_records(property)) if one.candidate]
         return [_life(session, row, live) for row in rows]
 
 

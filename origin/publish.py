@@ -9,12 +9,12 @@ import msgspec
 from sqlalchemy.orm import Session
 
 from kvsync.errors import RequestError
-from kvsync.log import Put
+from kvsync.log import Canary, Put
 from kvsync.record import Approval, Check, Original, RecordBody
 from kvsync.signing import Envelope, SigningKey
 from origin.database import Database, next_seq
 from origin.inventory import current_original
-from origin.live import live_record
+from origin.live import live_record, used_records
 from origin.model_store import ModelStore
 from origin.qa import audit, newest_approved, recipe_of, this_user
 from origin.revoke import withdraw_changed
@@ -43,6 +43,10 @@ class Publisher:
     key: SigningKey
     approval_days: int = 365
     by: str = field(default_factory=this_user)
+    # Only these regions are to use what is published: docs/decisions/0013-canary.md.
+    regions: tuple[str, ...] = ()
+    # Whether what is published takes the place of canaries.
+    lifts: bool = False
 
     def add_model(self, folder: Path, family: str) -> bytes:
         """Keep a model for the regions to pull; its digest."""
@@ -55,10 +59,14 @@ class Publisher:
 
         ``only`` are the ids of the assets that it is about, else all. Of two approved candidates
         of one asset the later approval counts. One whose original is another now, or whose model
-        is not here, is refused with the reason. A record that is live for an original that is
-        another now, or gone, is withdrawn.
+        is not here, is refused with the reason; so is one whose asset has a canary, unless this is
+        what ``lifts`` it. A record that is live for an original that is another now, or gone, is
+        withdrawn.
         """
         outcome = Published()
+        if self.regions:
+            # A tombstone that followed would take the canary along.
+            self._withdraw(outcome)
         newest = {
             one.asset_id: one
             for one in newest_approved(self.database, self.site.id)
@@ -70,9 +78,12 @@ class Publisher:
                 if original := originals[asset_id]:
                     self._publish_one(session, candidate, original, outcome)
         # After signing: what was approved anew for the new original took the old record's place.
+        self._withdraw(outcome)
+        return outcome
+
+    def _withdraw(self, outcome: Published) -> None:
         for path, why in withdraw_changed(self.database, self.site, self.key, by=self.by).items():
             outcome.refused[path] = f"{why}: its record was withdrawn; dehydrate it anew"
-        return outcome
 
     def _original(self, candidate: CandidateRow, outcome: Published) -> Original | None:
         """The candidate's original as it is now, if it may be published."""
@@ -101,25 +112,35 @@ class Publisher:
             outcome.refused[path] = f"its approval is older than {self.approval_days} days"
             return
         live = live_record(session, self.site.id, candidate.asset_id)
-        if live is not None and self._is_current(live, candidate, original):
+        mine = used_records(self.site.id).where(RecordRow.asset_id == candidate.asset_id)
+        tried = session.scalars(mine.where(RecordRow.kind == "canary")).all()
+        if tried and not self.lifts:
+            outcome.refused[path] = "it is a canary: put it everywhere or take it back first"
+            return
+        # A live record that a canary stands before is signed anew, to be in force there again.
+        if live is not None and not tried and self._is_current(live, candidate, original):
             outcome.already += 1
             return
         seq = next_seq(session, self.site.id)
-        body = self._body(candidate, original, seq, not_after)
-        if live is not None:
-            live.ended_at = now
+        signed = self._body(candidate, original, seq, not_after).sign(self.key)
+        replaced = [] if self.regions else [*tried, live]
+        for one in filter(None, replaced):
+            one.ended_at = now
         session.add(
             RecordRow(
                 property=self.site.id,
                 seq=seq,
                 asset_id=candidate.asset_id,
                 candidate_id=candidate.id,
-                kind="record",
+                kind="canary" if self.regions else "record",
                 made_at=now,
             )
         )
-        append(session, self.site.id, [Put(seq, body.key, body.sign(self.key))])
-        audit(session, self.by, "publish", path, seq=seq)
+        key = candidate.asset.key
+        entry = Canary(seq, key, signed, self.regions) if self.regions else Put(seq, key, signed)
+        append(session, self.site.id, [entry])
+        where = {"regions": list(self.regions)} if self.regions else {}
+        audit(session, self.by, "publish", path, seq=seq, **where)
         outcome.signed.append(path)
 
     def _is_current(self, live: RecordRow, candidate: CandidateRow, original: Original) -> bool:

@@ -15,7 +15,7 @@ from kvsync.signing import SigningKey
 from origin.dam import AssetNotFound
 from origin.database import Database, next_seq
 from origin.inventory import current_original
-from origin.live import live_record, live_records
+from origin.live import used_records
 from origin.qa import audit, reject_candidates
 from origin.site import Site
 from origin.sync.outbox import append
@@ -80,63 +80,67 @@ def withdraw_changed(
     ``only`` are the ids of the assets to look at, else all. An approval of the new original
     stands.
     """
-    query = live_records(site.id)
+    query = used_records(site.id)
     if only is not None and len(only) <= _FEW:
         query = query.where(RecordRow.asset_id.in_(only))
     with database.reading() as session:
         rows = session.scalars(query).all()
-    live = [row for row in rows if only is None or row.asset_id in only]
+    used = [row for row in rows if only is None or row.asset_id in only]
     changed: dict[int, str] = {}
-    for row in live:
+    for row in used:
         old = row.candidate.original if row.candidate is not None else b""
         try:
             if current_original(database, site, row.asset.path).digest != old:
-                changed[row.asset_id] = "its original changed since it was approved"
+                changed[row.id] = "its original changed since it was approved"
         except AssetNotFound:
-            changed[row.asset_id] = "its original is not in the asset store any more"
+            changed[row.id] = "its original is not in the asset store any more"
     if not changed:
         return {}
     with database.writing() as session:
-        found = session.scalars(live_records(site.id).where(RecordRow.asset_id.in_(changed))).all()
+        found = session.scalars(used_records(site.id).where(RecordRow.id.in_(changed))).all()
         for row in found:
             original = row.candidate.original if row.candidate is not None else b""
-            why = changed[row.asset_id]
+            why = changed[row.id]
             approvals = _approvals(row.asset_id).where(CandidateRow.original == original)
             reject_candidates(session, session.scalars(approvals), by=by, reason=why)
-            _end(session, site, key, row, by, why)
-    return {row.asset.path: changed[row.asset_id] for row in found}
+            if row.ended_at is None:
+                _end(session, site, key, row.asset, by, why)
+    return {row.asset.path: changed[row.id] for row in found}
 
 
 def _bury(
     session: Session, site: Site, key: SigningKey, asset: AssetRow, by: str, reason: str
 ) -> bool:
-    """False when there was nothing live to bury."""
-    live = live_record(session, site.id, asset.id)
+    """False when there was nothing in use to bury."""
     approvals = session.scalars(_approvals(asset.id))
     reject_candidates(session, approvals, by=by, reason=f"revoked: {reason}")
-    if live is not None:
-        _end(session, site, key, live, by, reason)
-    return live is not None
+    query = used_records(site.id).where(RecordRow.asset_id == asset.id).limit(1)
+    if session.scalars(query).first() is None:
+        return False
+    _end(session, site, key, asset, by, reason)
+    return True
 
 
 def _end(
-    session: Session, site: Site, key: SigningKey, live: RecordRow, by: str, reason: str
+    session: Session, site: Site, key: SigningKey, asset: AssetRow, by: str, reason: str
 ) -> None:
+    """One tombstone ends the live record and every canary of the asset."""
     now = int(time.time())
-    live.ended_at = now
+    for row in session.scalars(used_records(site.id).where(RecordRow.asset_id == asset.id)):
+        row.ended_at = now
     seq = next_seq(session, site.id)
     session.add(
         RecordRow(
             property=site.id,
             seq=seq,
-            asset_id=live.asset_id,
+            asset_id=asset.id,
             kind="tombstone",
             made_at=now,
         )
     )
-    tombstone = Tombstone("tombstone", live.asset.key, site.id, seq)
+    tombstone = Tombstone("tombstone", asset.key, site.id, seq)
     append(session, site.id, [Bury(seq, tombstone.key, tombstone.sign(key))])
-    audit(session, by, "revoke", live.asset.path, seq=seq, reason=reason)
+    audit(session, by, "revoke", asset.path, seq=seq, reason=reason)
 
 
 def _approvals(asset_id: int) -> Select[CandidateRow]:

@@ -1,7 +1,8 @@
-"""What shoppers see: a set goes live, is taken back, or goes back to what was live before."""
+"""What shoppers see: a set goes live in one region or in all, is taken back, or goes back to what
+was live before."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from sqlalchemy import select
@@ -12,44 +13,51 @@ from origin.console.accounts import Person
 from origin.console.desk import Desk, NotHere
 from origin.console.sets import find_set
 from origin.console.tables import PromptRow, PublicationRow
-from origin.live import live_records
+from origin.live import live_records, used_records
 from origin.publish import Published, Publisher
 from origin.qa import audit
 from origin.revoke import Revoked
 from origin.revoke import revoke as bury
-from origin.tables import AssetRow, CandidateRow
+from origin.sync.command import serving
+from origin.sync.confirm import last_given
+from origin.tables import AssetRow, CandidateRow, RecordRow
+
+# So many ids may stand in one query on every database.
+_FEW = 500
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """What publishing came to, and its number where anything went live."""
+    """What publishing came to, its number where anything went live, and the log's end then."""
 
     published: Published
     number: int | None
+    seq: int
 
 
-def publish(desk: Desk, property: str, set_id: int | None, person: Person) -> Outcome:
+def publish(
+    desk: Desk, property: str, set_id: int | None, person: Person, region: str = ""
+) -> Outcome:
     """Sign a record for every approved asset of a set, or of the property, that has none yet.
 
-    All of it goes live in one transaction, or none; regions have it by the log soon after.
+    All of it goes live in one transaction, or none; regions have it by the log soon after. With
+    ``region`` it is a canary, which all others pass over until :func:`go_everywhere`.
+    :class:`InputError` for a region that was not admitted.
     """
-    publisher = Publisher(
-        desk.site(property),
-        desk.database,
-        desk.models,
-        desk.key,
-        desk.origin.approval_days,
-        person.name,
-    )
+    if region and region not in (known := serving(desk.origin, property)):
+        raise InputError(f"no region {region[:40]!r}; there is {', '.join(known) or 'none'}")
     with desk.database.reading() as session:
         only = None if set_id is None else _assets_of_set(session, set_id)
         before = _live(session, property)
-    published = publisher.publish(only)
+    published = _publisher(desk, property, person, region).publish(only)
+    seq = last_given(desk.database, property)
     if not published.signed:
-        return Outcome(published, None)
+        return Outcome(published, None, seq)
     with desk.database.writing() as session:
-        after = _live(session, property)
-        changed = {asset: one for asset, one in after.items() if before.get(asset) != one}
+        after = _canaries(session, property) if region else _live(session, property)
+        signed = set(published.signed)
+        paths = {str(row.id): row.path for row in _assets(session, [int(asset) for asset in after])}
+        changed = {asset: one for asset, one in after.items() if paths[asset] in signed}
         row = PublicationRow(
             property=property,
             set_id=set_id,
@@ -57,11 +65,32 @@ def publish(desk: Desk, property: str, set_id: int | None, person: Person) -> Ou
             made_at=int(time.time()),
             after=changed,
             before={asset: before.get(asset) for asset in changed},
+            region=region,
         )
         session.add(row)
         session.flush()
         number = row.id
-    return Outcome(published, number)
+    return Outcome(published, number, seq)
+
+
+def go_everywhere(desk: Desk, number: int, person: Person) -> Outcome:
+    """Put a canary into force in every region: just what it tried, or nothing.
+
+    :class:`InputError` where something else was approved, revoked or put in its place since.
+    """
+    with desk.database.reading() as session:
+        row = _find(session, number)
+        if not row.is_canary:
+            raise InputError(f"publication {number} is no canary any more")
+        _demand_untouched(row, _canaries(session, row.property))
+    assets = {int(asset) for asset in row.after}
+    published = _publisher(desk, row.property, person, lifts=True).publish(assets)
+    seq = last_given(desk.database, row.property)
+    with desk.database.writing() as session:
+        found = _find(session, number)
+        found.everywhere_at = int(time.time())
+        audit(session, person.name, "put everywhere", f"publication {number}", region=row.region)
+    return Outcome(published, number, seq)
 
 
 def publications(desk: Desk, property: str) -> Sequence[PublicationRow]:
@@ -83,22 +112,16 @@ def roll_back(desk: Desk, number: int, person: Person) -> tuple[int, int]:
     whose assets have other records by now.
     """
     with desk.database.writing() as session:
-        row = session.get(PublicationRow, number)
-        if row is None:
-            raise NotHere(f"there is no publication {number}")
+        row = _find(session, number)
         if row.rolled_back_at is not None:
             raise InputError(f"publication {number} was rolled back already")
-        now_live = _live(session, row.property)
-        if any(now_live.get(asset) != one for asset, one in row.after.items()):
-            raise InputError(
-                f"of publication {number} something was revoked or published anew since; "
-                "roll back the later one first, or revoke"
-            )
+        now = _canaries(session, row.property) if row.is_canary else _live(session, row.property)
+        _demand_untouched(row, now)
         returning = {int(asset): one for asset, one in row.before.items() if one is not None}
         gone = [int(asset) for asset, one in row.before.items() if one is None]
-        for asset, candidate_id in returning.items():
-            _restore(session, asset, row.after[str(asset)], candidate_id)
-        paths = list(session.scalars(select(AssetRow.path).where(AssetRow.id.in_(gone))))
+        for asset, candidate_id in row.after.items():
+            _restore(session, candidate_id, returning.get(int(asset)))
+        paths = [one.path for one in _assets(session, gone)]
         row.rolled_back_at = int(time.time())
         audit(session, person.name, "roll back", f"publication {number}", assets=len(row.after))
         property, why = row.property, f"publication {number} was rolled back"
@@ -106,7 +129,7 @@ def roll_back(desk: Desk, number: int, person: Person) -> tuple[int, int]:
         site = desk.site(property)
         bury(desk.database, site, desk.key, patterns=paths, by=person.name, reason=why)
     if returning:
-        publish(desk, property, None, person)
+        _publisher(desk, property, person, lifts=True).publish(returning)
     return len(returning), len(gone)
 
 
@@ -129,11 +152,44 @@ def revoke(
     )
 
 
-def _restore(session: Session, asset_id: int, now_id: int, before_id: int) -> None:
-    """Approval goes from the present candidate to the one before it."""
-    now, before = session.get_one(CandidateRow, now_id), session.get_one(CandidateRow, before_id)
-    if now.id != before.id:
-        now.state, now.reason = "proposed", "rolled back"
+def _publisher(
+    desk: Desk, property: str, person: Person, region: str = "", *, lifts: bool = False
+) -> Publisher:
+    return Publisher(
+        desk.site(property),
+        desk.database,
+        desk.models,
+        desk.key,
+        desk.origin.approval_days,
+        person.name,
+        regions=(region,) if region else (),
+        lifts=lifts,
+    )
+
+
+def _find(session: Session, number: int) -> PublicationRow:
+    row = session.get(PublicationRow, number)
+    if row is None:
+        raise NotHere(f"there is no publication {number}")
+    return row
+
+
+def _demand_untouched(row: PublicationRow, now: dict[str, int | None]) -> None:
+    if any(now.get(asset) != one for asset, one in row.after.items()):
+        raise InputError(
+            f"of publication {row.id} something was revoked or published anew since; "
+            "roll back the later one first, or revoke"
+        )
+
+
+def _restore(session: Session, now_id: int, before_id: int | None) -> None:
+    """Approval goes from the present candidate to the one before it, if there was one."""
+    if now_id == before_id:
+        return
+    now = session.get_one(CandidateRow, now_id)
+    now.state, now.reason = "proposed", "rolled back"
+    if before_id is not None:
+        before = session.get_one(CandidateRow, before_id)
         before.state, before.reason = "approved", ""
 
 
@@ -151,3 +207,18 @@ def _live(session: Session, property: str) -> dict[str, int | None]:
     """The live candidate of each asset that has a record, by the asset's id as text."""
     rows = session.scalars(live_records(property))
     return {str(row.asset_id): row.candidate_id for row in rows}
+
+
+def _canaries(session: Session, property: str) -> dict[str, int | None]:
+    """The same of canaries."""
+    rows = session.scalars(used_records(property).where(RecordRow.kind == "canary"))
+    return {str(row.asset_id): row.candidate_id for row in rows}
+
+
+def _assets(session: Session, ids: Collection[int]) -> Sequence[AssetRow]:
+    found: list[AssetRow] = []
+    left = sorted(ids)
+    while left:
+        some, left = left[:_FEW], left[_FEW:]
+        found += session.scalars(select(AssetRow).where(AssetRow.id.in_(some)))
+    return found

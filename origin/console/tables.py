@@ -1,5 +1,6 @@
 """The console's own tables, beside the control plane's. Times are Unix seconds."""
 
+import builtins
 from typing import Any, Literal
 
 from sqlalchemy import JSON, ForeignKey, Index, String, Text, UniqueConstraint
@@ -195,7 +196,10 @@ class SampleRow(Base):
 
 class PublicationRow(Base):
     """What went live at once: the candidate of each asset (by its id, as text) after and before,
-    None where there was none, so that it can be rolled back."""
+    None where there was none, so that it can be rolled back.
+
+    A canary began in ``region`` and is ``everywhere_at`` some time, or not yet.
+    """
 
     __tablename__ = "publications"
     id: Mapped[int] = mapped_column(primary_key=True)
@@ -206,3 +210,9 @@ class PublicationRow(Base):
     after: Mapped[dict[str, Any]] = mapped_column(JSON)
     before: Mapped[dict[str, Any]] = mapped_column(JSON)
     rolled_back_at: Mapped[Big | None]
+    region: Mapped[str] = mapped_column(String(40), server_default="")
+    everywhere_at: Mapped[Big | None]
+
+    @builtins.property
+    def is_canary(self) -> bool:
+        return bool(self.region) and self.everywhere_at is None and self.rolled_back_at is None

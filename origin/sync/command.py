@@ -59,6 +59,11 @@ def confirm_revoked(place: Workplace, seq: int) -> list[Standing]:
     return _wait(place, has(seq, "purged"))
 
 
+def standings(place: Workplace, reached: Callable[[PropertyReport], bool]) -> list[Standing]:
+    """Where every region that serves the property is just now."""
+    return _wait(place, reached, timeout_s=0)
+
+
 def may_serve_until(place: Workplace, revoked_at: int) -> datetime:
     """When the last region that did not confirm stops rehydrating what was revoked.
 
@@ -92,7 +97,9 @@ def paths_of(place: Workplace, keys: list[str]) -> dict[str, str]:
         return {key.hex(): path for key, path in session.execute(query)}
 
 
-def _wait(place: Workplace, reached: Callable[[PropertyReport], bool]) -> list[Standing]:
+def _wait(
+    place: Workplace, reached: Callable[[PropertyReport], bool], *, timeout_s: float | None = None
+) -> list[Standing]:
     async def wait() -> list[Standing]:
         async with _reports(place.settings) as reports:
             return await wait_for_regions(
@@ -100,7 +107,7 @@ def _wait(place: Workplace, reached: Callable[[PropertyReport], bool]) -> list[S
                 place.site.id,
                 regions,
                 reached,
-                timeout_s=place.settings.confirm_s,
+                timeout_s=place.settings.confirm_s if timeout_s is None else timeout_s,
             )
 
     regions = serving(place.settings, place.site.id)

@@ -20,6 +20,7 @@ from kvsync.encoding import UNREADABLE
 from kvsync.errors import BadRequest, OriginUnavailable, RehydrationError, RequestError
 from kvsync.signing import SigningKey
 from origin.database import Database
+from origin.live import USED
 from origin.revoke import withdraw_changed
 from origin.site import Site
 from origin.tables import AssetRow, RecordRow
@@ -128,12 +129,12 @@ class Watcher:
         return found
 
     def _published(self, site: Site) -> dict[int, tuple[str, str]]:
-        """By asset id, name and last seen ETag of everything that has a live record."""
+        """By asset id, name and last seen ETag of everything that has a record in use."""
         query = (
             select(AssetRow.id, AssetRow.path, AssetRow.validator)
             .join(RecordRow, RecordRow.asset_id == AssetRow.id)
             .where(RecordRow.property == site.id)
-            .where(RecordRow.kind == "record", RecordRow.ended_at.is_(None))
+            .where(RecordRow.kind.in_(USED), RecordRow.ended_at.is_(None))
         )
         with self.database.reading() as session:
             rows = session.execute(query).all()
