@@ -35,10 +35,12 @@ def test_an_open_breaker_admits_nobody(history: list[Step]) -> None:
 @given(histories)
 def test_a_half_open_breaker_admits_at_most_one_probe_at_a_time(history: list[Step]) -> None:
     breaker, now = walk(history)
-    if breaker.state(now) is not State.HALF_OPEN:
-        return
-    probing, _ = breaker.admit(now)
-    assert not probing.admit(now)[1]
+    for _ in range(RULES.failures_to_open):
+        breaker = breaker.failed(now)
+    now += RULES.rest_s
+    assert breaker.state(now) is State.HALF_OPEN
+    probing, admitted = breaker.admit(now)
+    assert admitted and not probing.admit(now)[1]
 
 
 @given(histories)
