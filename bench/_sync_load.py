@@ -18,7 +18,8 @@ from origin.sync.outbox import append
 
 RECORD_BYTES = 512
 AT_ONCE = 5_000
-_LOOK_S = 0.001
+# A single record is looked for closely; where many come, looking must not cost what they do.
+_LOOK_S, _LOOK_FOR_MANY_S = 0.001, 0.02
 _PATIENCE_S = 300.0
 _PROMPT, _WIDEST = 67, 5
 _MODEL, _CHECK = bytes(range(32)), bytes(range(112))
@@ -97,15 +98,15 @@ class Load:
             cursor = (await store.state(self.property)).cursor
             return int.from_bytes(cursor[:8], "big") >= seq
 
-        await until(come)
+        await until(come, _LOOK_FOR_MANY_S)
 
 
-async def until(holds: Callable[[], Awaitable[bool]]) -> None:
+async def until(holds: Callable[[], Awaitable[bool]], every_s: float = _LOOK_S) -> None:
     deadline = time.monotonic() + _PATIENCE_S
     while not await holds():
         if time.monotonic() > deadline:
             raise TimeoutError(f"not within {_PATIENCE_S:.0f} s")
-        await asyncio.sleep(_LOOK_S)
+        await asyncio.sleep(every_s)
 
 
 def _signed(key: SigningKey, property: str, asset: bytes, seq: int) -> bytes:

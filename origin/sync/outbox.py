@@ -4,13 +4,14 @@ from collections.abc import Sequence
 from typing import assert_never
 
 import msgspec
-from sqlalchemy import insert
 from sqlalchemy.orm import Session
 
 from kvsync.errors import MalformedRecord
 from kvsync.log import Announce, Bury, Canary, Configure, Entry, Put, decode_entries, encode_entries
 from origin.database import ensure_property, next_seq
-from origin.tables import LogEntryRow
+from origin.tables import Base, LogEntryRow
+
+_INSERT = Base.metadata.tables[LogEntryRow.__tablename__].insert()
 
 
 class _Told(msgspec.Struct, frozen=True, array_like=True):
@@ -28,7 +29,9 @@ def append(session: Session, property: str, entries: Sequence[Entry]) -> None:
             f"{property}: an entry of {max(len(content_of(one)) for one in entries)} bytes or with "
             "a key that is none cannot be published; nothing was"
         )
-    session.execute(insert(LogEntryRow), [_row(property, one) for one in entries])
+    session.flush()
+    # Beside the session, which would look at each row: half of what publishing many costs.
+    session.connection().execute(_INSERT, [_row(property, one) for one in entries])
 
 
 def configure(session: Session, property: str, toml: bytes) -> bool:
