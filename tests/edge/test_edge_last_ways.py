@@ -203,7 +203,8 @@ async def test_one_stuck_leader_does_not_hold_up_everybody_behind_it(
     await world.start_edge(
         properties_dir=patient,
         origin_url=f"http://{HOST}:{sock.getsockname()[1]}",
-        coalesce_wait_ms=500,
+        # Long enough for all to be behind the first one before it is too old to be joined.
+        coalesce_wait_ms=2_000,
         shutdown_grace_s=1,
     )
     leader = asyncio.create_task(world.get("/a.jpg"))
