@@ -19,6 +19,7 @@ from kvsync.signing import Keyring
 from kvsync.snapshot import SnapshotManifest, unpack_piece
 from origin.approved import Approved
 from origin.cli import app
+from origin.service import create_app
 from origin.sync.tokens import admit
 from origin.workplace import Workplace
 from tests.origin.running import running_origin
@@ -159,6 +160,35 @@ def test_without_the_right_token_nothing_is_said(
         assert answer.status_code == 403 and answer.json()["error"] == "forbidden"
     old, _ = region.authorization, admit(place.settings.region_tokens, "asia-east", ["rumba"])
     assert web.get(path, headers=old).status_code == 403
+
+
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [
+        ("GET", "/v1/log/rumba"),
+        ("GET", "/v1/snapshots/rumba"),
+        ("GET", "/v1/digests/rumba"),
+        ("GET", "/v1/ranges/rumba/0"),
+        ("POST", "/v1/regions/asia-east/report"),
+        ("POST", "/v1/dam/rumba/events"),
+    ],
+)
+async def test_from_another_machine_a_token_is_taken_over_https_alone(
+    place: Workplace, method: str, path: str
+) -> None:
+    token = admit(place.settings.region_tokens, "asia-east", ["rumba"])
+    headers = {"authorization": f"Bearer {token}"}
+    app = create_app(place.settings)
+
+    async def ask(scheme: str, client: str) -> httpx2.Response:
+        way = httpx2.ASGITransport(app, raise_app_exceptions=False, client=(client, 7))
+        async with httpx2.AsyncClient(transport=way, base_url=f"{scheme}://origin") as web:
+            return await web.request(method, path, headers=headers)
+
+    said = "tokens are taken over HTTPS"
+    assert said in (await ask("http", "192.0.2.7")).text
+    for scheme, client in (("https", "192.0.2.7"), ("http", "127.0.0.1"), ("http", "::1")):
+        assert said not in (await ask(scheme, client)).text
 
 
 def test_a_region_speaks_for_itself_alone(place: Workplace, region: Region) -> None:
