@@ -40,7 +40,15 @@ from origin.settings import OriginSettings, read_settings
 PROPERTY = "rumba"
 BASELINE = "login_page"
 # Files and streams: what they take is bytes, not a page's time.
-FILES = {"static", "healthz", "openapi", "picture", "export_audit", "rejected_lines"}
+FILES = {
+    "static",
+    "healthz",
+    "openapi",
+    "picture",
+    "export_audit",
+    "rejected_lines",
+    "family_manifest",
+}
 # What stands for each part of a path.
 _PARTS = {"property": PROPERTY, "set_id": "3", "candidate_id": "40001", "job_id": "1"}
 _URLS = "\n".join(f"https://shop.example/{PROPERTY}/bench/{n:06}.jpg?w=384" for n in range(20))
@@ -188,7 +196,7 @@ def _asks(desk: Desk, candidates: int) -> list[Ask]:
     found += [
         Ask("audit_page", "/audit?who=somebody+else", "by person"),
         Ask("audit_page", "/audit?subject=bench%2F000001", "by subject"),
-        Ask("test_urls", f"/p/{PROPERTY}/urls", "20 URLs", {"urls": _URLS}),
+        Ask("test_urls", f"/properties/{PROPERTY}/urls", "20 URLs", {"urls": _URLS}),
         Ask("preview_set", f"/p/{PROPERTY}/preview", "100 rows",
             {"family": PROPERTY, "text": _PROMPTS}),
     ]  # fmt: skip

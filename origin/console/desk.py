@@ -12,6 +12,7 @@ from kvsync.property import read_properties
 from kvsync.signing import SigningKey
 from origin.catalogue import Catalogue, read_catalogue
 from origin.console.settings import ConsoleSettings
+from origin.console.tables import FamilyRow
 from origin.database import Database, ensure_property
 from origin.model_store import ModelStore
 from origin.settings import OriginSettings, open_dams
@@ -48,6 +49,8 @@ class Desk:
             )
             assets = select(AssetRow.family).where(AssetRow.property == property).distinct()
             found |= set(session.scalars(assets))
+            made = select(FamilyRow.name).where(FamilyRow.property == property)
+            found |= set(session.scalars(made))
         if property in self.catalogues:
             found.add(self.catalogues[property].family)
         return sorted(found)

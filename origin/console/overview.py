@@ -1,14 +1,16 @@
 """What there is: properties, families, how far each has come, and what a URL means."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from sqlalchemy import func, select
 
 from kvsync.errors import RehydrationError
-from kvsync.key import read_request
+from kvsync.key import read_request, read_whole
+from kvsync.property import Property
 from origin.console.coverage import coverage, spread
 from origin.console.desk import Desk
+from origin.console.families import family_rows
 from origin.console.tables import PromptRow, PromptSetRow
 from origin.tables import AssetRow, ModelRow, RecordRow
 
@@ -25,6 +27,7 @@ class Family:
     states: Mapping[str, int]
     live: int
     scores: tuple[int, ...] = ()
+    pattern: str = ""
 
     @property
     def candidates(self) -> int:
@@ -49,7 +52,7 @@ class Overview:
 def overview(desk: Desk, property: str, *, with_scores: bool = False) -> Overview:
     """The property's families; how their scores are spread takes a little longer."""
     site = desk.site(property)
-    names = desk.families(property)
+    names, made = desk.families(property), family_rows(desk, property)
     with desk.database.reading() as session:
         found = coverage(session, property)
         scores = {name: spread(session, property, name) for name in names if with_scores}
@@ -61,6 +64,7 @@ def overview(desk: Desk, property: str, *, with_scores: bool = False) -> Overvie
             states=found.states.get(name, {}),
             live=found.live.get(name, 0),
             scores=scores.get(name, ()),
+            pattern=made[name].pattern if name in made else "",
         )
         for name in names
     ]
@@ -86,43 +90,51 @@ class Reading:
     """What a pasted URL means; ``fault`` says why it means nothing."""
 
     url: str
+    canonical: str = ""
     path: str = ""
-    key: str = ""
+    key: bytes = b""
     record: str = ""
     fault: str = ""
 
 
-def read_url(desk: Desk, property: str, url: str) -> Reading:
-    """Its canonical form, its key, and whether a record is live for it."""
-    site = desk.site(property)
+def read_with(rules: Property, url: str) -> Reading:
+    """A URL's canonical form and key by these rules; nothing is looked up."""
     target = url.strip()
     if "://" in target:
         _, _, rest = target.partition("://")
         _, slash, tail = rest.partition("/")
         target = slash + tail
     path, _, query = target.partition("#")[0].partition("?")
+    read = read_whole if rules.pass_through else read_request
     try:
-        request = read_request(site.rules, path.encode(), query.encode())
+        request = read(rules, path.encode(), query.encode())
     except RehydrationError as error:
         return Reading(url, fault=str(error))
+    return Reading(url, canonical=request.canonical, path=request.path, key=request.key)
+
+
+def read_url(desk: Desk, rules: Property, url: str) -> Reading:
+    """The same, and whether a record is live for it."""
+    reading = read_with(rules, url)
+    if reading.fault:
+        return reading
     live = (
         select(RecordRow.seq)
         .join(AssetRow, AssetRow.id == RecordRow.asset_id)
-        .where(AssetRow.property == property, AssetRow.key == request.key)
+        .where(AssetRow.property == rules.id, AssetRow.key == reading.key)
         .where(RecordRow.kind == "record", RecordRow.ended_at.is_(None))
     )
     with desk.database.reading() as session:
         seq = session.scalars(live).one_or_none()
-    return Reading(
-        url,
-        path=request.path,
-        key=request.key.hex(),
-        record=f"record {seq} is live" if seq is not None else "no record: from the origin",
-    )
+    record = f"record {seq} is live" if seq is not None else "no record: from the origin"
+    return replace(reading, record=record)
 
 
 def _listed(desk: Desk, property: str, family: str) -> tuple[int, int]:
-    """Assets and bytes by the gallery's manifest, before the first of them was looked at."""
+    """Assets and bytes by the gallery's manifest, or by the pattern's own look, before the first of
+    them was described."""
+    if (made := family_rows(desk, property).get(family)) is not None:
+        return made.originals, 0
     catalogue = desk.catalogues.get(property)
     if catalogue is None or catalogue.family != family:
         return 0, 0

@@ -22,6 +22,8 @@ NEEDED: dict[str, Needed] = {
     "home": "viewer",
     "property_page": "viewer",
     "test_urls": "viewer",
+    "rules_page": "viewer",
+    "family_manifest": "viewer",
     "set_page": "viewer",
     "set_progress": "viewer",
     "queue_page": "viewer",
@@ -38,6 +40,9 @@ NEEDED: dict[str, Needed] = {
     "generate": "operator",
     "steer_job": "operator",
     "comment": "operator",
+    "new_family": "operator",
+    "try_family": "operator",
+    "create_family": "operator",
     # deciding and what shoppers see
     "decide": "approver",
     "undo": "approver",
@@ -46,6 +51,10 @@ NEEDED: dict[str, Needed] = {
     "publish": "approver",
     "revoke": "approver",
     "roll_back": "approver",
+    # properties
+    "new_property": "admin",
+    "try_property": "admin",
+    "create_property": "admin",
     # people
     "people_page": "admin",
     "add_account": "admin",

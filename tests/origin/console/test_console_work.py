@@ -156,7 +156,7 @@ def test_a_roll_back_brings_what_was_live_before(
         new_id = new.id
     later = made.post("/properties/rumba/publish", json={}).json()
     assert later["signed"] == [RED]
-    assert publishing.roll_back(desk, later["publication"], judge) == (1, 0)
+    assert publishing.roll_back(desk, later["publication"], judge)[:2] == (1, 0)
     with desk.database.reading() as session:
         assert session.get_one(CandidateRow, new_id).state == "proposed"
         assert session.get_one(CandidateRow, old["id"]).state == "approved"
@@ -221,10 +221,12 @@ def test_pictures_are_drawn_for_the_eye(
 def test_every_page_opens(made: httpx2.Client, logged_in: Callable[[Role], Visitor]) -> None:
     visitor = logged_in("admin")
     number = candidates(made)[0]["id"]
-    pages = ("/", "/p/rumba", "/p/rumba/upload", "/p/rumba/queue", "/p/rumba/live", "/audit")
-    for path in (*pages, "/people", "/tokens", "/sets/1", f"/candidates/{number}", "/audit.jsonl"):
+    pages = ["/", "/p/rumba", "/p/rumba/upload", "/p/rumba/queue", "/p/rumba/live", "/audit"]
+    pages += ["/people", "/tokens", "/sets/1", f"/candidates/{number}", "/audit.jsonl"]
+    pages += ["/properties/new", "/properties/rumba", "/p/rumba/families/new"]
+    for path in pages:
         assert visitor.get(path).status_code == 200, path
-    looked_up = visitor.post("/p/rumba/urls", {"urls": f"http://shop{RED}?width=384"})
+    looked_up = visitor.post("/properties/rumba/urls", {"urls": f"http://shop{RED}?width=384"})
     assert RED in looked_up.text and "no record" in looked_up.text
 
 
