@@ -15,7 +15,7 @@ from deploy.fronts import nginx, varnish
 from deploy.layout import free_ports
 from deploy.processes import Running
 from kvsync.errors import InputError
-from tests.edge.world import AVIF, HOST, JPEG, WEBP, World
+from tests.edge.world import AVIF, HOST, JPEG, WEBP, World, read_site
 
 # Servers to start and seconds to wait for.
 pytestmark = pytest.mark.slow
@@ -243,6 +243,23 @@ async def test_many_at_once_ask_the_region_once(front: Fronted) -> None:
     answers = await asyncio.gather(*(front.get("/a.jpg") for _ in range(20)))
     assert {answer.content for answer in answers} == {b"generated jpeg/768/92"}
     assert front.world.region.generated == ["jpeg/768/92"]
+
+
+async def test_nobody_overtakes_a_fetch_that_takes_long(front: Fronted) -> None:
+    """nginx by itself lets those who wait through after five seconds."""
+    world = front.world
+    loaded = await world.count("edge_properties_loaded")
+    read_site(world.settings["properties_dir"], origin_deadline_ms=20_000)
+    while await world.count("edge_properties_loaded") == loaded:
+        await asyncio.sleep(0.1)
+    world.origin.bodies["/o.jpg"] = b"late"
+    world.origin.headers = says("max-age=60")
+    world.origin.hung = True
+    asking = [asyncio.create_task(front.get("/o.jpg")) for _ in range(3)]
+    await asyncio.sleep(7)
+    world.origin.hung = False
+    assert {(await answer).content for answer in asking} == {b"late"}
+    assert len(world.origin.requests) == 1
 
 
 async def test_a_front_that_cannot_be_told_is_an_error_of_the_purge(front: Fronted) -> None:
