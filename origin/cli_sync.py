@@ -40,6 +40,19 @@ def admit(
 
 
 @sync.command(cls=OneLineErrors)
+def dismiss(
+    region: Annotated[str, typer.Argument(help="The region's name.")], state: StateOption = None
+) -> None:
+    """End a region's token: nobody waits for it any more; it stops once its bound has passed."""
+    from origin.settings import read_settings
+    from origin.sync.tokens import dismiss as dismiss_region
+
+    settings = read_settings() if state is None else read_settings().kept_in(state)
+    dismiss_region(settings.region_tokens, region)
+    typer.echo(f"region {region}: its token is worth nothing from now on")
+
+
+@sync.command(cls=OneLineErrors)
 def status(
     property: PropertyOption = "rumba",
     json_line: Annotated[bool, typer.Option("--json", help="One JSON object instead.")] = False,

@@ -30,6 +30,7 @@ class LogMetrics:
         self._faults.set(len(self._log.sealer.faults))
         self._behind.clear()
         self._silent.clear()
+        admitted = self._log.tokens.regions()
         for property, sealed in self._log.sealer.sealed.items():
             self._sealed.labels(property).set(sealed)
             try:
@@ -37,5 +38,7 @@ class LogMetrics:
             except StoreUnavailable:
                 return  # The sealer's fault is counted above.
             for region, one in heard.items():
+                if region not in admitted or property not in admitted[region].properties:
+                    continue  # What it said once stays kept.
                 self._behind.labels(region, property).set(max(0, sealed - one.report.seq))
                 self._silent.labels(region, property).set((now_ms() - one.at_ms) / 1_000)

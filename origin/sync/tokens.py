@@ -34,9 +34,18 @@ def admit(path: Path, region: str, properties: Iterable[str]) -> str:
     token = secrets.token_urlsafe(32)
     regions = dict(_read(path)) if path.exists() else {}
     regions[region] = Admitted(_digest(token), tuple(sorted(set(properties))))
-    raw = msgspec.json.format(msgspec.json.encode(regions))
-    write_file(path, raw, mode=0o600)
+    _write(path, regions)
     return token
+
+
+def dismiss(path: Path, region: str) -> None:
+    """End a region's token and wait for it no longer; :class:`InputError` where it has none."""
+    regions = dict(_read(path)) if path.exists() else {}
+    if region not in regions:
+        known = ", ".join(sorted(regions)) or "none"
+        raise InputError(f"{region!r}: no such region was admitted; there is {known}")
+    del regions[region]
+    _write(path, regions)
 
 
 class RegionTokens:
@@ -76,6 +85,11 @@ class RegionTokens:
         if property is not None and property not in regions[name].properties:
             raise Forbidden(f"region {name} does not serve property {property[:40]!r}")
         return name
+
+
+def _write(path: Path, regions: dict[str, Admitted]) -> None:
+    raw = msgspec.json.format(msgspec.json.encode(regions))
+    write_file(path, raw, mode=0o600)
 
 
 def _read(path: Path) -> dict[str, Admitted]:

@@ -376,6 +376,22 @@ def test_admitting_prints_a_token_that_works(place: Workplace, web: httpx2.Clien
     assert "no property 'hats'" in run("sync", "admit", "x", "--property", "hats").stderr
 
 
+def test_a_region_that_was_dismissed_is_waited_for_no_longer(
+    place: Workplace, region: Region, approve_all: ApproveAll
+) -> None:
+    approve_all()
+    followed(region, 2)
+    region.report()
+    assert 'region="asia-east"' in region.web.get("/metrics").text
+    assert run("sync", "dismiss", "asia-east").exit_code == 0
+    assert region.get("/v1/log/rumba").status_code == 403
+    assert "region asia-east" not in run("publish").output
+    assert run("revoke", RED).exit_code == 0
+    assert 'region="asia-east"' not in region.web.get("/metrics").text
+    again = run("sync", "dismiss", "asia-east")
+    assert again.exit_code == 1 and "no such region was admitted; there is none" in again.stderr
+
+
 def test_a_snapshot_can_be_asked_for(place: Workplace, approve_all: ApproveAll) -> None:
     approve_all()
     result = run("sync", "snapshot")
