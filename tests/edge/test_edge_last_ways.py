@@ -112,6 +112,27 @@ async def test_a_tombstone_is_held_like_a_record(own_valkey: ValkeyServer, world
     assert world.region.generated == []
 
 
+async def test_more_than_a_region_may_be_asked_goes_elsewhere_at_once(
+    still_world: World, tmp_path: Path
+) -> None:
+    world = still_world
+    _, patient = read_site(tmp_path / "patient", region_deadline_ms=9_000)
+    await world.start_edge(region_concurrency=1, properties_dir=patient)
+    for path in ("/a.jpg", "/b.jpg"):
+        await world.publish(path)
+    world.region.hung = True
+    first = asyncio.create_task(world.get("/a.jpg"))
+    while not world.region.told:
+        await asyncio.sleep(0.01)
+    hauled = await world.get("/b.jpg")
+    assert hauled.content == world.origin.bodies["/b.jpg"] and not first.done()
+    assert 'detail="origin:overloaded"' in hauled.headers["cache-status"]
+    assert await world.count("edge_breaker_state", peer=world.region.url) == 0
+    world.region.hung = False
+    assert (await first).content == b"generated jpeg/768/92"
+    assert (await world.get("/b.jpg?w=256")).content == b"generated jpeg/256/92"
+
+
 async def test_more_than_the_origin_may_be_asked_is_shed_with_a_time_to_come_back(
     still_world: World,
 ) -> None:
