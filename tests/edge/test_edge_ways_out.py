@@ -278,3 +278,20 @@ async def test_what_the_origin_no_longer_has_is_dropped(world: World) -> None:
     assert (await world.get("/a.jpg")).status_code == 404
     world.origin.kill()
     assert (await world.get("/a.jpg")).status_code == 504
+
+
+async def test_there_is_nothing_is_asked_again_by_and_by_not_all_at_once(
+    still_world: World,
+) -> None:
+    folder = still_world.settings["properties_dir"]
+    text = (folder / "rumba.toml").read_text()
+    (folder / "rumba.toml").write_text(text + "\n[caching]\nnegative_s = 1000\n")
+    await still_world.start_edge()
+    lasting = []
+    for number in range(8):
+        for _ in range(2):
+            answer = await still_world.get(f"/{number}.jpg")
+        assert answer.status_code == 404 and "; hit; " in answer.headers["cache-status"]
+        lasting.append(int(answer.headers["cache-status"].split("ttl=")[1].split(";")[0]))
+    assert 490 <= min(lasting) < max(lasting) <= 1000
+    assert len(still_world.origin.requests) == 8
