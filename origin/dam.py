@@ -19,6 +19,7 @@ from typing import Protocol
 from urllib.parse import unquote
 
 from kvsync.errors import InputError, OriginUnavailable, RequestError
+from kvsync.files import write_file
 
 _FALLBACK_TYPE = "application/octet-stream"
 # Python 3.11 knows neither by itself.
@@ -61,6 +62,9 @@ class Dam(Protocol):
 
     def open(self, name: str) -> tuple[AssetInfo, bytes]:
         """The original's bytes, and what the store says of exactly these bytes."""
+
+    def put(self, name: str, data: bytes) -> None:
+        """Keep an original under ``name``, in the place of one that was there."""
 
 
 def content_digest(data: bytes) -> bytes:
@@ -152,6 +156,11 @@ class FolderDam:
         with self._lock:
             self._etags[name] = (_identity(found), etag)
         return _info(name, found, etag), data
+
+    def put(self, name: str, data: bytes) -> None:
+        if any(part.startswith(".") for part in checked_name(name).split("/")):
+            raise AssetNotFound(f"no asset {name[:200]!r} may be here")
+        write_file(self.root / name, data)
 
     def _locate(self, name: str) -> Path:
         path = self.root / checked_name(name)

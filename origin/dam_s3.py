@@ -54,6 +54,18 @@ class S3Dam:
             raise self._failure(name, error) from error
         return _info(name, found), data
 
+    def put(self, name: str, data: bytes) -> None:
+        place = self._place
+        try:
+            place.client.put_object(
+                Bucket=place.bucket,
+                Key=place.prefix + checked_name(name),
+                Body=data,
+                ContentType=media_type_of(name),
+            )
+        except S3_ERRORS as error:
+            raise place.unavailable(name, error) from error
+
     def _failure(self, name: str, error: Exception) -> AssetNotFound | OriginUnavailable:
         if is_not_found(error):
             return AssetNotFound(f"no asset {name[:200]!r} here")

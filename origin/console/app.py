@@ -16,7 +16,17 @@ from origin.console.access import SeeOther, guard, is_api
 from origin.console.desk import Desk, NotHere
 from origin.console.drawing import Drawing
 from origin.console.jobs import Jobs
-from origin.console.pages import audit, entry, home, live, people, properties, quality, sets
+from origin.console.pages import (
+    audit,
+    entry,
+    home,
+    live,
+    originals,
+    people,
+    properties,
+    quality,
+    sets,
+)
 from origin.console.permissions import check_table
 from origin.console.prompt_sets.reading import MAX_BYTES
 from origin.console.rendering import SECURITY_HEADERS, STATIC, page
@@ -60,6 +70,7 @@ def routers(desk: Desk, jobs: Jobs, drawing: Drawing) -> tuple[APIRouter, ...]:
         quality.routes(desk, drawing),
         live.routes(desk),
         properties.routes(desk),
+        originals.routes(desk),
         audit.routes(desk),
         people.routes(desk),
         api.routes(desk, jobs),

@@ -20,6 +20,7 @@ Kind = Literal["generated", "original", "difference", "errors", "thumb", "origin
 KINDS: Final[tuple[Kind, ...]] = get_args(Kind)
 _PATIENCE_S: Final = 60.0
 _CHILD_MEMORY: Final = 8 << 30
+_MOST_CPU_S: Final = 120
 
 
 class Drawing:
@@ -96,6 +97,11 @@ def _limit_child() -> None:
 
 def _draw(kind: Kind, model: str, recipe: bytes, source: bytes) -> bytes:
     """Runs in the child, which alone imports torch."""
+    import resource
+
     from origin.console.painting import paint
 
+    spent = resource.getrusage(resource.RUSAGE_SELF)
+    most_s = int(spent.ru_utime + spent.ru_stime) + _MOST_CPU_S
+    resource.setrlimit(resource.RLIMIT_CPU, (most_s, resource.RLIM_INFINITY))
     return paint(kind, Path(model), recipe, source)

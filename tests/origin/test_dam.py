@@ -78,6 +78,16 @@ def test_stat_and_open_agree(store: tuple[Dam, Path]) -> None:
     assert dam.stat("red.webp") == dam.open("red.webp")[0] == dam.stat("red.webp")
 
 
+def test_what_is_put_in_is_what_comes_out(store: tuple[Dam, Path]) -> None:
+    dam, folder = store
+    (folder / "red.jpg").write_bytes(BLUE)
+    dam.put("red.jpg", RED)
+    info, data = dam.open("red.jpg")
+    assert data == RED and info.media_type == "image/jpeg"
+    with pytest.raises(AssetNotFound):
+        dam.put("../red.jpg", RED)
+
+
 def test_the_etag_follows_the_content(store: tuple[Dam, Path]) -> None:
     dam, folder = store
     path = folder / "red.jpg"
