@@ -10,7 +10,7 @@ from kvsync.report import PropertyReport, RegionReport
 from origin.sync.stream import BROKEN, LogStream
 
 REACHABLE_MS = 5_000
-"""Regions report at least every second: one that was not heard for this long is gone."""
+"""Regions report every ``SYNC_REPORT_S``, 2 s: one that was not heard for this long is gone."""
 
 
 class Heard(msgspec.Struct, frozen=True):
