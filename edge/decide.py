@@ -232,19 +232,18 @@ def may_stand_in(stale: Cached, asked: AskOrigin, now: float) -> bool:
     return now < stored.on_error_until and not (asked.withdrawn and stored.source == "rehydrated")
 
 
-def may_be_shared(step: Serve | Stream | Fail, ask: Ask) -> bool:
+def may_be_shared(step: Serve | Stream | Fail, ask: Ask, miss: AskStore) -> bool:
     """Whether an answer made for another client's request answers this one as well.
 
-    What may not be kept was meant for the one who asked.
+    What may not be kept was meant for the one who asked, and what is stale for those who select
+    it. Who has something stale at hand need not fail with the others.
     """
     if isinstance(step, Stream):
         return False
-    return (
-        isinstance(step, Fail)
-        or step.outcome == "stale"
-        or step.keep is not None
-        and fits(step.keep.stored, ask.sends)
-    )
+    if isinstance(step, Fail):
+        return miss.stand_in is None
+    shared = step.cached if step.outcome == "stale" else step.keep
+    return shared is not None and fits(shared.stored, ask.sends)
 
 
 def for_others(step: Serve | Stream | Fail) -> Serve | Stream | Fail:

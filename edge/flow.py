@@ -120,7 +120,7 @@ class Edge(Parts):
 
     async def _share(self, ask: Ask, miss: AskStore, filled: Filled, laps: Laps) -> Filled:
         """Another request's fill, or the origin's own answer where that was not for all."""
-        if filled.asked is not None and not may_be_shared(filled.step, ask):
+        if filled.asked is not None and not may_be_shared(filled.step, ask, miss):
             if isinstance(filled.step, Stream):
                 return replace(filled, step=replace(filled.step, passing=None))
             return await from_origin(self, ask, miss, filled.asked, laps, self.cache.mark())

@@ -191,6 +191,36 @@ async def test_waiters_share_what_they_select_only(plain: Plain) -> None:
     assert [(await answer).text for answer in asking] == names
 
 
+async def test_waiters_share_no_stale_answer_that_they_do_not_select(plain: Plain) -> None:
+    said = {"cache-control": "max-age=10, stale-if-error=99", "vary": "X-Who"}
+    plain.origin.make = lambda request: Response(request.headers["x-who"], headers=said)
+    for name in ("a", "b"):
+        await plain.get(x_who=name)
+    plain.world.later_s = 20
+    plain.origin.make = lambda request: Response("sorry", 503)
+    plain.origin.hung = True
+    asking = [asyncio.create_task(plain.get(x_who=name)) for name in "abab"]
+    await asyncio.sleep(0.2)
+    plain.origin.hung = False
+    assert [(await answer).text for answer in asking] == [*"abab"]
+
+
+async def test_who_has_something_stale_does_not_fail_with_a_leader_that_has_nothing(
+    plain: Plain,
+) -> None:
+    said = {"cache-control": "max-age=10, stale-if-error=99", "vary": "X-Who"}
+    plain.origin.make = lambda request: Response(request.headers["x-who"], headers=said)
+    await plain.get(x_who="a")
+    plain.world.later_s = 20
+    plain.origin.hung = True
+    leader = asyncio.create_task(plain.get(x_who="new"))
+    while len(plain.origin.seen) < 2:
+        await asyncio.sleep(0.01)
+    stale = await plain.get(x_who="a")
+    assert (stale.status_code, stale.text) == (200, "a")
+    assert (await leader).status_code == 504
+
+
 async def test_expires_counts_where_nothing_else_does(plain: Plain) -> None:
     now = time.time()
     plain.origin.say(expires=formatdate(now + 60, usegmt=True))
