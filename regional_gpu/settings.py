@@ -6,6 +6,7 @@ from typing import Annotated
 from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveInt, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from kvsync.agent.settings import Urls
 from kvsync.errors import InputError
 
 
@@ -24,6 +25,9 @@ class RegionSettings(BaseSettings):
     trusted_keys: Path = Path("var/keys/trusted.json")
     properties_dir: Path = Path("deploy/properties")
     origin_url: Annotated[str, Field(pattern=r"^https?://[^/?#\s]+/?$")] = "http://127.0.0.1:8082"
+
+    # Other regions' services, asked for a model that the origin does not give.
+    neighbours: Urls = ()
 
     # The region's record store, read for tombstones before an image is made; none: not read.
     store_url: str = ""

@@ -9,6 +9,7 @@ from contextlib import asynccontextmanager
 import msgspec
 from fastapi import FastAPI, Request, Response
 from starlette.exceptions import HTTPException
+from starlette.responses import FileResponse
 
 from kvsync.errors import Busy, RehydrationError
 from kvsync.record import MAX_SIGNED_BYTES
@@ -16,6 +17,7 @@ from kvsync.wire import (
     MAX_HOLD_BYTES,
     MAX_PURGE_BYTES,
     MODELS_PATH,
+    MSGPACK,
     PURGE_PATH,
     REHYDRATE_PATH,
     ErrorBody,
@@ -81,6 +83,15 @@ def _add_work(app: FastAPI, region: Region) -> None:
     async def drop(digest: str) -> Response:
         """Let go of a model that no record points to."""
         return _json({"model": digest, "dropped": await region.drop(digest)})
+
+    @app.get(MODELS_PATH + "/{digest}")
+    def announcement(digest: str) -> Response:
+        return Response(region.announcement(digest), media_type=MSGPACK)
+
+    @app.get(MODELS_PATH + "/{digest}/{path:path}")
+    def model_file(digest: str, path: str) -> Response:
+        """A file of a model for another region, as the origin would send it."""
+        return FileResponse(region.model_file(digest, path), media_type="application/octet-stream")
 
 
 def _add_state(app: FastAPI, region: Region) -> None:

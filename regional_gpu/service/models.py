@@ -14,7 +14,7 @@ from typing import TypeVar
 import msgspec
 from httpx2 import AsyncClient
 
-from kvsync.errors import ModelError, RehydrationError
+from kvsync.errors import ModelError, OriginUnavailable, RehydrationError
 from kvsync.flights import Flights
 from kvsync.model import ModelAnnouncement
 from kvsync.record import Record
@@ -50,6 +50,8 @@ class ModelPlace:
     folder: Path
     memory_bytes: int
     disk_bytes: int
+    # Other regions, asked for what the origin does not give.
+    neighbours: tuple[AsyncClient, ...] = ()
 
 
 class Models:
@@ -122,6 +124,11 @@ class Models:
         self.held.drop(digest)
         await self._on_thread(self._remove, digest)
         return known
+
+    @property
+    def folder(self) -> Path:
+        """Where models lie on disk."""
+        return self._place.folder
 
     def states(self) -> dict[str, str]:
         """Calibration of each model on this region's disk, by digest in hex."""
@@ -199,19 +206,32 @@ class Models:
 
     async def _fetched(self, digest: bytes, property: str) -> Generator:
         place = self._place
-        await download(
-            place.origin,
-            place.folder,
-            digest,
-            property=property,
-            keys=place.keys,
-            max_bytes=place.disk_bytes,
-        )
+        await self._download(digest, property)
         size = _folder_bytes(model_folder(place.folder, digest))
         self._metrics.model_downloads.inc()
         self._metrics.model_bytes.inc(size)
         self._trim_disk(keep=digest)
         return await self._loaded(digest)
+
+    async def _download(self, digest: bytes, property: str) -> None:
+        """From the origin, or else from another region; raises what the origin's fault was."""
+        place = self._place
+        faults: list[ModelError | OriginUnavailable] = []
+        for source in (place.origin, *place.neighbours):
+            try:
+                await download(
+                    source,
+                    place.folder,
+                    digest,
+                    property=property,
+                    keys=place.keys,
+                    max_bytes=place.disk_bytes,
+                )
+                return
+            except (ModelError, OriginUnavailable) as error:
+                log.warning("%s: %s", source.base_url, error)
+                faults.append(error)
+        raise faults[0]
 
     async def _loaded(self, digest: bytes) -> Generator:
         return await self._on_thread(self._load, model_folder(self._place.folder, digest), digest)

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from itertools import count
+from pathlib import Path
 from typing import TypeVar
 
 from kvsync.errors import BadRequest, FingerprintMismatch, RevokedRecord, StoreUnavailable
@@ -26,6 +27,7 @@ from regional_gpu.service.batcher import Batcher
 from regional_gpu.service.generation import Pixels, check, check_delivered
 from regional_gpu.service.metrics import RegionMetrics, model_label
 from regional_gpu.service.models import Models
+from regional_gpu.service.passing_on import held_announcement, held_file
 from regional_gpu.service.renditions import (
     KeptImage,
     Renditions,
@@ -159,6 +161,14 @@ class Region:
         if property not in self.properties:
             raise BadRequest(f"property {property[:80]!r} is not served in region {self.name!r}")
         return (await self.models.hold(_parse_digest(digest), property, sample)).size_bytes
+
+    def announcement(self, digest: str) -> bytes:
+        """The signed announcement of a model held here, for another region."""
+        return held_announcement(self.models.folder, _parse_digest(digest))
+
+    def model_file(self, digest: str, path: str) -> Path:
+        """Where a file of such a model lies."""
+        return held_file(self.models.folder, _parse_digest(digest), path)
 
     async def drop(self, digest: str) -> bool:
         """Let a model go that no record needs any more; False when it was not here."""

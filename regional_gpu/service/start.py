@@ -52,12 +52,17 @@ def build_region(
     renditions = Renditions(BlobStore(settings.renditions_dir, settings.renditions_bytes))
     metrics.cache_bytes.set_function(lambda: renditions.bytes_used)
     metrics.cache_faults.set_function(lambda: renditions.faults)
+    origin, *neighbours = (
+        AsyncClient(base_url=url, timeout=ORIGIN_TIMEOUT)
+        for url in (settings.origin_url, *settings.neighbours)
+    )
     place = ModelPlace(
-        AsyncClient(base_url=settings.origin_url, timeout=ORIGIN_TIMEOUT),
+        origin,
         keys,
         settings.models_dir,
         settings.model_memory_bytes,
         settings.models_disk_bytes,
+        tuple(neighbours),
     )
     prepare = partial(set_threads, settings.threads)
     runtime = partial(read_runtime, settings.device)
