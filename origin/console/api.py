@@ -165,9 +165,11 @@ def _add_live(router: APIRouter, desk: Desk) -> None:
         property: str,
         person: Asking,
         set_id: Annotated[int | None, Body(embed=True, ge=1, le=2**31 - 1)] = None,
+        region: Annotated[str, Body(embed=True, max_length=40)] = "",
     ) -> Json:
-        """Sign records for what is approved, of one set or of the whole property."""
-        outcome = publishing.publish(desk, property, set_id, person)
+        """Sign records for what is approved, of one set or of the whole property, for every region
+        or for one first."""
+        outcome = publishing.publish(desk, property, set_id, person, region)
         done = outcome.published
         return {
             "publication": outcome.number,

@@ -30,6 +30,8 @@ NEEDED: dict[str, Needed] = {
     "candidate_page": "viewer",
     "picture": "viewer",
     "live_page": "viewer",
+    "change_page": "viewer",
+    "change_progress": "viewer",
     "audit_page": "viewer",
     "export_audit": "viewer",
     # prompt sets and jobs
@@ -52,6 +54,7 @@ NEEDED: dict[str, Needed] = {
     "draw_sample": "approver",
     "approve_rest": "approver",
     "publish": "approver",
+    "go_everywhere": "approver",
     "revoke": "approver",
     "roll_back": "approver",
     # properties

@@ -105,38 +105,43 @@ def publications(desk: Desk, property: str) -> Sequence[PublicationRow]:
         return session.scalars(query).all()
 
 
-def roll_back(desk: Desk, number: int, person: Person) -> tuple[int, int]:
-    """Go back to what was live before a publication: how many returned, how many were revoked.
+def roll_back(desk: Desk, number: int, person: Person) -> tuple[int, int, int]:
+    """Go back to what was live before a publication: how many returned, how many were revoked,
+    and the log's end then.
 
-    What it brought is no longer approved. :class:`InputError` for one that was rolled back, or
-    whose assets have other records by now.
+    What it brought is no longer approved. Assets that were revoked or published anew since stay as
+    they are; :class:`InputError` where all were, or where it was rolled back before.
     """
     with desk.database.writing() as session:
         row = _find(session, number)
         if row.rolled_back_at is not None:
             raise InputError(f"publication {number} was rolled back already")
         now = _canaries(session, row.property) if row.is_canary else _live(session, row.property)
-        _demand_untouched(row, now)
-        returning = {int(asset): one for asset, one in row.before.items() if one is not None}
-        gone = [int(asset) for asset, one in row.before.items() if one is None]
-        for asset, candidate_id in row.after.items():
+        still = {asset: one for asset, one in row.after.items() if now.get(asset) == one}
+        if not still:
+            raise InputError(f"all of publication {number} was revoked or published anew since")
+        before = {int(asset): row.before[asset] for asset in still}
+        returning = {asset: one for asset, one in before.items() if one is not None}
+        gone = [asset for asset, one in before.items() if one is None]
+        for asset, candidate_id in still.items():
             _restore(session, candidate_id, returning.get(int(asset)))
         paths = [one.path for one in _assets(session, gone)]
         row.rolled_back_at = int(time.time())
-        audit(session, person.name, "roll back", f"publication {number}", assets=len(row.after))
+        audit(session, person.name, "roll back", f"publication {number}", assets=len(still))
         property, why = row.property, f"publication {number} was rolled back"
     if paths:
         site = desk.site(property)
         bury(desk.database, site, desk.key, patterns=paths, by=person.name, reason=why)
     if returning:
         _publisher(desk, property, person, lifts=True).publish(returning)
-    return len(returning), len(gone)
+    return len(returning), len(gone), last_given(desk.database, property)
 
 
 def revoke(
     desk: Desk, property: str, pattern: str, family: str, reason: str, person: Person
 ) -> Revoked:
-    """Take records back: of one path, of all that fit a pattern, or of a family."""
+    """Take records back: of one path, of all that fit a pattern (``*``: everything), or of a
+    family."""
     if bool(pattern.strip()) == bool(family):
         raise InputError("name an asset, or choose a family")
     if not reason.strip():

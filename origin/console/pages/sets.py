@@ -12,6 +12,7 @@ from kvsync.errors import InputError
 from kvsync.files import write_file
 from origin.console.access import Asking
 from origin.console.accounts import Person
+from origin.console.confirming import regions_of
 from origin.console.decisions import newest_sample
 from origin.console.desk import Desk, NotHere
 from origin.console.jobs import Jobs, Step
@@ -199,4 +200,5 @@ def _set(desk: Desk, jobs: Jobs, set_id: int) -> dict[str, Any]:
         "jobs": found,
         "busy": bool(found) and found[0].state not in ENDED,
         "sample": newest_sample(desk, set_id),
+        "regions": regions_of(desk, row.property),
     }

@@ -105,6 +105,7 @@ def _environment(folder: Path) -> dict[str, str]:
         "ORIGIN_DATABASE_URL": f"sqlite:///{folder}/origin.db",
         "ORIGIN_MODELS_DIR": str(folder / "models"),
         "ORIGIN_SIGNING_KEY": str(folder / "keys" / "signing.key"),
+        "ORIGIN_REGION_TOKENS": str(folder / "keys" / "regions.json"),
     }
 
 

@@ -132,7 +132,9 @@ def test_published_revoked_and_rolled_back(
     assert live == len(first["signed"])
     revoked = made.post("/properties/rumba/revoke", json={"path": RED, "reason": "a test"})
     assert revoked.json()["revoked"] == [RED]
-    with pytest.raises(InputError, match="something was revoked"):
+    back = publishing.roll_back(desk, first["publication"], person("approver"))
+    assert back[:2] == (0, len(first["signed"]) - 1)
+    with pytest.raises(InputError, match="rolled back already"):
         publishing.roll_back(desk, first["publication"], person("approver"))
 
 
