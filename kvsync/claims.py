@@ -59,6 +59,7 @@ class Claims(msgspec.Struct, frozen=True, gc=False):
     records of one original and one approval."""
 
     key_id: bytes
+    property: str
     key: bytes
     seq: int
     not_after: int
@@ -77,7 +78,15 @@ def claims_of(signed: bytes) -> Claims:
     if record.kind == "still" and isinstance(recipe, _Recipe) and recipe.method in KNOWN_METHODS:
         model = recipe.model
     picture = (record.original, record.approval)
-    return Claims(envelope.key_id, record.key, record.seq, record.not_after, model, picture)
+    return Claims(
+        envelope.key_id,
+        record.property,
+        record.key,
+        record.seq,
+        record.not_after,
+        model,
+        picture,
+    )
 
 
 def _outline(body: bytes) -> _Record[_Recipe] | _Record[msgspec.Raw]:

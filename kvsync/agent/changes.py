@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 
 from kvsync.claims import claims_of, seq_of
-from kvsync.errors import ExpiredRecord, KeyNotAllowed, MalformedRecord
+from kvsync.errors import ExpiredRecord, KeyNotAllowed, MalformedRecord, WrongAsset
 from kvsync.log import Announce, Bury, Canary, Configure, Entry, Put, Skipped
 from kvsync.ranges import RangeSums, entry_hash
 from kvsync.store import Changes, StoredEntry
@@ -37,12 +37,13 @@ class Plan:
 def plan(
     entries: Iterable[Entry | Skipped],
     *,
+    property: str,
     region: str,
     ready: Callable[[bytes], bool],
     trusted: Callable[[bytes], bool],
     now: float,
 ) -> Plan:
-    """Changes of entries in the log's order; the last one of a key counts.
+    """Changes of entries of a property's log, in its order; the last one of a key counts.
 
     A canary is for those regions alone that it names: to ``region``, if it is one of them, a put
     like any other. ``ready`` tells whether a model is at hand, ``trusted`` whether a key id is;
@@ -64,6 +65,8 @@ def plan(
                 continue
             if not trusted(claims.key_id):
                 made.counted[KeyNotAllowed.reason] += 1
+            elif claims.property != property or claims.key != entry.key:
+                made.counted[WrongAsset.reason] += 1
             elif now >= claims.not_after:
                 made.counted[ExpiredRecord.reason] += 1
             elif claims.model is None:

@@ -171,6 +171,7 @@ class HeldProperty:
     def _plan(self, entries: Iterable[Entry | Skipped]) -> Plan:
         made = plan(
             entries,
+            property=self.property,
             region=self._region,
             ready=self._models.ready,
             trusted=lambda key_id: self._keys.trusts(key_id, self.property),

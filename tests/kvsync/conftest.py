@@ -1,8 +1,10 @@
 """A property, a key and a record as they are in life."""
 
 from dataclasses import dataclass
+from pathlib import Path
 
 import pytest
+from redis import Redis
 
 from kvsync.property import Property, QueryRules
 from kvsync.record import RecordBody
@@ -10,6 +12,7 @@ from kvsync.rendition import FormatRule, RenditionRules
 from kvsync.signing import Keyring, SigningKey
 from tests.kvsync.blob_world import blobs, folder
 from tests.kvsync.golden import example_body, example_key
+from tests.kvsync.sync_world import SyncWorld, sync_world
 
 __all__ = ["blobs", "folder"]
 
@@ -50,3 +53,15 @@ class Trust:
 def trust() -> Trust:
     key = example_key()
     return Trust(key, Keyring((key.trusted_for(["shop"]),)))
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> SyncWorld:
+    return sync_world(tmp_path)
+
+
+@pytest.fixture
+def url(valkey_url: str) -> str:
+    with Redis.from_url(valkey_url) as client:
+        client.flushall()
+    return valkey_url

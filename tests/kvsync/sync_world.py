@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
@@ -279,6 +280,11 @@ def as_published(origin: OriginStandIn, found: dict[bytes, StoredEntry]) -> bool
         for key, entry in found.items()
     }
     return held == {key: (one.signed, isinstance(one, Bury)) for key, one in origin.truth.items()}
+
+
+def refused(agent: Agent, reason: str) -> int:
+    """How many entries or answers were not applied for that reason."""
+    return agent.metrics.refused.get(PROPERTY, Counter())[reason]
 
 
 def _problem(status: int, reason: str) -> Response:
