@@ -39,6 +39,7 @@ class ApprovedImages:
     system: FaultySystem
     records: dict[str, Record]
     withdrawn: dict[str, float] = field(default_factory=dict)
+    _withdrawing: dict[str, float] = field(default_factory=dict)
     _known: dict[tuple[str, Still], bytes] = field(default_factory=dict)
     _originals: dict[str, bytes] = field(init=False)
 
@@ -91,6 +92,7 @@ class ApprovedImages:
         signer = SigningKey.load_or_create(self.system.state.signing_key)
         body = self.records[path].body
         buried = Tombstone("tombstone", body.key, PROPERTY, body.seq + 1_000)
+        self._withdrawing[path] = time.monotonic()
         store = ValkeyStore(self.system.store_url, timeout_s=5.0)
         await store.bury(PROPERTY, {body.key: buried.sign(signer)})
         await store.close()
@@ -121,6 +123,11 @@ class ApprovedImages:
     def was_withdrawn(self, seen: Seen) -> bool:
         """Whether the asset was withdrawn before it was asked for."""
         return seen.begun > self.withdrawn.get(seen.shot.path, math.inf)
+
+    def was_being_withdrawn(self, seen: Seen) -> bool:
+        """Whether that had begun, or was done, before it was answered."""
+        begun = self._withdrawing.get(seen.shot.path, math.inf)
+        return self.was_withdrawn(seen) or seen.ended > begun
 
     async def verdict(
         self, shot: Shot, digest: bytes, withdrawn: bool, client: httpx2.AsyncClient

@@ -28,7 +28,8 @@ from rich.table import Table
 
 from bench._approved_images import ApprovedImages
 from bench._faults import Break, matrix
-from bench._faulty_system import FaultySystem, started
+from bench._faulty_system import CACHE_BYTES, FaultySystem, started
+from bench._kept_answers import KeptAnswers
 from bench._purge_everything import POPS, purge_everything
 from bench._shoppers import Seen, Shopper, Shot, steady_load
 from deploy.layout import SAMPLE
@@ -123,7 +124,7 @@ class Trial:
         self._spoiled = images.paths[_STEADY : _STEADY + _WITHDRAWN]
         self._doomed = images.paths[_STEADY + _WITHDRAWN :]
         self._gone: dict[str, tuple[float, float]] = {}
-        self._answered: set[str] = set()
+        self._kept = KeptAnswers(CACHE_BYTES // 2)
         self._bodies: dict[tuple[str, str], bytes] = {}
         self._sightings: dict[tuple[Shot, bytes, bool], list[Tally]] = {}
         self._over = False
@@ -195,6 +196,8 @@ class Trial:
             await one.end(self._system)
             self._gone[one.part] = (self._gone[one.part][0], time.monotonic())
         await asyncio.sleep(self._mended_s)
+        if any(one.part == "disk" for one in together):
+            self._kept.forget()
         del self._doomed[:1]
         in_flight_at_kills = _SHOPPERS if any(one.part == "worker" for one in together) else 0
         for _ in range(in_flight_at_kills, tally.truncated):
@@ -219,7 +222,7 @@ class Trial:
                 tally.wrong_bytes += 1
                 tally.why["a part of other bytes than its entity tag's"] += 1
         elif seen.status == 200:
-            self._answered.add(seen.shot.target)
+            self._kept.note(seen.shot.target, seen.cache_status, len(seen.body))
             self._bodies[seen.shot.target, seen.headers.get("etag", "")] = seen.body
             sighting = (seen.shot, seen.digest, self._images.was_withdrawn(seen))
             self._sightings.setdefault(sighting, []).append(tally)
@@ -236,9 +239,9 @@ class Trial:
     def _nobody_could(self, seen: Seen) -> bool:
         if not self._was_gone("origin", seen):
             return False
-        if self._images.was_withdrawn(seen):
+        if self._images.was_being_withdrawn(seen):
             return True
-        return self._was_gone("region", seen) and seen.shot.target not in self._answered
+        return self._was_gone("region", seen) and seen.shot.target not in self._kept
 
     def _shots(self) -> Iterator[Shot]:
         """Mostly what was asked for before, or its first bytes, then new renditions, then what is
