@@ -1,6 +1,7 @@
 """Hits that are answered ahead of the application: known requests, slow readers, bounded memory."""
 
 import asyncio
+import copy
 import re
 import socket
 import tracemalloc
@@ -12,8 +13,9 @@ from edge.ask import Ask, read_ask
 from edge.decide import Outcome
 from edge.known import Known, KnownRequests, Said, said
 from edge.respond import Answer
-from edge.rules.stored import Stored
+from edge.rules.stored import Cached, Stored
 from edge.tally import Tally
+from kvsync.conditional import entity_tag
 from kvsync.property import read_property
 from tests.edge.world import HOST, PROPERTY_FILE, World
 
@@ -122,6 +124,36 @@ def test_known_requests_are_bounded_in_bytes(fields: int, length: int, head_byte
     tracemalloc.stop()
     assert 0 < len(requests) < 200
     assert used < MIB // 2 + 16 * 1024
+
+
+def test_what_was_said_holds_for_the_very_response_and_for_its_second_only() -> None:
+    _, ask = asked(3, 10)
+    stored = Stored(200, b"", "origin", "", 0.25, 99.75, 0.0, 0.0, 5)
+    answer = Answer(200, b"", b"12345", "hit", "")
+    last = said(Known(ask, b"/a.jpg"), answer, stored, 1.5, Tally())
+    same = Cached(stored, b"12345")
+    # Its age turns to 2 at 2.25, its time to live to 97 past 1.75.
+    assert last.holds(same, 1.5) and last.holds(same, 1.7)
+    assert not last.holds(same, 1.8) and not last.holds(same, 1.4)
+    assert not last.holds(Cached(copy.copy(stored), b"12345"), 1.5)
+
+
+async def test_a_known_request_is_answered_with_what_took_the_old_one_s_place(
+    world: World,
+) -> None:
+    world.origin.bodies["/a.jpg"] = b"old"
+    reader, writer = await asyncio.open_connection(HOST, world.port)
+    for body in (b"old", b"newer", b"newest one"):
+        world.origin.bodies["/a.jpg"] = body
+        await world.purge("rumba")
+        tags = set()
+        for _ in range(3):
+            writer.write(ASKED)
+            head, got = await answered(reader)
+            tags |= set(re.findall(rb"etag: ([^\r]*)", head))
+            assert got == body
+        assert tags == {entity_tag(body).encode()}
+    writer.close()
 
 
 def test_an_answer_that_grew_is_not_held_beyond_what_was_set_aside() -> None:

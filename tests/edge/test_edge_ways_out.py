@@ -253,8 +253,12 @@ async def test_what_is_meant_for_one_client_is_neither_kept_nor_shared(
     assert not any("stored" in answer.headers["cache-status"] for answer in answers)
 
 
-async def test_credentials_stay_here_and_their_answers_are_not_kept(world: World) -> None:
+@pytest.mark.parametrize("said", ["max-age=60", "public, max-age=60"])
+async def test_credentials_stay_here_and_their_answers_are_not_kept(
+    world: World, said: str
+) -> None:
     world.origin.bodies["/a.jpg"] = b"original"
+    world.origin.headers = {"cdn-cache-control": said}
     answer = await world.get("/a.jpg", cookie="session=1", authorization="Basic eA==")
     assert "stored" not in answer.headers["cache-status"]
     seen = world.origin.requests[-1].headers
