@@ -5,16 +5,11 @@ own, and each page is asked over HTTP with an admin's cookie, in turns, so that 
 same machine. Times are a client's: from the request to the last byte of the answer.
 """
 
-import os
 import re
-import socket
-import subprocess
-import sys
 import tempfile
 import time
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median, quantiles
@@ -25,19 +20,17 @@ from rich.console import Console
 from rich.table import Table
 
 from bench._console_rows import Filling
-from deploy.layout import PROPERTIES, ROOT, SAMPLE, free_ports
+from deploy.console_alone import ConsoleAlone
+from deploy.parts import PROPERTY
 from kvsync.errors import InputError
-from origin.console.accounts import Person, add_account
+from origin.console.accounts import Person
 from origin.console.app import routers
-from origin.console.desk import Desk, open_desk
+from origin.console.desk import Desk
 from origin.console.drawing import Drawing
 from origin.console.jobs import Jobs, not_here
 from origin.console.sessions import login_of_cookie, make_token, open_session
-from origin.console.settings import read_console_settings
-from origin.publish import Publisher
-from origin.settings import OriginSettings, read_settings
 
-PROPERTY = "rumba"
+CANDIDATES = 100_000
 BASELINE = "login_page"
 # Files and streams: what they take is bytes, not a page's time.
 FILES = {
@@ -75,52 +68,29 @@ def run(full: bool = False) -> dict[str, object]:
     console = Console()
     with tempfile.TemporaryDirectory(prefix="bench-console-") as folder:
         began = time.perf_counter()
-        world = _World(Path(folder), console)
-        asks = world.prepare(100_000)
+        alone = ConsoleAlone(Path(folder))
+        with alone.desk() as (desk, model, person):
+            Filling(desk, person, PROPERTY, CANDIDATES, model).fill()
+            visitor, asks = _Visitor(desk, person), _asks(desk, CANDIDATES)
         console.print(f"filled in {time.perf_counter() - began:.0f} s; {len(asks)} pages")
-        with world.served():
-            times = world.measure(asks, 200 if full else 40)
+        with alone.served():
+            times = visitor.measure(alone.url, asks, 200 if full else 40)
     console.print(_table(times))
     return {"page_p95_ms": round(max(_p95(one) for one in times.values()) * 1e3, 1)}
 
 
-class _World:
-    def __init__(self, folder: Path, console: Console) -> None:
-        (port,) = free_ports(1)
-        self._folder, self._console = folder, console
-        self._port, self._url = port, f"http://127.0.0.1:{port}"
-        self._cookie = self._token = self._csrf = ""
+class _Visitor:
+    """Asks with an admin's cookie, or with a token where programs would."""
 
-    def prepare(self, candidates: int) -> list[Ask]:
-        """Fill the database; every page there is to ask."""
-        settings = read_console_settings(**self._settings())
-        with open_desk(self._origin(), settings) as desk:
-            publisher = Publisher(desk.site(PROPERTY), desk.database, desk.models, desk.key)
-            model = publisher.add_model(SAMPLE / "model", PROPERTY)
-            person = self._admin(desk)
-            Filling(desk, person, PROPERTY, candidates, model).fill()
-            self._cookie = open_session(desk.database, person)
-            self._csrf = login_of_cookie(desk.database, self._cookie).csrf or ""
-            self._token = make_token(desk.database, person, "bench", "admin")
-            return _asks(desk, candidates)
+    def __init__(self, desk: Desk, person: Person) -> None:
+        self._cookie = open_session(desk.database, person)
+        self._csrf = login_of_cookie(desk.database, self._cookie).csrf or ""
+        self._token = make_token(desk.database, person, "bench", "admin")
 
-    @contextmanager
-    def served(self) -> Iterator[None]:
-        """The console's own command, until the block ends."""
-        environment = os.environ | self._environment()
-        command = [sys.executable, "-m", "deploy", "console", "serve"]
-        process = subprocess.Popen(command, cwd=ROOT, env=environment, stderr=subprocess.DEVNULL)
-        try:
-            _wait_for(self._port, process)
-            yield
-        finally:
-            process.terminate()
-            process.wait(30)
-
-    def measure(self, asks: Sequence[Ask], rounds: int) -> dict[str, list[float]]:
+    def measure(self, url: str, asks: Sequence[Ask], rounds: int) -> dict[str, list[float]]:
         """Seconds of each answer, by page; the first round, which fills caches, does not count."""
         times: dict[str, list[float]] = defaultdict(list)
-        with httpx2.Client(base_url=self._url, timeout=60) as client:
+        with httpx2.Client(base_url=url, timeout=60) as client:
             client.cookies.set("console", self._cookie)
             for number in range(rounds + 1):
                 for ask in asks:
@@ -140,36 +110,6 @@ class _World:
         if answer.status_code != 200:
             raise InputError(f"{ask.path}: answers {answer.status_code}: {answer.text[-300:]}")
         return took
-
-    def _admin(self, desk: Desk) -> Person:
-        with desk.database.writing() as session:
-            row = add_account(session, "bench", "correct horse battery", "admin", by="bench")
-            row.must_change = False
-            return Person.of(row)
-
-    def _settings(self) -> dict[str, object]:
-        return {"port": self._port, "url": self._url, "folder": self._folder / "console"}
-
-    def _origin(self) -> OriginSettings:
-        return read_settings().model_copy(
-            update={
-                "properties_dir": PROPERTIES,
-                "dam": {PROPERTY: f"folder:{SAMPLE / 'gallery'}"},
-                "galleries": {PROPERTY: SAMPLE},
-            }
-        ).kept_in(self._folder)  # fmt: skip
-
-    def _environment(self) -> dict[str, str]:
-        origin = self._origin()
-        return {
-            "ORIGIN_PROPERTIES_DIR": str(PROPERTIES),
-            "ORIGIN_DAM": f"{PROPERTY}={origin.dam[PROPERTY]}",
-            "ORIGIN_GALLERIES": f"{PROPERTY}={SAMPLE}",
-            "ORIGIN_DATABASE_URL": origin.database_url,
-            "ORIGIN_MODELS_DIR": str(origin.models_dir),
-            "ORIGIN_SIGNING_KEY": str(origin.signing_key),
-            **{f"CONSOLE_{name.upper()}": str(value) for name, value in self._settings().items()},
-        }
 
 
 def _asks(desk: Desk, candidates: int) -> list[Ask]:
@@ -213,16 +153,6 @@ def _pages(desk: Desk) -> list[APIRoute]:
 
 def _filled(path: str) -> str:
     return re.sub(r"\{(\w+)\}", lambda part: _PARTS.get(part[1], PROPERTY), path)
-
-
-def _wait_for(port: int, process: "subprocess.Popen[bytes]") -> None:
-    deadline = time.monotonic() + 30
-    while time.monotonic() < deadline and process.poll() is None:
-        with socket.socket() as probe:
-            if probe.connect_ex(("127.0.0.1", port)) == 0:
-                return
-        time.sleep(0.05)
-    raise InputError("the console did not start")
 
 
 def _p95(times: Sequence[float]) -> float:

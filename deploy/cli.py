@@ -36,6 +36,9 @@ def up(
     ] = None,
     mbit_s: Annotated[float, typer.Option(help="Bandwidth of the middle mile.")] = 50.0,
     link: Annotated[bool, typer.Option(help="--no-link: origin and region side by side.")] = True,
+    sample: Annotated[
+        bool, typer.Option(help="--no-sample: nothing is live; take it there in the console.")
+    ] = True,
     state: StateOption = None,
 ) -> None:
     """Start the whole system on this machine and show the shop."""
@@ -47,7 +50,7 @@ def up(
     from deploy.up import up as start
 
     own = State(state) if state else State()
-    start(System(own, Ports.starting_at(port, regions), shapes), Console())
+    start(System(own, Ports.starting_at(port, regions), shapes, sample=sample), Console())
 
 
 @app.command()
@@ -85,6 +88,18 @@ def bench(
     result = command.main(context.args, f"rehydrate bench {name}", standalone_mode=False)
     if as_json:
         typer.echo(json.dumps(result))
+
+
+@app.command()
+def screenshots(
+    folder: Annotated[Path, typer.Option(help="Where the pictures go.")] = ROOT
+    / "var"
+    / "screenshots",
+) -> None:
+    """Take pictures of the console's pages: light and dark, desktop and phone (needs Chromium)."""
+    from deploy.screenshots import take
+
+    typer.echo(f"{len(take(folder))} pictures in {folder}")
 
 
 def main() -> None:

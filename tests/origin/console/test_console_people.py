@@ -186,7 +186,7 @@ def _routes(desk: Desk, jobs: Jobs) -> list[tuple[str, str, str]]:
             path: str = route.path
             for parameter in route.param_convertors:
                 path = path.replace(f"{{{parameter}}}", filled.get(parameter, "1"))
-            found += [(route.name, one, path) for one in route.methods]
+            found += [(route.name, one, path) for one in route.methods or ()]
     return found
 
 

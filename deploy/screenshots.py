@@ -1,0 +1,112 @@
+"""The console's main pages as pictures: light and dark, desktop and phone, with real candidates."""
+
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final, Literal, get_args
+
+from playwright.sync_api import Browser, Page, ViewportSize, sync_playwright
+
+from deploy.console_alone import ConsoleAlone
+from deploy.parts import PROPERTY
+from kvsync.errors import InputError
+from origin.console.accounts import Person
+from origin.console.decisions import decide
+from origin.console.desk import Desk
+from origin.console.jobs import Jobs
+from origin.console.queue import Wanted, page_of
+from origin.console.sessions import open_session
+from origin.console.sets import lines_of_file, preview, take_in
+from origin.console.worker import LoadedModels, run
+
+PAGES: Final = {
+    "login": "/login",
+    "properties": "/",
+    "property": f"/p/{PROPERTY}",
+    "key-rules": f"/properties/{PROPERTY}",
+    "new-property": "/properties/new",
+    "new-family": f"/p/{PROPERTY}/families/new",
+    "originals": f"/p/{PROPERTY}/originals",
+    "upload": f"/p/{PROPERTY}/upload",
+    "set": "/sets/1",
+    "queue": f"/p/{PROPERTY}/queue",
+    "candidate": "/candidates/{candidate}",
+    "live": f"/p/{PROPERTY}/live",
+    "audit": "/audit",
+    "people": "/people",
+    "tokens": "/tokens",
+    "not-found": "/candidates/999999",
+}
+"""Every page that people see often, by what its picture is called."""
+
+Scheme = Literal["light", "dark"]
+VIEWPORTS: Final[dict[str, ViewportSize]] = {
+    "desktop": {"width": 1280, "height": 860},
+    "phone": {"width": 390, "height": 844},
+}
+# Chromium refuses to sandbox for root, as which containers run.
+QUIET: Final = ("--no-sandbox",) if os.geteuid() == 0 else ()
+_LACES = ("black", "red", "white", "navy", "mint", "volt")
+
+
+def take(folder: Path) -> list[Path]:
+    """A picture of each page in each look; :class:`InputError` without Chromium."""
+    folder.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix="screenshots-") as scratch:
+        alone = ConsoleAlone(Path(scratch))
+        with alone.desk() as (desk, _, person):
+            candidate = _some_work(desk, person)
+            cookie = open_session(desk.database, person)
+        with alone.served(), sync_playwright() as playwright:
+            browser = playwright.chromium.launch(executable_path=chromium(), args=list(QUIET))
+            found = list(_pictures(browser, alone.url, cookie, candidate, folder))
+            browser.close()
+    return found
+
+
+def chromium() -> str:
+    """Where Chromium is; :class:`InputError` where there is none."""
+    found = shutil.which("chromium") or shutil.which("google-chrome")
+    if found is None:
+        raise InputError("no Chromium here: install the package chromium")
+    return found
+
+
+def looks(browser: Browser, url: str, cookie: str) -> Iterator[tuple[str, Page]]:
+    """A logged-in page in each look, and the look's name."""
+    for scheme in get_args(Scheme):
+        for device, viewport in VIEWPORTS.items():
+            context = browser.new_context(color_scheme=scheme, viewport=viewport)
+            context.add_cookies([{"name": "console", "value": cookie, "url": url}])
+            yield f"{scheme}-{device}", context.new_page()
+            context.close()
+
+
+def _pictures(
+    browser: Browser, url: str, cookie: str, candidate: int, folder: Path
+) -> Iterator[Path]:
+    for look, page in looks(browser, url, cookie):
+        for name, path in PAGES.items():
+            page.goto(url + path.format(candidate=candidate))
+            page.wait_for_load_state("networkidle")
+            shot = folder / f"{name}-{look}.png"
+            page.screenshot(path=shot, full_page=True)
+            yield shot
+
+
+def _some_work(desk: Desk, person: Person) -> int:
+    """A set of candidates, some of them decided on; the one to look at."""
+    prompts = "".join(f"{lace} lace, white sole, front view\n" for lace in _LACES)
+    found = preview(desk, PROPERTY, PROPERTY, lines_of_file(prompts.encode(), "laces.txt"))
+    set_id = take_in(desk, PROPERTY, PROPERTY, "Autumn laces", found.good, person)
+    run(desk, LoadedModels(desk), Jobs(desk, not_asked).start(set_id, 2, 80.0, person))
+    rows = page_of(desk, Wanted(PROPERTY), 1).rows
+    decide(desk, rows[-1].id, "approved", "", person)
+    decide(desk, rows[-2].id, "rejected", "wrong colour", person)
+    return rows[0].id
+
+
+def not_asked(job_id: int) -> None:
+    """The work is done here and now, so nobody has to be asked for it."""
