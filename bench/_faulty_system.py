@@ -32,6 +32,8 @@ from origin.sync.tokens import admit
 CACHE_BYTES = 4 << 20
 DISK_BYTES = 48 << 20
 WORKERS = 2
+# Eight parts, two of them with torch, start on the same cores.
+_START_S = 180.0
 _PYTHON = {**parts.PYTHON_PATH, "OMP_NUM_THREADS": "1"}
 # Short, so that a fault of a few seconds sees images go stale and deadlines pass.
 _SHORTER = {
@@ -250,7 +252,7 @@ async def started(folder: Path, approved: Sequence[str]) -> AsyncIterator[Faulty
     system = FaultySystem(State(folder), Addresses(*free_ports(11)), approved)
     running = system.running.values()
     with parts.all_running(running):
-        await parts.wait_ready(running)
+        await parts.wait_ready(running, seconds=_START_S)
         await system.publish()
         yield system
 
