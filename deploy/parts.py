@@ -211,13 +211,17 @@ async def operator(
 
 
 async def publish(
-    approved: Path,
+    approved: Path | None,
     environment: Mapping[str, str],
     *,
     told: Callable[[str], None] = lambda line: None,
 ) -> dict[str, int]:
-    """Publish approvals of the sample's model as operators do; the command's counts."""
-    options = ("--approved", str(approved), "--model", str(SAMPLE / "model"), "--json")
+    """Publish approvals of the sample's model as operators do; the command's counts.
+
+    Without any, the model alone is brought in.
+    """
+    approvals = ("--approved", str(approved)) if approved is not None else ()
+    options = (*approvals, "--model", str(SAMPLE / "model"), "--json")
     words = ("publish", "--property", PROPERTY, *options)
     counts: dict[str, int] = json.loads((await operator(environment, *words, told=told))[-1])
     return counts

@@ -78,9 +78,15 @@ class System:
     """Every part, running or not; use :meth:`started`."""
 
     def __init__(
-        self, state: State, ports: Ports, links: Sequence[LinkShape], approved: Path = APPROVED
+        self,
+        state: State,
+        ports: Ports,
+        links: Sequence[LinkShape],
+        approved: Path = APPROVED,
+        *,
+        sample: bool = True,
     ) -> None:
-        self.state, self.ports, self.approved = state, ports, approved
+        self.state, self.ports, self.approved, self.sample = state, ports, approved, sample
         count = len(ports.regions)
         self.places = tuple(
             Place(name, own, shape, ports.regions[(at + 1) % count] if count > 1 else None)
@@ -114,9 +120,11 @@ class System:
     async def publish_sample(self, told: Callable[[str], None] = lambda line: None) -> Published:
         """Generate each approved image here, sign what matches, bring it to every region.
 
-        ``told`` hears the lines of the command; :class:`deploy.processes.StartError` if it fails.
+        Without ``sample`` its model alone is brought in, and nothing goes live. ``told`` hears the
+        lines of the command; :class:`deploy.processes.StartError` if it fails.
         """
-        counts = await parts.publish(self.approved, self.origin_environment(), told=told)
+        approved = self.approved if self.sample else None
+        counts = await parts.publish(approved, self.origin_environment(), told=told)
         return Published(counts["published"], counts["refused"], counts["already"])
 
     @staticmethod

@@ -106,7 +106,9 @@ def publish(
     approved: Annotated[
         Path | None, typer.Option(help="Approvals to take over where this machine agrees.")
     ] = None,
-    model: Annotated[Path | None, typer.Option(help="The model's folder.")] = None,
+    model: Annotated[
+        Path | None, typer.Option(help="A model's folder, of the approvals or to be approved by.")
+    ] = None,
     json_line: Annotated[bool, typer.Option("--json", help="End with a line of JSON.")] = False,
     state: StateOption = None,
 ) -> None:
@@ -121,6 +123,8 @@ def publish(
         refused: dict[str, str] = {}
         if approved is not None:
             refused = _take_over(place, publisher, approved, model)
+        elif model is not None:
+            publisher.add_model(model, _family_of(place))
         outcome = publisher.publish()
         refused |= outcome.refused
         for path, reason in refused.items():
@@ -166,6 +170,18 @@ def revoke(
         )
         typer.echo(f"{len(revoked.now)} revoked, {len(revoked.before)} had been revoked before")
         confirm_revoking(place, revoked)
+
+
+def _family_of(place: "Workplace") -> str:
+    from kvsync.errors import InputError
+    from origin.catalogue import read_catalogue
+
+    property = place.site.id
+    if property not in place.settings.galleries:
+        raise InputError(
+            f"--model needs the family's manifest: name it in ORIGIN_GALLERIES for {property}"
+        )
+    return read_catalogue(place.settings.galleries[property]).family
 
 
 def _take_over(

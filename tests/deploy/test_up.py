@@ -9,7 +9,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -38,9 +38,12 @@ def neighbouring_ports() -> int:
 
 
 @contextmanager
-def up(state: Path, port: int) -> Iterator[subprocess.Popen[str]]:
-    """``./rehydrate up``, until it has said where to look."""
+def up(
+    state: Path, port: int, *options: str, hear: Callable[[str], object] = len
+) -> Iterator[subprocess.Popen[str]]:
+    """``./rehydrate up``, until it has said where to look; ``hear`` is told every line of it."""
     command = [sys.executable, "-m", "deploy", "up", "--port", str(port), "--state", str(state)]
+    command += options
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     with subprocess.Popen(
         command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
@@ -50,6 +53,7 @@ def up(state: Path, port: int) -> Iterator[subprocess.Popen[str]]:
             said = ""
             for line in process.stdout:
                 said += line
+                hear(line)
                 if "Ctrl-C stops" in line:
                     break
             else:
