@@ -12,7 +12,7 @@ from pathlib import Path
 
 from kvsync.errors import InputError, RehydrationError
 
-START_SECONDS = 60.0
+START_SECONDS = 120.0
 STOP_SECONDS = 10.0
 _PR_SET_PDEATHSIG = 1
 _libc = ctypes.CDLL(None, use_errno=True)
