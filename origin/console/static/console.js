@@ -80,6 +80,10 @@ function judging(root) {
     k: go(root.dataset.previous),
     a: send("approve"),
     u: send("undo"),
+    "?": () => {
+      const help = root.querySelector("[data-keys]");
+      help.open = !help.open;
+    },
     r: () => {
       const reason = root.querySelector("form[data-reject] select");
       if (reason?.value) send("reject")();
