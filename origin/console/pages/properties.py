@@ -22,14 +22,14 @@ Text = Annotated[str, Form(max_length=4_000)]
 
 def routes(desk: Desk) -> APIRouter:
     router = APIRouter(include_in_schema=False)
-    _add_properties(router, desk)
+    files = PropertyFiles(desk.origin.properties_dir)
+    _add_properties(router, desk, files)
+    _add_rules(router, desk, files)
     _add_families(router, desk)
     return router
 
 
-def _add_properties(router: APIRouter, desk: Desk) -> None:
-    files = PropertyFiles(desk.origin.properties_dir)
-
+def _add_properties(router: APIRouter, desk: Desk, files: PropertyFiles) -> None:
     @router.get("/properties/new")
     def new_property(request: Request) -> Response:
         return page(request, "new_property.html", others=list(files.read()))
@@ -71,6 +71,8 @@ def _add_properties(router: APIRouter, desk: Desk) -> None:
             audit(session, person.name, "property", rules.id, hosts=list(rules.hosts))
         return go(f"/properties/{rules.id}", "The property is written down.")
 
+
+def _add_rules(router: APIRouter, desk: Desk, files: PropertyFiles) -> None:
     @router.get("/properties/{property}")
     def rules_page(request: Request, property: str) -> Response:
         found = files.read().get(property)
