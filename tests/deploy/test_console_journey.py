@@ -135,7 +135,9 @@ def _judge_by_keyboard(page: Page) -> None:
     page.get_by_role("link", name="Start judging").click()
     for left in range(LOOKED_AT, 0, -1):
         page.locator(".judge").wait_for()
-        with page.expect_navigation():
+        # Keys are heard once the page is read; its pictures may still be on their way.
+        page.wait_for_load_state("domcontentloaded")
+        with page.expect_navigation(wait_until="domcontentloaded", timeout=_PATIENCE_S * 1_000):
             page.keyboard.press("a")
         assert left == 1 or "/candidates/" in page.url
 
