@@ -4,24 +4,21 @@ import json
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from datetime import UTC, datetime
 
 import httpx2
 import pytest
 from typer.testing import CliRunner, Result
 
-from kvsync.log import Announce, Batch, Bury, Configure, Cursor, Entry, Heartbeat, Put, Skipped
-from kvsync.log_answer import LogAnswer
+from kvsync.log import Announce, Bury, Configure, Entry, Put, Skipped
 from kvsync.ranges import RangeDigests, RangeEntries, RangeSums, entry_hash, range_of
-from kvsync.report import PropertyReport, RegionReport, ReportAnswer
-from kvsync.signing import Keyring
 from kvsync.snapshot import SnapshotManifest, unpack_piece
 from origin.approved import Approved
 from origin.cli import app
 from origin.service import create_app
 from origin.sync.tokens import admit
 from origin.workplace import Workplace
+from tests.origin.region_by_hand import Region, followed
 from tests.origin.running import running_origin
 
 RED = "/rumba/red-white.jpg"
@@ -30,71 +27,6 @@ ApproveAll = Callable[[], list[Approved]]
 
 def run(*arguments: str) -> Result:
     return CliRunner().invoke(app, arguments)
-
-
-class Region:
-    """What a region does towards the origin, by hand."""
-
-    def __init__(self, place: Workplace, web: httpx2.Client, name: str, token: str) -> None:
-        self.name = name
-        self.keys = Keyring((place.key.trusted_for(["rumba"]),))
-        self.web = web
-        self.authorization = {"authorization": f"Bearer {token}"}
-        self.cursor = Cursor()
-        self.entries: list[Entry | Skipped] = []
-        self.compared = 0
-        self.asked: dict[str, int] = {}
-
-    def get(self, path: str, **parameters: float) -> httpx2.Response:
-        return self.web.get(path, params=parameters, headers=self.authorization)
-
-    def await_log(self) -> None:
-        """Wait until an origin that has just started has its log."""
-        deadline = time.monotonic() + 10
-        while self.get("/v1/log/rumba").status_code == 503 and time.monotonic() < deadline:
-            time.sleep(0.02)
-
-    def follow(self, wait_s: float = 0) -> Heartbeat:
-        """Apply what the log has; its heartbeat."""
-        answer = self.get("/v1/log/rumba", after=self.cursor.seq, wait_s=wait_s)
-        assert answer.status_code == 200, answer.text
-        log = LogAnswer.decode(answer.content)
-        for signed in log.batches:
-            batch = Batch.from_signed(signed, self.keys, property="rumba", after=self.cursor)
-            self.entries += batch.entries
-            self.cursor = batch.cursor
-        return Heartbeat.from_signed(log.heartbeat, self.keys, property="rumba")
-
-    def report(self, **said: object) -> httpx2.Response:
-        at = self.cursor.seq
-        state = {"seq": at, "readable_seq": at, "purged_seq": at, "records": 4, **said}
-        one = PropertyReport(**state, compared_request=self.compared)  # type: ignore[arg-type]
-        body = RegionReport(self.name, int(time.time() * 1_000), {"rumba": one}).encode()
-        answer = self.web.post(
-            f"/v1/regions/{self.name}/report", content=body, headers=self.authorization
-        )
-        if answer.status_code == 200:
-            self.asked = ReportAnswer.decode(answer.content).compare
-        return answer
-
-    @contextmanager
-    def living(self, **said: object) -> Iterator[None]:
-        """Follow and report in a thread until the block ends."""
-        ended = threading.Event()
-
-        def live() -> None:
-            while not ended.is_set():
-                self.follow(wait_s=0.05)
-                self.report(**said)
-                self.compared = self.asked.get("rumba", 0)
-
-        thread = threading.Thread(target=live)
-        thread.start()
-        try:
-            yield
-        finally:
-            ended.set()
-            thread.join()
 
 
 @pytest.fixture
@@ -109,14 +41,6 @@ def region(place: Workplace, web: httpx2.Client) -> Region:
     one = Region(place, web, "asia-east", token)
     one.await_log()
     return one
-
-
-def followed(region: Region, count: int) -> None:
-    """Follow until so many entries came."""
-    deadline = time.monotonic() + 10
-    while len(region.entries) < count and time.monotonic() < deadline:
-        region.follow(wait_s=1)
-    assert len(region.entries) == count
 
 
 def test_a_region_reads_settings_model_and_records_in_order(
