@@ -43,7 +43,13 @@ FILES = {
     "family_manifest",
 }
 # What stands for each part of a path.
-_PARTS = {"property": PROPERTY, "set_id": "3", "candidate_id": "40001", "job_id": "1"}
+_PARTS = {
+    "property": PROPERTY,
+    "set_id": "3",
+    "candidate_id": "40001",
+    "job_id": "1",
+    "seq": "1",
+}
 _URLS = "\n".join(f"https://shop.example/{PROPERTY}/bench/{n:06}.jpg?w=384" for n in range(20))
 _PROMPTS = "\n".join(f"rumba_red_white_front.jpg\tred lace, white sole, front view, Seed: {n}"
                      for n in range(100))  # fmt: skip

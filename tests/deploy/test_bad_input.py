@@ -114,7 +114,7 @@ def test_state_that_cannot_be_kept(no_folder: Path) -> None:
 @pytest.mark.parametrize("port", [0, 65_530, 99_999])
 def test_ports_that_there_are_not(port: int, tmp_path: Path) -> None:
     line = refused("deploy", "up", "--state", tmp_path / "var", "--port", port)
-    assert line == f"rehydrate: --port {port}: choose one between 1 and 65523"
+    assert line == f"rehydrate: --port {port}: choose one between 1 and 65522"
     assert not (tmp_path / "var").exists()
 
 
