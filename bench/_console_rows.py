@@ -66,7 +66,7 @@ class Filling:
             session.execute(
                 update(PropertyRow)
                 .where(PropertyRow.id == self.site)
-                .values(seq=_SEQ + len(self._live()))
+                .values(seq=SEQ + len(self._live()))
             )
 
     def _assets(self) -> Iterator[dict[str, Any]]:
@@ -199,7 +199,7 @@ class Filling:
         for seq in range(len(self._live())):
             yield {
                 "property": self.site,
-                "seq": _SEQ + seq,
+                "seq": SEQ + seq,
                 "tag": "record",
                 "key": seq.to_bytes(16, "big"),
                 "content": bytes(480),
@@ -209,7 +209,7 @@ class Filling:
         for seq, number in enumerate(self._live()):
             yield {
                 "property": self.site,
-                "seq": _SEQ + seq,
+                "seq": SEQ + seq,
                 "asset_id": self._asset_of(number),
                 "candidate_id": number,
                 "kind": "record",
@@ -259,7 +259,7 @@ class Filling:
 
 
 # Past what announcing the model and the property's settings took.
-_SEQ = 1_000
+SEQ = 1_000
 
 
 def _put(session: Session, table: type[Any], rows: Iterable[dict[str, Any]]) -> None:

@@ -19,7 +19,7 @@ from fastapi.routing import APIRoute
 from rich.console import Console
 from rich.table import Table
 
-from bench._console_rows import Filling
+from bench._console_rows import SEQ, Filling
 from deploy.console_alone import ConsoleAlone
 from deploy.parts import PROPERTY
 from kvsync.errors import InputError
@@ -48,7 +48,7 @@ _PARTS = {
     "set_id": "3",
     "candidate_id": "40001",
     "job_id": "1",
-    "seq": "1",
+    "seq": str(SEQ),
 }
 _URLS = "\n".join(f"https://shop.example/{PROPERTY}/bench/{n:06}.jpg?w=384" for n in range(20))
 _PROMPTS = "\n".join(f"rumba_red_white_front.jpg\tred lace, white sole, front view, Seed: {n}"

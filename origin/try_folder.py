@@ -89,7 +89,9 @@ def look_into(folder: Path, deadline: float, told: Callable[[float], None]) -> F
         )
     names = tuple(PurePosixPath(one.path.relative_to(folder)) for one in alike)
     thumbnails = np.stack([one.thumbnail for one in alike])
-    return Folder(folder, names, *size, thumbnails, tuple(left_out), len(found) - len(drawn))
+    return Folder(
+        folder, names, *size, thumbnails, tuple(sorted(left_out)), len(found) - len(drawn)
+    )
 
 
 def _is_picture(folder: Path, path: Path) -> bool:

@@ -18,6 +18,7 @@ import msgspec
 import numpy as np
 import torch
 
+from kvsync.errors import InputError
 from kvsync.files import write_file
 from origin.gallery import Gallery
 
@@ -98,7 +99,11 @@ def _gallery(gallery: Gallery) -> Iterator[bytes]:
     yield repr((gallery.phrase, gallery.background, gallery.kinds, gallery.synonyms)).encode()
     for asset in gallery.assets:
         yield repr((asset.file, dict(asset.attributes))).encode()
-        yield (gallery.folder / asset.file).read_bytes()
+        path = gallery.folder / asset.file
+        try:
+            yield path.read_bytes()
+        except OSError as error:
+            raise InputError(f"{path}: {error.strerror}") from error
 
 
 def _code() -> Iterator[bytes]:

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from deploy.layout import HOST, PROPERTIES, ROOT, SAMPLE, State
+from deploy.layout import HOST, PROPERTIES, REGIONS, ROOT, SAMPLE, State
 
 APPROVED = SAMPLE / "approved.jsonl"
 slow = pytest.mark.slow
@@ -175,10 +175,11 @@ def test_a_story_that_there_is_not() -> None:
 
 @slow
 def test_a_part_that_cannot_start_is_named(state: State) -> None:
-    (state.folder / "edge").write_text("a file where the cache's folder should be")
+    cache = state.region(REGIONS[0]) / "edge"
+    cache.write_text("a file where the cache's folder should be")
     line = refused("deploy", "up", "--state", state.folder, "--port", 31_300)
     assert line.startswith("rehydrate: edge ended with code 1: edge: ")
-    assert str(state.folder / "edge") in line
+    assert str(cache) in line
 
 
 @slow
