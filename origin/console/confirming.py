@@ -45,16 +45,18 @@ class Change:
 
 def change(desk: Desk, property: str, seq: int) -> Change:
     """:class:`NotHere` for a number that no record or tombstone has."""
-    query = select(RecordRow).where(RecordRow.property == property, RecordRow.seq == seq)
+    query = select(RecordRow.kind, RecordRow.made_at).where(
+        RecordRow.property == property, RecordRow.seq == seq
+    )
     with desk.database.reading() as session:
-        row = session.scalars(query).one_or_none()
+        row = session.execute(query).one_or_none()
     if row is None:
         raise NotHere(f"{property}: entry {seq} of the log is no record")
     place = _place(desk, property)
     revoked = row.kind == "tombstone"
     found = standings(place, has(seq, "purged") if revoked else has(seq, "readable", "purged"))
     until = may_serve_until(place, row.made_at) if revoked else None
-    return Change(property, seq, row.kind, found, until)  # type: ignore[arg-type]
+    return Change(property, seq, row.kind, found, until)
 
 
 def regions_of(desk: Desk, property: str) -> list[str]:
