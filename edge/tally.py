@@ -13,9 +13,7 @@ from prometheus_client.registry import Collector
 from prometheus_client.utils import floatToGoString
 
 from edge.decide import Outcome
-
-# Upper bounds of the histogram, in seconds.
-BOUNDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
+from kvsync.ledger import BOUNDS_S
 
 
 class Tally:
@@ -26,13 +24,13 @@ class Tally:
     def __init__(self) -> None:
         self.answers = self.body_bytes = 0
         self.seconds = 0.0
-        self.buckets = [0] * (len(BOUNDS) + 1)
+        self.buckets = [0] * (len(BOUNDS_S) + 1)
 
     def add(self, body_bytes: int, seconds: float) -> None:
         self.answers += 1
         self.body_bytes += body_bytes
         self.seconds += seconds
-        self.buckets[bisect_left(BOUNDS, seconds)] += 1
+        self.buckets[bisect_left(BOUNDS_S, seconds)] += 1
 
     def take(self, other: "Tally") -> None:
         """Add all of another."""
@@ -75,7 +73,7 @@ class Tallies(Collector):
             by_outcome.setdefault(outcome, Tally()).take(tally)
         for labels, tally in by_property.items():
             sent.add_metric(labels, tally.body_bytes)
-        bounds = (*map(floatToGoString, BOUNDS), "+Inf")
+        bounds = (*map(floatToGoString, BOUNDS_S), "+Inf")
         for outcome, tally in by_outcome.items():
             buckets = list(zip(bounds, map(float, accumulate(tally.buckets)), strict=True))
             took.add_metric((outcome,), buckets, tally.seconds)

@@ -1,25 +1,12 @@
 """What is published in one region first, on the real origin's log and real agents."""
 
-from collections.abc import Iterator
 from pathlib import Path
 
-import pytest
-
 from deploy.layout import REGIONS
-from tests.conftest import start_valkey
 from tests.deploy.sync_regions import Regions, key_of, three_regions
 
 FIRST, *OTHERS = REGIONS[:3]
 KEY = key_of(1)
-
-
-@pytest.fixture(scope="module")
-def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[str]]:
-    folder = tmp_path_factory.mktemp("valkeys")
-    running = [start_valkey(folder / str(number)) for number in range(4)]
-    yield [server.connection_url for server in running]
-    for server in running:
-        server.terminate()
 
 
 async def seqs(world: Regions) -> list[int | None]:

@@ -21,7 +21,6 @@ from hypothesis.stateful import (
 )
 
 from deploy.layout import REGIONS
-from tests.conftest import start_valkey
 from tests.deploy.sync_regions import Regions, key_of
 
 T = TypeVar("T")
@@ -29,16 +28,6 @@ T = TypeVar("T")
 ASSETS = 12
 some_keys = st.lists(st.integers(0, ASSETS - 1).map(key_of), min_size=1, max_size=6, unique=True)
 a_region = st.sampled_from(REGIONS[:3])
-
-
-@pytest.fixture(scope="module")
-def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[str]]:
-    """The origin's own server, and one for each of three regions."""
-    folder = tmp_path_factory.mktemp("valkeys")
-    running = [start_valkey(folder / str(number)) for number in range(4)]
-    yield [server.connection_url for server in running]
-    for server in running:
-        server.terminate()
 
 
 class Interleavings(RuleBasedStateMachine):
