@@ -16,11 +16,12 @@ import tempfile
 import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from itertools import cycle
 from pathlib import Path
 
 import httpx2
+import msgspec
 import typer
 from prometheus_client.parser import text_string_to_metric_families
 from rich.console import Console
@@ -31,6 +32,7 @@ from bench._faults import Break, matrix
 from bench._faulty_system import CACHE_BYTES, FaultySystem, started
 from bench._kept_answers import KeptAnswers
 from bench._purge_everything import POPS, purge_everything
+from bench._resumed import Steps
 from bench._shoppers import Seen, Shopper, Shot, steady_load
 from deploy.layout import SAMPLE
 from kvsync.errors import RehydrationError
@@ -46,6 +48,8 @@ _PER_SECOND = 20.0
 # How long a fault lasts, and how long its end is watched.
 _HEALTHY_S = 8.0
 _TIMES_S, _TIMES_FULL_S = (3.0, 1.2), (2.4, 0.8)
+# Of a full run: how many faults one system is for, before the next one starts.
+_AT_ONCE = 60
 
 
 @dataclass
@@ -64,19 +68,57 @@ class Tally:
     truncated: int = 0
     slowest_s: float = 0.0
     note: str = ""
-    why: Counter[str] = field(default_factory=Counter)
+    why: dict[str, int] = field(default_factory=dict)
 
     def fail(self, why: str) -> None:
         self.failed += 1
-        self.why[why] += 1
+        self.explain(why)
+
+    def explain(self, why: str) -> None:
+        self.why[why] = self.why.get(why, 0) + 1
+
+
+@dataclass
+class Walk:
+    """What one system went through."""
+
+    tallies: list[Tally]
+    hedges: str
+    orphans: int
 
 
 def run(full: bool = False) -> dict[str, object]:
-    """Break everything in turn; ``full`` for every pair of faults instead of the black holes'."""
-    times_s = _TIMES_FULL_S if full else _TIMES_S
+    """Break everything in turn; ``full`` for every pair of faults instead of the black holes', a
+    system for each part of them. An interrupted full run goes on with the next part."""
+    console = Console(width=140)
+    breaks = list(matrix(full))
+    steps = Steps.of("faults")
+    walks = []
+    if not full:
+        walks.append(_walk(breaks, _TIMES_S, console))
+    else:
+        for begin in range(0, len(breaks), _AT_ONCE):
+            part = breaks[begin : begin + _AT_ONCE]
+            name = f"{begin + 1} to {begin + len(part)} of {len(breaks)}"
+            if name not in steps:
+                console.print(f"Faults {name}")
+                steps.keep(name, asdict(_walk(part, _TIMES_FULL_S, console)))
+            walks.append(msgspec.convert(steps[name], Walk))
+    for walk in walks:
+        _print(walk, console)
+    if full:
+        steps.printed()
+    counted = ("requests", "failed", "unservable", "unapproved", "wrong_bytes")
+    seen = [tally for walk in walks for tally in walk.tallies]
+    sums: dict[str, object] = {name: sum(getattr(one, name) for one in seen) for name in counted}
+    return {**sums, "orphans": sum(walk.orphans for walk in walks)}
+
+
+def _walk(
+    breaks: Sequence[tuple[Break, ...]], times_s: tuple[float, float], console: Console
+) -> Walk:
     with tempfile.TemporaryDirectory(prefix="rehydrate-faults-") as folder:
-        work = measure(Path(folder), list(matrix(full)), times_s, Console(width=140))
-        return dict(asyncio.run(work))
+        return asyncio.run(measure(Path(folder), breaks, times_s, console))
 
 
 async def measure(
@@ -84,7 +126,7 @@ async def measure(
     breaks: Sequence[tuple[Break, ...]],
     times_s: tuple[float, float],
     console: Console,
-) -> dict[str, int]:
+) -> Walk:
     """Break what is to be broken together, one after the other, for ``times_s``: with the fault,
     and after it was mended."""
     approved = (SAMPLE / "approved.jsonl").read_text().splitlines(keepends=True)
@@ -98,10 +140,7 @@ async def measure(
         await trial.purge()
         await trial.verify()
         hedges = await _hedges(system)
-    _print(trial.tallies, hedges, console)
-    counted = ("requests", "failed", "unservable", "unapproved", "wrong_bytes")
-    sums = {name: sum(getattr(one, name) for one in trial.tallies) for name in counted}
-    return {**sums, "orphans": _left_behind(folder)}
+    return Walk(trial.tallies, hedges, _left_behind(folder))
 
 
 class Trial:
@@ -175,7 +214,7 @@ class Trial:
                     elif verdict == "unknown":
                         tally.wrong_bytes += 1
                     if verdict in ("unapproved", "unknown"):
-                        tally.why[f"{verdict} {shot.target}"] += 1
+                        tally.explain(f"{verdict} {shot.target}")
 
     async def _break(self, together: tuple[Break, ...]) -> None:
         tally = Tally(" + ".join(one.name for one in together))
@@ -220,7 +259,7 @@ class Trial:
             whole = self._bodies.get((seen.shot.target, seen.headers.get("etag", "")))
             if whole is not None and not whole.startswith(seen.body):
                 tally.wrong_bytes += 1
-                tally.why["a part of other bytes than its entity tag's"] += 1
+                tally.explain("a part of other bytes than its entity tag's")
         elif seen.status == 200:
             self._kept.note(seen.shot.target, seen.cache_status, len(seen.body))
             self._bodies[seen.shot.target, seen.headers.get("etag", "")] = seen.body
@@ -230,7 +269,7 @@ class Trial:
             tally.origin += "fwd=" in seen.cache_status and "origin:" in seen.cache_status
             if seen.error:
                 tally.wrong_bytes += 1
-                tally.why[seen.error] += 1
+                tally.explain(seen.error)
         elif self._nobody_could(seen):
             tally.unservable += 1
         else:
@@ -302,10 +341,10 @@ def _progress(tally: Tally, number: int, of: int) -> str:
     return f"{told}, slowest {tally.slowest_s:.2f} s"
 
 
-def _print(tallies: Sequence[Tally], hedges: str, console: Console) -> None:
+def _print(walk: Walk, console: Console) -> None:
     columns = "requests failed unservable stale origin slowest retried truncated".split()
     table = Table("fault", *columns)
-    for one in tallies:
+    for one in walk.tallies:
         counts = (one.requests, one.failed, one.unservable, one.stale, one.origin)
         table.add_row(
             f"{one.name}: {one.note}" if one.note else one.name,
@@ -315,9 +354,11 @@ def _print(tallies: Sequence[Tally], hedges: str, console: Console) -> None:
             str(one.truncated),
             style="red" if one.failed or one.unapproved or one.wrong_bytes else "",
         )
-    table.caption = f"{hedges} in all; {os.cpu_count()} cores for everything, the load included"
+    table.caption = (
+        f"{walk.hedges} in all; {os.cpu_count()} cores for everything, the load included"
+    )
     console.print(table)
-    for one in tallies:
+    for one in walk.tallies:
         for why, count in one.why.items():
             console.print(f"{one.name}: {count} x {why}", style="red", soft_wrap=True)
 

@@ -42,6 +42,8 @@ async def test_nothing_fails_while_a_region_is_silent_and_a_worker_is_killed(
     tmp_path: Path,
 ) -> None:
     silent = next(one for one in matrix(False) if one[0].name == "region black hole")
-    counted = await measure(tmp_path, [silent, (WORKER_KILLED,)], (2.0, 1.0), Console(quiet=True))
-    assert counted.pop("requests") > 100
-    assert set(counted.values()) == {0}, counted
+    walk = await measure(tmp_path, [silent, (WORKER_KILLED,)], (2.0, 1.0), Console(quiet=True))
+    assert sum(one.requests for one in walk.tallies) > 100
+    assert walk.orphans == 0
+    for one in walk.tallies:
+        assert (one.failed, one.unapproved, one.wrong_bytes) == (0, 0, 0), one
