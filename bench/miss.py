@@ -11,7 +11,7 @@ import re
 import tempfile
 import time
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from statistics import median
 from typing import Annotated
@@ -21,6 +21,7 @@ import uvloop
 from rich.console import Console
 
 from bench._pop import BODY_BYTES, Memory, Pop, cpu_seconds, running_pop
+from bench._resumed import Steps
 from deploy.layout import HOST
 from kvsync.errors import RehydrationError
 
@@ -52,10 +53,14 @@ def run(
     full: bool = False,
     seconds: Annotated[float, typer.Option(help="Of misses, for each size of the store.")] = 10.0,
 ) -> dict[str, object]:
-    """Measure with 1000 and 30 000 keys in the store; with `full` up to a million."""
+    """Measure with 1000 and 30 000 keys in the store; with `full` up to a million, and an
+    interrupted run goes on with the next size."""
     sizes = FULL_STORE_SIZES if full else STORE_SIZES
+    steps = Steps.of("miss") if full else None
     with tempfile.TemporaryDirectory() as folder:
-        found = uvloop.run(_measure(Path(folder), sizes, seconds, Console(width=120)))
+        found = uvloop.run(_measure(Path(folder), sizes, seconds, Console(width=120), steps))
+    if steps:
+        steps.printed()
     first, last = found[sizes[0]], found[sizes[-1]]
     growth = last.added_p50 / first.added_p50
     print(f"From {sizes[0]:,} to {sizes[-1]:,} keys the median grows {growth:.2f} times.")
@@ -63,22 +68,28 @@ def run(
 
 
 async def _measure(
-    folder: Path, sizes: Iterable[int], seconds: float, console: Console
+    folder: Path, sizes: Iterable[int], seconds: float, console: Console, steps: Steps | None
 ) -> dict[int, Misses]:
-    """Tells what it has found as soon as it has."""
+    """Tells what it has found as soon as it has; sizes that ``steps`` knows are not measured."""
     by_size: dict[int, Misses] = {}
     stocked = 0
     async with running_pop(folder, cache_bytes=4 << 30, access_log=folder / "access.jsonl") as pop:
         console.print("A miss adds, in ms:")
         console.print("".join(f"{column:>17}" for column in _COLUMNS))
         for size in sizes:
-            await pop.stock(stocked, size)
-            stocked = size
-            wanted = _WARM_UP + int(RATE * seconds)
-            # Those of before are in the cache: each size is asked for assets of its own.
-            fresh = [f"/m/{size}/{number}.jpg" for number in range(wanted)]
-            await pop.publish(fresh)
-            found = by_size[size] = await _misses(pop, fresh)
+            if steps and str(size) in steps:
+                found = Misses(**steps[str(size)])
+            else:
+                await pop.stock(stocked, size)
+                stocked = size
+                wanted = _WARM_UP + int(RATE * seconds)
+                # Those of before are in the cache: each size is asked for assets of its own.
+                fresh = [f"/m/{size}/{number}.jpg" for number in range(wanted)]
+                await pop.publish(fresh)
+                found = await _misses(pop, fresh)
+                if steps:
+                    steps.keep(str(size), asdict(found))
+            by_size[size] = found
             figures = (found.added_p50, found.added_p99, found.straight, found.record, found.cpu)
             console.print(f"{size:>17,}" + "".join(f"{figure:>17.2f}" for figure in figures))
         console.print(await _memory_of_connections(pop), await _memory_of_objects(pop), sep="\n")
