@@ -6,16 +6,20 @@ A property is one TOML file, shared by the origin, the region and the edge.
 import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Annotated
+from string import Formatter
+from typing import Annotated, Literal
 
 import msgspec
 from msgspec import Meta
 
 from kvsync.encoding import UNREADABLE
 from kvsync.errors import InputError, UnknownHost
+from kvsync.record import Name
 from kvsync.rendition import RenditionRules
 
 Duration = Annotated[int, Meta(ge=0, le=2**31 - 1)]
+Policy = Literal["always", "economical", "resilience"]
+Way = Literal["rehydrate", "replica", "haul"]
 
 STRICT_S = 30
 
@@ -33,6 +37,7 @@ _NOT_IN_TEMPLATES = frozenset(
     "vary".split()
 )
 _RENDITION_FIELDS = {"format", "width", "quality"}
+_TEMPLATE_NAMES = frozenset({"property", "family", "asset"})
 
 
 NO_RENDITIONS = RenditionRules(widths=(), qualities=(), encode_budget_ms=0, formats=())
@@ -62,6 +67,20 @@ class Caching(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     keeps_cookies: bool = False
 
 
+class Ways(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """How a family's misses are answered: what was chosen, and what that comes to now.
+
+    ``always`` rehydrates, ``resilience`` does while the origin is slow or down, ``economical`` goes
+    the cheapest ``way``: rehydrate, serve the region's replica of the originals, or haul them.
+    """
+
+    policy: Policy = "always"
+    way: Way = "rehydrate"
+
+
+_AS_EVER = Ways()
+
+
 class Property(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """One customer site.
 
@@ -70,6 +89,8 @@ class Property(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     ``headers`` is the response-header template of its images: values may name ``{property}``,
     ``{family}`` and ``{asset}`` (the asset key in hex). Times in seconds or milliseconds, as named.
+
+    ``ways`` are by family; one that is not in it is always rehydrated.
     """
 
     id: str
@@ -90,6 +111,10 @@ class Property(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     # Rather haul than show what may have been revoked: goes on for half a minute at most.
     strict: bool = False
     key_version: int = 1
+    ways: dict[Name, Ways] = {}
+
+    def ways_of(self, family: str) -> Ways:
+        return self.ways.get(family, _AS_EVER)
 
     @property
     def goes_on_s(self) -> int:
@@ -168,12 +193,16 @@ def _check(found: Property, path: Path) -> None:
         if not _HOST_NAME.fullmatch(host):
             raise InputError(f"{path}: host {host!r} must be a bare name, without scheme or port")
     if found.pass_through:
-        if found.renditions != NO_RENDITIONS or found.query != QueryRules() or found.headers:
-            raise InputError(f"{path}: with pass_through leave out renditions, query and headers")
+        plain = found.renditions == NO_RENDITIONS and found.query == QueryRules()
+        if not plain or found.headers or found.ways:
+            raise InputError(
+                f"{path}: with pass_through leave out renditions, query, headers and ways"
+            )
         return
     _check_renditions(found.renditions, path)
     _check_query(found.query, path)
     _check_headers(found, path)
+    _check_ways(found.ways, path)
 
 
 def _check_renditions(rules: RenditionRules, path: Path) -> None:
@@ -195,12 +224,33 @@ def _check_query(rules: QueryRules, path: Path) -> None:
 
 
 def _check_headers(found: Property, path: Path) -> None:
-    try:
-        filled = found.image_headers("family", "asset")
-    except (KeyError, ValueError, IndexError, AttributeError, TypeError) as error:
-        raise InputError(f"{path}: header template names unknown {error}") from error
-    for name, value in filled.items():
+    for template in found.headers.values():
+        _check_template(template, path)
+    for name, value in found.image_headers("family", "asset").items():
         if not _HEADER_NAME.fullmatch(name) or not _HEADER_VALUE.fullmatch(value):
             raise InputError(f"{path}: header {name!r} has characters that a header may not")
         if name in _NOT_IN_TEMPLATES:
             raise InputError(f"{path}: header {name!r} is not a template's to set; remove it")
+
+
+def _check_template(template: str, path: Path) -> None:
+    """Only names as they are: a width in a format could ask for all the memory there is."""
+    try:
+        parts = list(Formatter().parse(template))
+    except ValueError as error:
+        raise InputError(f"{path}: header template {template[:60]!r}: {error}") from error
+    for _, name, spec, conversion in parts:
+        if name is not None and name not in _TEMPLATE_NAMES:
+            raise InputError(f"{path}: header template names unknown {name[:60]!r}")
+        if spec or conversion:
+            raise InputError(
+                f"{path}: header template {template[:60]!r}: write {{{name}}}, without a format"
+            )
+
+
+def _check_ways(ways: Mapping[str, Ways], path: Path) -> None:
+    for family, chosen in ways.items():
+        if chosen.policy != "economical" and chosen.way != "rehydrate":
+            raise InputError(
+                f"{path}: ways.{family}: the way {chosen.way!r} is for the policy 'economical' only"
+            )

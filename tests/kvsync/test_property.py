@@ -7,6 +7,7 @@ import pytest
 from kvsync.errors import InputError, UnknownHost
 from kvsync.property import (
     Property,
+    Ways,
     hosts_to_properties,
     property_of_host,
     read_properties,
@@ -90,8 +91,14 @@ def test_a_format_over_the_encode_budget_is_not_offered(tmp_path: Path) -> None:
         ("{asset}", "{colour}", "header template names unknown 'colour'"),
         ("{asset}", "{asset.size}", "header template names unknown"),
         ("{asset}", "{asset[x]}", "header template names unknown"),
-        ("{asset}", "{", "header template names unknown"),
-        ("{asset}", "{}", "header template names unknown"),
+        ("{asset}", "{", "header template '.property. .family. {'"),
+        ("{asset}", "{}", "header template names unknown ''"),
+        ("{asset}", "{asset:>99999999999}", "write {asset}, without a format"),
+        ("{asset}", "{asset!r}", "write {asset}, without a format"),
+        ("[query]", '[ways]\n"a b" = {}\n[query]', "Expected `str` matching regex"),
+        ("[query]", '[ways]\nhats = { policy = "never" }\n[query]', "Invalid enum value 'never'"),
+        ("[query]", '[ways]\nhats = { way = "swim" }\n[query]', "Invalid enum value 'swim'"),
+        ("[query]", '[ways]\nhats = { way = "haul" }\n[query]', "for the policy 'economical' only"),
         ("{asset}", "\\r\\nSet-Cookie: a", "header 'surrogate-key' has characters"),
         ("Surrogate-Key", "Transfer-Encoding", "header 'transfer-encoding' is not a template's"),
         ("Surrogate-Key", "ETag", "header 'etag' is not a template's to set"),
@@ -105,6 +112,13 @@ def test_a_fault_in_a_property_file_is_named(
     with pytest.raises(InputError, match=fault) as caught:
         read_property(path)
     assert str(caught.value).startswith(f"{path}: ") and "\n" not in str(caught.value)
+
+
+def test_the_ways_of_a_familys_misses_are_read(tmp_path: Path) -> None:
+    chosen = '[ways]\nhats = { policy = "economical", way = "replica" }\n'
+    shop = read_property(write(tmp_path, GOOD + chosen))
+    assert shop.ways == {"hats": Ways("economical", "replica")}
+    assert shop.ways_of("hats").way == "replica" and shop.ways_of("shoes") == Ways("always")
 
 
 def test_a_property_file_that_cannot_be_read_is_named(tmp_path: Path) -> None:
