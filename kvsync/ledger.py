@@ -18,11 +18,19 @@ from kvsync.record import Name, Natural
 LEDGER_PATH = "/v1/ledger"
 MAX_LEDGER_BYTES = 4 << 20
 
+MAX_ASSET_LENGTH = 200
+"""Characters of an asset's path in a :class:`Crossed`; what is longer is cut."""
+
+MOST_CROSSED = 20
+"""How many assets a worker names in a minute."""
+
 BOUNDS_S = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 """Upper bounds of the buckets that the times of answers are counted in; the last has none."""
 
 Amount = Annotated[float, Meta(ge=0, le=1e15)]
+ByteSeconds = Annotated[float, Meta(ge=0, le=1e18)]
 Label = Annotated[str, Meta(max_length=80)]
+Path = Annotated[str, Meta(max_length=MAX_ASSET_LENGTH)]
 Buckets = Annotated[
     tuple[Natural, ...], Meta(min_length=len(BOUNDS_S) + 1, max_length=len(BOUNDS_S) + 1)
 ]
@@ -84,7 +92,34 @@ class Carried(msgspec.Struct, frozen=True, array_like=True, tag="carried"):
     carried_bytes: Natural
 
 
-Row = Answers | Work | Held | Carried
+class Kept(msgspec.Struct, frozen=True, array_like=True, tag="kept"):
+    """Bytes that a region kept, times the seconds it kept them: ``what`` is ``record``, ``model``
+    or ``replica``."""
+
+    property: Name
+    what: Name
+    byte_s: ByteSeconds
+
+
+class Crossed(msgspec.Struct, frozen=True, array_like=True, tag="crossed"):
+    """An asset that was among those that cost most over the middle mile, and why it was fetched
+    (the reason of :class:`Answers`); ``asset`` is the canonical path."""
+
+    property: Name
+    asset: Path
+    reason: Label
+    misses: Natural
+    middle_mile_bytes: Natural
+
+
+class Open(msgspec.Struct, frozen=True, array_like=True, tag="open"):
+    """Seconds that an edge left ``peer`` alone because it had failed (its breaker was open)."""
+
+    peer: Label
+    open_s: Amount
+
+
+Row = Answers | Work | Held | Carried | Kept | Crossed | Open
 
 
 class Minute(msgspec.Struct, frozen=True, array_like=True):

@@ -8,22 +8,26 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import msgspec
-from sqlalchemy import Table, delete
+from sqlalchemy import Table, delete, select, tuple_
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 from starlette.concurrency import run_in_threadpool
 
-from kvsync.ledger import Answers, Carried, Held, Minute, Row, Work
+from kvsync.ledger import Answers, Carried, Crossed, Held, Kept, Minute, Open, Row, Work
 from origin.database import Database
 from origin.ledger.tables import (
     ANSWERS,
     BUCKETS,
     CARRIED,
+    CROSSED,
     EVERY,
     HELD,
     HOUR_S,
+    KEPT,
     MINUTE_S,
     MINUTES,
+    MOST_CROSSED,
+    OPEN,
     SPANS_S,
     WORK,
 )
@@ -31,7 +35,15 @@ from origin.ledger.tables import (
 # A clock that is further ahead would fill days that have not been.
 _MOST_AHEAD_S = 600
 
-_TABLES: dict[type[Row], Table] = {Answers: ANSWERS, Work: WORK, Held: HELD, Carried: CARRIED}
+_TABLES: dict[type[Row], Table] = {
+    Answers: ANSWERS,
+    Work: WORK,
+    Held: HELD,
+    Carried: CARRIED,
+    Kept: KEPT,
+    Crossed: CROSSED,
+    Open: OPEN,
+}
 _NEW: dict[str, Any] = {"sqlite": sqlite.insert, "postgresql": postgresql.insert}
 
 
@@ -45,7 +57,7 @@ class Taken(msgspec.Struct, frozen=True):
 
 
 @dataclass(frozen=True)
-class Kept:
+class Ages:
     """For how long minutes and hours are kept, in seconds; days always are."""
 
     minutes_s: int = 30 * 86_400
@@ -57,7 +69,7 @@ class Ledger:
     """The database's ledger."""
 
     database: Database
-    kept: Kept = field(default_factory=Kept)
+    kept: Ages = field(default_factory=Ages)
 
     def take(
         self, region: str, serves: Collection[str], minutes: Iterable[Minute], now: float
@@ -78,7 +90,7 @@ class Ledger:
             sums = _Sums()
             for minute in fresh:
                 for row in minute.rows:
-                    if isinstance(row, Held) or row.property in serves:
+                    if isinstance(row, Held | Open) or row.property in serves:
                         sums.add(region, minute.start, row)
                     else:
                         refused["property"] += 1
@@ -129,6 +141,8 @@ class _Sums:
         for table, rows in self._rows.items():
             if rows:
                 _write(session, table, list(rows.values()))
+        for span in {row[:4] for row in self._rows[CROSSED]}:
+            _drop_smallest(session, *span)
 
 
 def _write(session: Session, table: Table, rows: list[dict[str, Any]]) -> None:
@@ -141,6 +155,24 @@ def _write(session: Session, table: Table, rows: list[dict[str, Any]]) -> None:
         if column.name not in labels
     }
     session.execute(new.on_conflict_do_update(index_elements=labels, set_=summed), rows)
+
+
+def _drop_smallest(session: Session, span_s: int, start: int, region: str, site: str) -> None:
+    """Leave the largest of a span. What is dropped begins anew when it crosses again, so that a
+    row is at most what crossed: exact for what is large all the time."""
+    table = CROSSED
+    name = tuple(table.primary_key)
+    of_span = (
+        (table.c.span_s == span_s)
+        & (table.c.start == start)
+        & (table.c.region == region)
+        & (table.c.property == site)
+    )
+    by_size = (table.c.middle_mile_bytes.desc(), table.c.asset, table.c.reason)
+    small = select(*name).where(of_span).order_by(*by_size).offset(MOST_CROSSED)
+    rows = session.execute(small).all()
+    if rows:
+        session.execute(delete(table).where(tuple_(*name).in_([tuple(row) for row in rows])))
 
 
 def _is_new(session: Session, region: str, minute: Minute) -> bool:

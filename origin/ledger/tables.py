@@ -8,7 +8,7 @@ from collections.abc import Iterable
 
 from sqlalchemy import BigInteger, Column, Double, Index, Integer, String, Table
 
-from kvsync.ledger import BOUNDS_S
+from kvsync.ledger import BOUNDS_S, MAX_ASSET_LENGTH
 from origin.tables import Base
 
 MINUTE_S, HOUR_S, DAY_S = 60, 3_600, 86_400
@@ -19,13 +19,19 @@ COUNTS = ("answers", "client_bytes", "misses", "middle_mile_bytes", "avoidable_b
 DEVICE_PARTS = ("generate_s", "check_s", "encode_s", "other_s")
 
 
+_LENGTHS = {"asset": MAX_ASSET_LENGTH}
+
+
 def _sums(name: str, labels: Iterable[str], whole: Iterable[str], parts: Iterable[str]) -> Table:
     return Table(
         name,
         Base.metadata,
         Column("span_s", Integer, primary_key=True),
         Column("start", BigInteger, primary_key=True, autoincrement=False),
-        *(Column(label, String(80), primary_key=True) for label in ("region", *labels)),
+        *(
+            Column(label, String(_LENGTHS.get(label, 80)), primary_key=True)
+            for label in ("region", *labels)
+        ),
         *(Column(sum_, BigInteger, nullable=False) for sum_ in whole),
         *(Column(sum_, Double, nullable=False) for sum_ in parts),
     )
@@ -50,5 +56,13 @@ ANSWERS = _sums(
 WORK = _sums("ledger_work", ("device", "property", "family", "purpose"), ("images",), DEVICE_PARTS)
 HELD = _sums("ledger_held", ("device", "host"), (), ("allocated_s",))
 CARRIED = _sums("ledger_carried", ("property", "what"), ("carried_bytes",), ())
+KEPT = _sums("ledger_kept", ("property", "what"), (), ("byte_s",))
+CROSSED = _sums(
+    "ledger_crossed", ("property", "asset", "reason"), ("misses", "middle_mile_bytes"), ()
+)
+"""Only the largest of a property and region in each span: :data:`MOST_CROSSED`."""
+OPEN = _sums("ledger_open", ("peer",), (), ("open_s",))
 
-EVERY = (ANSWERS, WORK, HELD, CARRIED)
+MOST_CROSSED = 100
+
+EVERY = (ANSWERS, WORK, HELD, CARRIED, KEPT, CROSSED, OPEN)
