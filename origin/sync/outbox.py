@@ -9,7 +9,7 @@ from sqlalchemy.orm import Session
 from kvsync.errors import MalformedRecord
 from kvsync.log import Announce, Bury, Canary, Configure, Entry, Put, decode_entries, encode_entries
 from origin.database import ensure_property, next_seq
-from origin.tables import Base, LogEntryRow
+from origin.tables import Base, LogEntryRow, PropertyRow
 
 _INSERT = Base.metadata.tables[LogEntryRow.__tablename__].insert()
 
@@ -37,17 +37,26 @@ def append(session: Session, property: str, entries: Sequence[Entry]) -> None:
 def configure(session: Session, property: str, toml: bytes) -> bool:
     """Write the property's settings down as an entry, unless they are those of the last one."""
     ensure_property(session, property)
-    last = (
+    if last_settings(session, property) == toml:
+        return False
+    append(session, property, [Configure(next_seq(session, property), toml)])
+    return True
+
+
+def last_settings(session: Session, property: str) -> bytes | None:
+    """The settings that the property's last entry of that kind carries, None where there is none.
+
+    In a transaction that writes, nobody else writes others before its end.
+    """
+    session.get(PropertyRow, property, with_for_update=True)
+    content: bytes | None = (
         session.query(LogEntryRow.content)
         .where(LogEntryRow.property == property, LogEntryRow.tag == "property")
         .order_by(LogEntryRow.seq.desc())
         .limit(1)
         .scalar()
     )
-    if last == toml:
-        return False
-    append(session, property, [Configure(next_seq(session, property), toml)])
-    return True
+    return content
 
 
 def entry_of(seq: int, tag: str, key: bytes | None, content: bytes) -> Entry:

@@ -12,18 +12,17 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from kvsync.ending import end
 from kvsync.errors import InputError, RehydrationError
-from kvsync.property import read_property
 from kvsync.signing import SigningKey
 from origin.database import Database
 from origin.settings import OriginSettings, open_snapshots
 from origin.sync import chain
-from origin.sync.outbox import configure
 from origin.sync.reports import Reports
 from origin.sync.sealer import Sealer
 from origin.sync.snapshots import Snapshots
 from origin.sync.stream import LogStream
 from origin.sync.tokens import RegionTokens
 from origin.sync.truth import Digests
+from origin.sync.ways import publish_file
 
 _log = logging.getLogger(__name__)
 _SETTINGS_S = 1.0
@@ -85,9 +84,7 @@ class LogService:
             if self._configured.get(path) == toml:
                 continue
             self._configured[path] = toml
-            property = read_property(path).id
-            with self.database.writing() as session:
-                configure(session, property, toml)
+            publish_file(self.database, path)
 
     async def _make_snapshots(self) -> None:
         while True:
