@@ -53,6 +53,15 @@ class Prices(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             below = tier.up_to_gb or below
         return cost
 
+    def priced_as(self, name: str) -> str:
+        """The device itself where the book has it, else the dearest that it has: a saving is never
+        told for a machine whose price nobody knows. :class:`InputError` for a book without any."""
+        if name in self.device_per_hour:
+            return name
+        if not self.device_per_hour:
+            raise InputError(f"no price for the device {name!r}; the book has none")
+        return max(self.device_per_hour, key=lambda known: self.device_per_hour[known])
+
     def device(self, name: str) -> float:
         """Per hour; :class:`InputError` for one that the book does not price."""
         if name not in self.device_per_hour:
@@ -81,16 +90,22 @@ class PriceBook(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 def read_price_book(path: Path) -> PriceBook:
     """Read and check a book; :class:`InputError` says which line of it is wrong."""
     try:
-        book = msgspec.toml.decode(path.read_bytes(), type=PriceBook)
+        return parse_price_book(path.read_bytes(), str(path))
     except OSError as error:
         raise InputError(f"{path}: cannot read the price book: {error.strerror}") from error
+
+
+def parse_price_book(toml: bytes, name: str) -> PriceBook:
+    """Check a book's bytes; :class:`InputError` tells the fault, and ``name`` as where it is."""
+    try:
+        book = msgspec.toml.decode(toml, type=PriceBook)
     except (msgspec.MsgspecError, UnicodeDecodeError) as error:
-        raise InputError(f"{path}: not a price book: {error}") from error
+        raise InputError(f"{name}: not a price book: {error}") from error
     for before, after in pairwise(book.prices):
         if after.since <= before.since:
-            raise InputError(f"{path}: prices since {after.since} stand after {before.since}")
+            raise InputError(f"{name}: prices since {after.since} stand after {before.since}")
     for prices in book.prices:
-        _check_tiers(path, prices)
+        _check_tiers(name, prices)
     return book
 
 
@@ -103,11 +118,11 @@ def preset(name: str) -> PriceBook:
     return read_price_book(path)
 
 
-def _check_tiers(path: Path, prices: Prices) -> None:
+def _check_tiers(name: str, prices: Prices) -> None:
     ends = [tier.up_to_gb for tier in prices.middle_mile]
     bounds = [end for end in ends[:-1] if end is not None]
     if ends[-1] is not None or len(bounds) != len(ends) - 1 or bounds != sorted(set(bounds)):
         raise InputError(
-            f"{path}: middle_mile since {prices.since}: each tier needs a larger up_to_gb "
+            f"{name}: middle_mile since {prices.since}: each tier needs a larger up_to_gb "
             "than the one before it, and the last has none"
         )

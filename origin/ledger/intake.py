@@ -26,11 +26,15 @@ from origin.ledger.tables import (
     KEPT,
     MINUTE_S,
     MINUTES,
+    MONTH_S,
     MOST_CROSSED,
     OPEN,
     SPANS_S,
+    USAGE,
     WORK,
+    begin_of,
 )
+from origin.ledger.usage import usage_of
 
 # A clock that is further ahead would fill days that have not been.
 _MOST_AHEAD_S = 600
@@ -126,11 +130,14 @@ class _Sums:
         }
 
     def add(self, region: str, start: int, row: Row) -> None:
-        table = _TABLES[type(row)]
-        values = dict(_columns(row))
+        self._sum(_TABLES[type(row)], region, start, dict(_columns(row)))
+        if (used := usage_of(row)) is not None:
+            self._sum(USAGE, region, start, used)
+
+    def _sum(self, table: Table, region: str, start: int, values: dict[str, Any]) -> None:
         labels = {column.name for column in table.primary_key}
-        for span_s in SPANS_S:
-            named = {"span_s": span_s, "start": start - start % span_s, "region": region}
+        for span_s in (*SPANS_S, MONTH_S):
+            named = {"span_s": span_s, "start": begin_of(span_s, start), "region": region}
             named |= {name: value for name, value in values.items() if name in labels}
             sums = {name: value for name, value in values.items() if name not in labels}
             before = self._rows[table].setdefault(tuple(named.values()), named)

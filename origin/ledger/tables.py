@@ -1,10 +1,12 @@
 """The ledger's tables: sums over a span of time, named by where, what and for whom.
 
-Each holds minutes, hours and days at once: ``span_s`` is 60, 3600 or 86 400, ``start`` the Unix
-second (UTC) that a span begins with. A row's name is its primary key; everything else is summed.
+Each holds minutes, hours, days and months at once: ``span_s`` is 60, 3600, 86 400 or
+:data:`MONTH_S`, ``start`` the Unix second (UTC) that a span begins with. A row's name is its
+primary key; everything else is summed.
 """
 
 from collections.abc import Iterable
+from datetime import UTC, datetime
 
 from sqlalchemy import BigInteger, Column, Double, Index, Integer, String, Table
 
@@ -13,6 +15,8 @@ from origin.tables import Base
 
 MINUTE_S, HOUR_S, DAY_S = 60, 3_600, 86_400
 SPANS_S = (MINUTE_S, HOUR_S, DAY_S)
+MONTH_S = 31 * DAY_S
+"""The name of a calendar month (UTC), however many days it has."""
 BUCKETS = tuple(f"bucket_{number:02}" for number in range(len(BOUNDS_S) + 1))
 
 COUNTS = ("answers", "client_bytes", "misses", "middle_mile_bytes", "avoidable_bytes")
@@ -65,4 +69,32 @@ OPEN = _sums("ledger_open", ("peer",), (), ("open_s",))
 
 MOST_CROSSED = 100
 
-EVERY = (ANSWERS, WORK, HELD, CARRIED, KEPT, CROSSED, OPEN)
+USAGE = _sums(
+    "ledger_usage",
+    ("property",),
+    (
+        "answers",
+        "client_bytes",
+        "misses",
+        "kept_misses",
+        "hauled_bytes",
+        "avoidable_bytes",
+        "sync_bytes",
+        "model_bytes",
+        "replica_bytes",
+    ),
+    ("kept_byte_s",),
+)
+"""What money is computed from, one row per region and property: the others summed up once more, so
+that a year of many properties is a few thousand rows. ``kept_misses`` were answered in the region.
+"""
+
+EVERY = (ANSWERS, WORK, HELD, CARRIED, KEPT, CROSSED, OPEN, USAGE)
+
+
+def begin_of(span_s: int, at: int) -> int:
+    """When the span that has the second ``at`` begins."""
+    if span_s != MONTH_S:
+        return at - at % span_s
+    first = datetime.fromtimestamp(at, UTC).replace(day=1, hour=0, minute=0, second=0)
+    return int(first.timestamp())
