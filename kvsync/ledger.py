@@ -3,6 +3,9 @@
 ``POST /v1/ledger/{region}``, msgpack: a list of :class:`Minute`, each at least once. Its name is
 (region, worker, minute): whoever takes minutes in takes each name once. A worker's name is another
 one whenever it starts anew, so what it had counted before stays counted.
+
+Those who count hand out what they have at ``GET /v1/ledger`` and drop what ``POST /v1/ledger``
+names; the region's agent asks them, and confirms what the origin has.
 """
 
 from collections.abc import Iterable
@@ -17,6 +20,7 @@ from kvsync.record import Name, Natural
 
 LEDGER_PATH = "/v1/ledger"
 MAX_LEDGER_BYTES = 4 << 20
+MINUTE_S = 60
 
 MAX_ASSET_LENGTH = 200
 """Characters of an asset's path in a :class:`Crossed`; what is longer is cut."""
@@ -122,12 +126,23 @@ class Open(msgspec.Struct, frozen=True, array_like=True, tag="open"):
 Row = Answers | Work | Held | Carried | Kept | Crossed | Open
 
 
+class MinuteName(msgspec.Struct, frozen=True, array_like=True):
+    """Which minute of a region."""
+
+    worker: Label
+    start: Natural
+
+
 class Minute(msgspec.Struct, frozen=True, array_like=True):
     """What ``worker`` counted from ``start`` (Unix seconds, a whole minute) on, for a minute."""
 
     worker: Label
     start: Natural
     rows: tuple[Row, ...]
+
+    @property
+    def name(self) -> MinuteName:
+        return MinuteName(self.worker, self.start)
 
 
 def encode_minutes(minutes: Iterable[Minute]) -> bytes:
@@ -141,6 +156,18 @@ def decode_minutes(raw: bytes) -> tuple[Minute, ...]:
     except UNREADABLE as error:
         raise BadRequest(f"not minutes of a ledger: {error}") from error
     for minute in minutes:
-        if minute.start % 60:
+        if minute.start % MINUTE_S:
             raise BadRequest(f"minute {minute.start} of worker {minute.worker} is not a whole one")
     return minutes
+
+
+def encode_names(names: Iterable[MinuteName]) -> bytes:
+    return msgspec.msgpack.encode(tuple(names))
+
+
+def decode_names(raw: bytes) -> tuple[MinuteName, ...]:
+    """Raises :class:`BadRequest`."""
+    try:
+        return msgspec.msgpack.decode(raw, type=tuple[MinuteName, ...])
+    except UNREADABLE as error:
+        raise BadRequest(f"not names of minutes: {error}") from error
