@@ -94,9 +94,7 @@ def test_a_clock_set_back_loses_no_minute(tmp_path: Path) -> None:
         meter.add(Carried, ("shop", "sync"), 1)
         clock.now += later
         minutes.cut()
-    assert (
-        sum(row.carried_bytes for one in spool(tmp_path).oldest(1 << 20) for row in one.rows) == 3
-    )  # type: ignore[union-attr]
+    assert len(spool(tmp_path)) == 3
 
 
 def test_what_the_disk_does_not_take_is_in_a_later_minute(tmp_path: Path) -> None:
