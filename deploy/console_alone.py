@@ -98,7 +98,7 @@ class ConsoleAlone:
             "ORIGIN_DAM": f"{PROPERTY}={origin.dam[PROPERTY]}",
             "ORIGIN_GALLERIES": f"{PROPERTY}={SAMPLE}",
             "ORIGIN_DATABASE_URL": origin.database_url,
-            "ORIGIN_MODELS_DIR": str(origin.models_dir),
+            "ORIGIN_MODELS": origin.models,
             "ORIGIN_REGION_TOKENS": str(origin.region_tokens),
             "ORIGIN_LOG_URL": streams,
             "ORIGIN_SIGNING_KEY": str(origin.signing_key),

@@ -157,7 +157,7 @@ class State:
             "ORIGIN_GALLERIES": f"rumba={SAMPLE}",
             "ORIGIN_DATABASE_URL": f"sqlite:///{self.folder.absolute() / 'origin.db'}",
             "ORIGIN_SIGNING_KEY": str(self.signing_key.absolute()),
-            "ORIGIN_MODELS_DIR": str(self.folder.absolute() / "models"),
+            "ORIGIN_MODELS": f"folder:{self.folder.absolute() / 'models'}",
             "ORIGIN_REGION_TOKENS": str(self.folder.absolute() / "keys" / "regions.json"),
             "ORIGIN_SNAPSHOTS": f"folder:{self.folder.absolute() / 'snapshots'}",
             "CONSOLE_FOLDER": str(self.console.absolute()),

@@ -90,6 +90,7 @@ def region_environment(
         "REGION_ORIGIN_URL": origin,
         "REGION_STORE_URL": store,
         "REGION_MODELS_DIR": str(folder / "models"),
+        "REGION_PAYLOADS_DIR": str(folder / "payloads"),
         "REGION_RENDITIONS_DIR": str(folder / "renditions"),
         # The other parts share the cores; a second torch thread would wait for them.
         "REGION_THREADS": "1",

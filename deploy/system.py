@@ -220,6 +220,8 @@ class System:
             origin=parts.http(own.link_models),
         )
         environment["REGION_NAME"] = place.name
+        if place.neighbour is not None:
+            environment["REGION_NEIGHBOURS"] = parts.http(own.link_region)
         return parts.python(place.part("region"), "regional_gpu", own.region, environment)
 
     def _edge(self, place: Place) -> Part:

@@ -10,7 +10,7 @@ import msgspec
 
 from kvsync.encoding import UNREADABLE
 from kvsync.errors import MalformedRecord
-from kvsync.record import KNOWN_METHODS
+from kvsync.record import KNOWN_METHODS, FittedRecipe, KeptPayload
 from kvsync.signing import Envelope
 
 R = TypeVar("R")
@@ -48,15 +48,16 @@ class _Approval(msgspec.Struct, frozen=True, array_like=True):
 
 _ENVELOPE = msgspec.msgpack.Decoder(Envelope)
 _KNOWN = msgspec.msgpack.Decoder(_Record[_Recipe])
+_FITTED = msgspec.msgpack.Decoder(_Record[FittedRecipe])
 # Of a method to come, whose recipe may be anything.
 _ANY = msgspec.msgpack.Decoder(_Record[msgspec.Raw])
 _TOMBSTONE = msgspec.msgpack.Decoder(_Tombstone)
 
 
 class Claims(msgspec.Struct, frozen=True, gc=False):
-    """``model`` is what a region must hold before the record is of use, None where this version
-    cannot tell: such a record is answered from the origin. ``picture`` is the same for two
-    records of one original and one approval."""
+    """``model`` and, where it is not inside, ``payload`` are what a region must hold before the
+    record is of use; ``model`` is None where this version cannot tell: such a record is answered
+    from the origin. ``picture`` is the same for two records of one original and one approval."""
 
     key_id: bytes
     property: str
@@ -64,6 +65,7 @@ class Claims(msgspec.Struct, frozen=True, gc=False):
     seq: int
     not_after: int
     model: bytes | None
+    payload: KeptPayload | None
     picture: Any
 
 
@@ -74,9 +76,11 @@ def claims_of(signed: bytes) -> Claims:
         record = _outline(envelope.body)
     except UNREADABLE as error:
         raise MalformedRecord(f"not a record: {error}") from error
-    recipe, model = record.recipe, None
+    recipe, model, payload = record.recipe, None, None
     if record.kind == "still" and isinstance(recipe, _Recipe) and recipe.method in KNOWN_METHODS:
         model = recipe.model
+        if recipe.method == "fitted":
+            model, payload = _fitted(envelope.body)
     picture = (record.original, record.approval)
     return Claims(
         envelope.key_id,
@@ -85,6 +89,7 @@ def claims_of(signed: bytes) -> Claims:
         record.seq,
         record.not_after,
         model,
+        payload,
         picture,
     )
 
@@ -94,6 +99,15 @@ def _outline(body: bytes) -> _Record[_Recipe] | _Record[msgspec.Raw]:
         return _KNOWN.decode(body)
     except UNREADABLE:
         return _ANY.decode(body)
+
+
+def _fitted(body: bytes) -> tuple[bytes | None, KeptPayload | None]:
+    """The model and what is named beside it; neither where the payload is of an unknown form."""
+    try:
+        recipe = _FITTED.decode(body).recipe
+    except UNREADABLE:
+        return None, None
+    return recipe.model, recipe.kept
 
 
 def seq_of(signed: bytes, *, buried: bool) -> int:

@@ -24,6 +24,8 @@ from kvsync.signing import Keyring, SigningKey
 
 MAX_SIGNED_BYTES = 4_096
 MAX_PAYLOAD_BYTES = 2_048
+"""Of a payload that lies inside its record; a larger one is named there and kept elsewhere."""
+MAX_KEPT_PAYLOAD_BYTES = 4 << 20
 KNOWN_CHECKS = frozenset({"grid1"})
 
 AssetKey = Annotated[bytes, Meta(min_length=16, max_length=16)]
@@ -33,6 +35,21 @@ Name = Annotated[str, Meta(pattern=r"\A[A-Za-z0-9._-]{1,40}\Z")]
 # What every database and language holds without loss.
 Natural = Annotated[int, Meta(ge=0, le=2**63 - 1)]
 Side = Annotated[int, Meta(ge=1, le=16_384)]
+
+
+class KeptPayload(msgspec.Struct, frozen=True, array_like=True, tag="kept"):
+    """A payload that is too large for a record: BLAKE2b-256 of its bytes, and how many they are."""
+
+    digest: Digest
+    size: Annotated[int, Meta(gt=MAX_PAYLOAD_BYTES, le=MAX_KEPT_PAYLOAD_BYTES)]
+
+    @classmethod
+    def of(cls, payload: bytes) -> Self:
+        return cls(hashlib.blake2b(payload, digest_size=32).digest(), len(payload))
+
+
+Payload = Annotated[bytes, Meta(min_length=1)] | KeptPayload
+"""What is inside, or what names it: a tagged union."""
 
 
 class PromptRecipe(msgspec.Struct, frozen=True, array_like=True, tag="prompt"):
@@ -55,29 +72,67 @@ class PromptRecipe(msgspec.Struct, frozen=True, array_like=True, tag="prompt"):
             f"Size: {self.width}x{self.height}, Model hash: {self.model.hex()[:8]}"
         )
 
-    def with_payload(self, payload: bytes) -> "FittedRecipe":
+    def with_payload(self, payload: bytes | KeptPayload) -> "FittedRecipe":
         """The same, fitted: see `FittedRecipe`."""
         return FittedRecipe(**(msgspec.structs.asdict(self) | {"payload": payload}))
+
+    def as_signed(self) -> "PromptRecipe":
+        """The same as a record has it: a payload that is too large for one is named."""
+        return self
+
+    @property
+    def kept(self) -> KeptPayload | None:
+        """The payload that has to be fetched before this can be generated."""
+        return None
+
+    @property
+    def carried(self) -> bytes:
+        """The payload that lies inside, empty for none; :class:`MalformedRecord` for one that is
+        only named, which has to be put in its place first."""
+        return b""
 
 
 class FittedRecipe(PromptRecipe, frozen=True, array_like=True, tag="fitted", kw_only=True):
     """A prompt recipe with what was fitted for one asset beside it.
 
     ``payload`` is the model's own: for a posed family, how one shot was taken
-    (docs/record-format.md). It takes the place of what the seed would have drawn.
+    (docs/record-format.md). It takes the place of what the seed would have drawn. Inside a record
+    it has at most :data:`MAX_PAYLOAD_BYTES`.
     """
 
-    payload: Annotated[bytes, Meta(min_length=1, max_length=MAX_PAYLOAD_BYTES)]
+    payload: Payload
 
     def one_line(self) -> str:
-        digest = hashlib.blake2b(self.payload, digest_size=4).hexdigest()
-        return f"{super().one_line()}, Payload hash: {digest}"
+        digest = self.kept.digest if self.kept else KeptPayload.of(self.carried).digest
+        return f"{super().one_line()}, Payload hash: {digest.hex()[:8]}"
+
+    def as_signed(self) -> "FittedRecipe":
+        """:class:`MalformedRecord` for a payload that is too large for anything."""
+        if self.kept is not None or len(self.carried) <= MAX_PAYLOAD_BYTES:
+            return self
+        if len(self.carried) > MAX_KEPT_PAYLOAD_BYTES:
+            raise MalformedRecord(
+                f"a payload of {len(self.carried)} bytes, more than {MAX_KEPT_PAYLOAD_BYTES}"
+            )
+        return self.with_payload(KeptPayload.of(self.carried))
+
+    @property
+    def kept(self) -> KeptPayload | None:
+        return self.payload if isinstance(self.payload, KeptPayload) else None
+
+    @property
+    def carried(self) -> bytes:
+        if isinstance(self.payload, KeptPayload):
+            raise MalformedRecord(f"payload {self.payload.digest.hex()[:8]} is named, and not here")
+        return self.payload
 
 
 Recipe = PromptRecipe | FittedRecipe
 """A tagged union; ``codebook`` will join."""
 
 KNOWN_METHODS = frozenset({"prompt", "fitted"})
+KNOWN_PAYLOADS = frozenset({"kept"})
+_PAYLOAD_AT = 9
 
 
 class Check(msgspec.Struct, frozen=True, array_like=True):
@@ -209,6 +264,8 @@ def _parse_body(raw: bytes) -> RecordBody:
         raise MalformedRecord("a record without a check cannot be told from a forgery")
     if any(check.unit != 0 for check in body.checks):
         raise MalformedRecord("a still has one unit, numbered 0")
+    if body.recipe.kept is None and len(body.recipe.carried) > MAX_PAYLOAD_BYTES:
+        raise MalformedRecord(f"a payload above {MAX_PAYLOAD_BYTES} bytes is named, not put inside")
     return body
 
 
@@ -221,7 +278,18 @@ def _refuse_unknown(fields: list[msgspec.Raw]) -> None:
     method = msgspec.msgpack.decode(recipe[0], type=str)
     if method not in KNOWN_METHODS:
         raise Unsupported(f"recipe method {method!r} is not known to this version")
+    if method == "fitted":
+        _refuse_unknown_payload(recipe[_PAYLOAD_AT])
     checks = msgspec.msgpack.decode(fields[6], type=list[list[msgspec.Raw]])
     algorithms = {msgspec.msgpack.decode(check[1], type=str) for check in checks}
     if unknown := algorithms - KNOWN_CHECKS:
         raise Unsupported(f"check {', '.join(sorted(unknown))} is not known to this version")
+
+
+def _refuse_unknown_payload(raw: msgspec.Raw) -> None:
+    payload = msgspec.msgpack.decode(raw, type=bytes | list[msgspec.Raw])
+    if isinstance(payload, bytes):
+        return
+    form = msgspec.msgpack.decode(payload[0], type=str)
+    if form not in KNOWN_PAYLOADS:
+        raise Unsupported(f"payload {form[:20]!r} is not known to this version")

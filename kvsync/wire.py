@@ -7,15 +7,19 @@ import msgspec
 from msgspec import Meta
 
 from kvsync.encoding import UNREADABLE
-from kvsync.errors import BadRequest, RehydrationError
+from kvsync.errors import BadRequest, RegionUnavailable, RehydrationError
+from kvsync.record import Digest, KeptPayload
 from kvsync.rendition import Rendition, parse_rendition
 
 REHYDRATE_PATH = "/v1/rehydrate"
 PURGE_PATH = "/v1/purge"
 MODELS_PATH = "/v1/models"
+PAYLOADS_PATH = "/v1/payloads"
 MSGPACK = "application/msgpack"
+BYTES = "application/octet-stream"
 MAX_PURGE_BYTES = 1 << 20
 MAX_HOLD_BYTES = 256 << 10
+MAX_PAYLOADS_AT_ONCE = 1_000
 
 
 class RehydrateRequest(msgspec.Struct, frozen=True, array_like=True):
@@ -69,6 +73,43 @@ class Hold(msgspec.Struct, frozen=True, array_like=True):
 
     def encode(self) -> bytes:
         return msgspec.msgpack.encode(self)
+
+
+class PayloadList(msgspec.Struct, frozen=True, array_like=True):
+    """Body of ``POST /v1/payloads/{property}``: payloads to fetch, and digests of those to drop.
+
+    ``GET`` answers with the same: ``hold`` is what is held. At most :data:`MAX_PAYLOADS_AT_ONCE`
+    of each when posted.
+    """
+
+    hold: tuple[KeptPayload, ...] = ()
+    drop: tuple[Digest, ...] = ()
+
+    @classmethod
+    def decode(cls, data: bytes) -> Self:
+        try:
+            return msgspec.msgpack.decode(data, type=cls)
+        except UNREADABLE as error:
+            raise BadRequest(f"not a list of payloads: {error}") from error
+
+    def encode(self) -> bytes:
+        return msgspec.msgpack.encode(self)
+
+
+class PayloadsHeld(msgspec.Struct, frozen=True):
+    """JSON answer: by digest in hex, why those of ``hold`` that are not held now are not."""
+
+    missing: dict[str, str] = {}
+
+    @classmethod
+    def decode(cls, data: bytes) -> Self:
+        try:
+            return msgspec.json.decode(data, type=cls)
+        except UNREADABLE as error:
+            raise RegionUnavailable(f"not an answer about payloads: {error}") from error
+
+    def encode(self) -> bytes:
+        return msgspec.json.encode(self)
 
 
 class Purge(msgspec.Struct, frozen=True):

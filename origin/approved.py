@@ -38,7 +38,7 @@ class RecipeLine(msgspec.Struct, frozen=True, omit_defaults=True):
             sampler=recipe.sampler,
             guidance=recipe.guidance,
             method="fitted" if isinstance(recipe, FittedRecipe) else "prompt",
-            payload=recipe.payload if isinstance(recipe, FittedRecipe) else b"",
+            payload=recipe.carried,
         )
 
     def recipe(self) -> PromptRecipe:

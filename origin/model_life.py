@@ -1,7 +1,6 @@
 """What became of each model: which records point to it, who holds it, and its retirement."""
 
 import asyncio
-import shutil
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -117,7 +116,7 @@ def retire(
             session.delete(row)
         audit(session, this_user(), "model-retire", model.digest.hex(), deleted=delete)
     if delete:
-        shutil.rmtree(models.folder_of(model.digest))
+        models.remove(model.digest)
     return answers
 
 

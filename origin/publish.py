@@ -1,7 +1,7 @@
 """Approved candidates to signed records, in the database; :mod:`origin.sync` brings them out."""
 
 import time
-from collections.abc import Collection
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -72,11 +72,15 @@ class Publisher:
             for one in newest_approved(self.database, self.site.id)
             if only is None or one.asset_id in only
         }
-        originals = {id: self._original(one, outcome) for id, one in newest.items()}
+        held = {model: self.models.holds(model, self.key) for model in _models_of(newest.values())}
+        originals = {id: self._original(one, held, outcome) for id, one in newest.items()}
+        payloads = [one.payload for id, one in newest.items() if originals[id] and one.payload]
+        self.models.payloads.keep(self.site.id, payloads)
         with self.database.writing() as session:
             for asset_id, candidate in newest.items():
                 if original := originals[asset_id]:
                     self._publish_one(session, candidate, original, outcome)
+        self.models.payloads.keep(self.site.id, payloads)
         # After signing: what was approved anew for the new original took the old record's place.
         self._withdraw(outcome)
         return outcome
@@ -85,7 +89,9 @@ class Publisher:
         for path, why in withdraw_changed(self.database, self.site, self.key, by=self.by).items():
             outcome.refused[path] = f"{why}: its record was withdrawn; dehydrate it anew"
 
-    def _original(self, candidate: CandidateRow, outcome: Published) -> Original | None:
+    def _original(
+        self, candidate: CandidateRow, held: Mapping[bytes, bool], outcome: Published
+    ) -> Original | None:
         """The candidate's original as it is now, if it may be published."""
         path = candidate.asset.path
         try:
@@ -95,7 +101,7 @@ class Publisher:
             return None
         if original.digest != candidate.original:
             outcome.refused[path] = "its original changed since it was approved; dehydrate it anew"
-        elif not self.models.holds(candidate.model, self.key):
+        elif not held[candidate.model]:
             name = candidate.model.hex()[:8]
             outcome.refused[path] = f"its model {name} is not kept here; name it with --model"
         else:
@@ -162,7 +168,7 @@ class Publisher:
             property=self.site.id,
             family=candidate.asset.family,
             seq=seq,
-            recipe=recipe_of(candidate),
+            recipe=recipe_of(candidate).as_signed(),
             checks=(Check(0, candidate.algorithm, candidate.fingerprint),),
             original=original,
             approval=Approval(
@@ -173,3 +179,7 @@ class Publisher:
             ),
             not_after=not_after,
         )
+
+
+def _models_of(candidates: Iterable[CandidateRow]) -> set[bytes]:
+    return {one.model for one in candidates}

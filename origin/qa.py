@@ -37,8 +37,9 @@ def audit(session: Session, who: str, what: str, subject: str, **detail: Any) ->
 
 
 def recipe_of(candidate: CandidateRow) -> PromptRecipe:
+    """The recipe with all that it takes to generate it, however large."""
     recipe: PromptRecipe = msgspec.msgpack.decode(candidate.recipe, type=Recipe)
-    return recipe
+    return recipe if candidate.payload is None else recipe.with_payload(candidate.payload)
 
 
 def list_candidates(
@@ -152,7 +153,7 @@ def find_candidate(
     query = select(CandidateRow).where(
         CandidateRow.asset_id == asset_id,
         CandidateRow.original == original,
-        CandidateRow.recipe == msgspec.msgpack.encode(recipe),
+        CandidateRow.recipe == msgspec.msgpack.encode(recipe.as_signed()),
     )
     return session.scalars(query).one_or_none()
 
@@ -164,13 +165,15 @@ def find_or_add_candidate(
     found = find_candidate(session, asset_id, original, recipe)
     if found is None:
         asset = session.get_one(AssetRow, asset_id)
+        named = recipe.as_signed()
         found = CandidateRow(
             asset_id=asset_id,
             property=asset.property,
             family=asset.family,
             original=original,
             model=recipe.model,
-            recipe=msgspec.msgpack.encode(recipe),
+            recipe=msgspec.msgpack.encode(named),
+            payload=recipe.carried if named.kept else None,
             seeds_tried=0,
             state="proposed",
             made_at=int(time.time()),

@@ -5,7 +5,7 @@ from contextlib import asynccontextmanager
 
 import msgspec
 from fastapi import FastAPI, Request, Response
-from fastapi.responses import FileResponse
+from fastapi.responses import StreamingResponse
 from prometheus_client import CollectorRegistry, Counter, generate_latest
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
 from sqlalchemy import text
@@ -14,12 +14,12 @@ from starlette.exceptions import HTTPException
 
 from kvsync.errors import BadRequest, MethodNotAllowed, RehydrationError
 from kvsync.property import read_properties
-from kvsync.wire import MSGPACK, ErrorBody
+from kvsync.wire import BYTES, MSGPACK, PAYLOADS_PATH, ErrorBody
 from origin.catalogue import Catalogue, read_catalogue
 from origin.database import Database
 from origin.ledger.intake import Ledger
 from origin.ledger.routes import add_ledger_routes
-from origin.model_store import ModelStore
+from origin.model_store import ModelStore, open_models
 from origin.originals import Originals
 from origin.settings import OriginSettings, open_dams
 from origin.shop.pages import Shop
@@ -31,7 +31,8 @@ from origin.sync.watch import Watcher
 
 
 class Traffic:
-    """Answers and body bytes by kind: image, model, page, log, snapshot, digests, range."""
+    """Answers and body bytes by kind: image, model, payload, page, log, snapshot, digests,
+    range."""
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
@@ -76,7 +77,7 @@ def create_app(settings: OriginSettings) -> FastAPI:
     add_log_routes(app, log, traffic.count)
     add_store_events(app, watcher, settings.dam_token.get_secret_value())
     add_ledger_routes(app, ledger, log)
-    _add_models(app, traffic, ModelStore(database, settings.models_dir))
+    _add_models(app, traffic, open_models(settings, database))
     for name, catalogue in list(catalogues.items())[:1]:
         _add_shop(app, traffic, Shop(sites[name], catalogue))
     _add_originals(app, traffic, sites, catalogues)
@@ -117,10 +118,17 @@ def _add_models(app: FastAPI, traffic: Traffic, models: ModelStore) -> None:
 
     @app.get("/v1/models/{digest}/{path:path}")
     def file(digest: str, path: str) -> Response:
+        found = models.open(digest, path)
+        traffic.count("model", 200, found.size)
         # Sent as it is read: a file of weights may be larger than the memory.
-        found = models.file(digest, path)
-        traffic.count("model", 200, found.stat().st_size)
-        return FileResponse(found, media_type="application/octet-stream")
+        length = {"content-length": str(found.size)}
+        return StreamingResponse(found.pieces, headers=length, media_type=BYTES)
+
+    @app.get(PAYLOADS_PATH + "/{property}/{digest}")
+    def payload(property: str, digest: str) -> Response:
+        found = models.payloads.read(property, digest)
+        traffic.count("payload", 200, len(found))
+        return Response(found, media_type=BYTES)
 
 
 def _add_shop(app: FastAPI, traffic: Traffic, shop: Shop) -> None:

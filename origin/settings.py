@@ -49,7 +49,10 @@ class OriginSettings(BaseSettings):
         "rumba": Path("origin/samples/rumba")
     }
     database_url: str = "sqlite:///var/origin.db"
-    models_dir: Path = Path("var/models")
+    # The bucket of models and of recipes' payloads, folder:PATH or s3://BUCKET/PREFIX.
+    models: str = "folder:var/models"
+    # Where models of a bucket on S3 are fetched to in order to be loaded here.
+    models_fetched: Path = Path("var/models-fetched")
     signing_key: Path = Path("var/keys/signing.key")
     # The regions' GPU services, which say what models they hold and drop those that retire.
     regions: Annotated[tuple[str, ...], NoDecode, BeforeValidator(_several)] = (
@@ -76,7 +79,7 @@ class OriginSettings(BaseSettings):
         return self.model_copy(
             update={
                 "database_url": f"sqlite:///{folder.absolute() / 'origin.db'}",
-                "models_dir": folder / "models",
+                "models": f"folder:{folder / 'models'}",
                 "signing_key": folder / "keys" / "signing.key",
                 "region_tokens": folder / "keys" / "regions.json",
                 "snapshots": f"folder:{folder / 'snapshots'}",
@@ -112,12 +115,21 @@ def open_dam(where: str, s3_endpoint: str | None) -> Dam:
 
 def open_snapshots(settings: OriginSettings) -> Bucket:
     """The bucket that snapshots lie in."""
-    folder = _folder_of(settings.snapshots, "ORIGIN_SNAPSHOTS")
+    return _open_bucket(settings.snapshots, "ORIGIN_SNAPSHOTS", settings.s3_endpoint)
+
+
+def open_model_bucket(settings: OriginSettings) -> Bucket:
+    """The bucket that models and payloads lie in."""
+    return _open_bucket(settings.models, "ORIGIN_MODELS", settings.s3_endpoint)
+
+
+def _open_bucket(where: str, setting: str, s3_endpoint: str | None) -> Bucket:
+    folder = _folder_of(where, setting)
     if folder is not None:
         return FolderBucket(folder)
     from origin.bucket_s3 import S3Bucket
 
-    return S3Bucket(settings.snapshots, settings.s3_endpoint)
+    return S3Bucket(where, s3_endpoint)
 
 
 def _folder_of(where: str, setting: str) -> Path | None:

@@ -58,7 +58,7 @@ class PropertyRow(Base):
 
 
 class ModelRow(Base):
-    """A model whose files lie under ``models_dir`` and are served to regions."""
+    """A model whose files lie in the bucket of models and are served to regions."""
 
     __tablename__ = "models"
     digest: Mapped[bytes] = mapped_column(primary_key=True)
@@ -103,7 +103,8 @@ class CandidateRow(Base):
     """A recipe found for an asset, with what was measured and what a person decided.
 
     Another recipe is another row, so what was once decided stays as it was. ``original`` is the
-    digest of the bytes that were compared; ``recipe`` is msgpack. ``carried_from`` is the candidate
+    digest of the bytes that were compared; ``recipe`` is msgpack, ``payload`` what it names where
+    that is too large to be inside. ``carried_from`` is the candidate
     whose approval by a person was carried to this one's model. ``region_delta_e`` is the mean
     CIEDE2000 by attribute, where that was measured. ``doubt`` is the worse of score and colour, 1
     being what neither should reach: the order in which a person is asked. ``property`` and
@@ -125,6 +126,7 @@ class CandidateRow(Base):
     original: Mapped[bytes]
     model: Mapped[bytes]
     recipe: Mapped[bytes]
+    payload: Mapped[bytes | None] = mapped_column(default=None)
     algorithm: Mapped[str]
     fingerprint: Mapped[bytes]
     ssimulacra2: Mapped[float]

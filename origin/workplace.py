@@ -9,7 +9,7 @@ from kvsync.errors import InputError
 from kvsync.property import read_properties
 from kvsync.signing import SigningKey
 from origin.database import Database
-from origin.model_store import ModelStore
+from origin.model_store import ModelStore, open_models
 from origin.settings import OriginSettings, open_dam, read_settings
 from origin.site import Site
 
@@ -39,7 +39,6 @@ def open_workplace(property: str, state: Path | None = None) -> Iterator[Workpla
     key = SigningKey.load_or_create(settings.signing_key)
     database = Database(settings.database_url)
     try:
-        models = ModelStore(database, settings.models_dir)
-        yield Workplace(settings, site, database, models, key)
+        yield Workplace(settings, site, database, open_models(settings, database), key)
     finally:
         database.close()

@@ -13,7 +13,7 @@ from kvsync.errors import InputError
 class RegionSettings(BaseSettings):
     """One region; sizes in bytes, times in the unit that the name says.
 
-    The three folders below ``var/`` belong to this region alone.
+    The folders below ``var/`` belong to this region alone.
     """
 
     model_config = SettingsConfigDict(env_prefix="REGION_", frozen=True, extra="ignore")
@@ -35,6 +35,9 @@ class RegionSettings(BaseSettings):
     models_dir: Path = Path("var/region/models")
     models_disk_bytes: PositiveInt = 8 << 30
     model_memory_bytes: PositiveInt = 2 << 30
+    # Of what recipes name that is too large for their records.
+    payloads_dir: Path = Path("var/region/payloads")
+    payloads_disk_bytes: PositiveInt = 8 << 30
     renditions_dir: Path = Path("var/region/renditions")
     renditions_bytes: PositiveInt = 1 << 30
 

@@ -12,8 +12,10 @@ import httpx2
 from kvsync.agent.caches import Caches
 from kvsync.agent.follower import Follower
 from kvsync.agent.held import HeldProperty
+from kvsync.agent.ledger import LedgerAgent
 from kvsync.agent.metrics import SyncMetrics
 from kvsync.agent.models import Models
+from kvsync.agent.payloads import Payloads
 from kvsync.agent.renewal import Renewal
 from kvsync.agent.settings import SyncSettings
 from kvsync.agent.source import Origin, heartbeat_of
@@ -21,6 +23,7 @@ from kvsync.agent.transport import Transport
 from kvsync.errors import RecordError, RehydrationError
 from kvsync.report import MAX_DIFFERING, PropertyReport, RegionReport
 from kvsync.signing import Keyring
+from kvsync.spool import Spool
 from kvsync.store import RecordStore, ValkeyStore
 
 _log = logging.getLogger("sync")
@@ -40,8 +43,11 @@ class Agent:
         self.settings = settings
         self.metrics = SyncMetrics()
         self._store, self._client = store, client
-        self._origin = Origin(client, settings.origin_url, settings.token.get_secret_value())
+        self.ledger = _ledger(settings, store, client)
+        token = settings.token.get_secret_value()
+        self._origin = Origin(client, settings.origin_url, token, self.ledger.carried)
         self._models = Models(client, settings.region_urls, self._model_came)
+        self._payloads = Payloads(client, settings.region_urls, self._came)
         self.followers: dict[str, Follower] = {}
         self._caches: dict[str, Caches] = {}
         self._news = asyncio.Event()
@@ -55,7 +61,10 @@ class Agent:
         return all(one.ready for one in self.followers.values())
 
     async def run(self) -> None:
-        work: list[Coroutine[Any, Any, None]] = [self._report_always()]
+        work: list[Coroutine[Any, Any, None]] = [
+            self._report_always(),
+            self.ledger.run(self._origin),
+        ]
         for property, follower in self.followers.items():
             caches = self._caches[property]
             work += [
@@ -69,7 +78,9 @@ class Agent:
                 group.create_task(one)
 
     async def close(self) -> None:
+        self.ledger.minutes.cut()
         await self._models.close()
+        await self._payloads.close()
         for follower in self.followers.values():
             await follower.close()
         await self._store.close()
@@ -87,6 +98,7 @@ class Agent:
             self._store,
             keys,
             self._models,
+            self._payloads,
             self.metrics,
             caches.drop,
             settings.properties_dir,
@@ -113,7 +125,10 @@ class Agent:
         await follower.run()
 
     async def _model_came(self, property: str, model: bytes) -> None:
-        await self.followers[property].held.model_came(model)
+        await self._came(property)
+
+    async def _came(self, property: str) -> None:
+        await self.followers[property].held.let_read()
         self._news.set()
 
     async def _compare_always(self, follower: Follower) -> None:
@@ -126,6 +141,7 @@ class Agent:
             follower.behind.clear()
             try:
                 await follower.compare(self._asked.get(follower.property, 0))
+                await follower.held.drop_unused_payloads()
                 pause_s = _PAUSE_S
             except RehydrationError as error:
                 _log.warning("%s: ranges were not compared: %s", follower.property, error)
@@ -214,6 +230,20 @@ class Agent:
                 self.metrics.refuse(property, "clock")
         self.clock_offset_s = offset_s
         self.metrics.clock_offset.set(offset_s)
+
+
+def _ledger(
+    settings: SyncSettings, store: RecordStore, client: httpx2.AsyncClient
+) -> LedgerAgent:
+    return LedgerAgent(
+        settings.region,
+        settings.properties,
+        (*settings.edge_admins, *settings.region_urls),
+        client,
+        Spool(settings.ledger_dir, settings.ledger_keep_s),
+        store.bytes_held,
+        every_s=settings.ledger_s,
+    )
 
 
 @asynccontextmanager

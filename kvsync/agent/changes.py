@@ -4,26 +4,32 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 
-from kvsync.claims import claims_of, seq_of
+from kvsync.claims import Claims, claims_of, seq_of
 from kvsync.errors import ExpiredRecord, KeyNotAllowed, MalformedRecord, WrongAsset
 from kvsync.log import Announce, Bury, Canary, Configure, Entry, Put, Skipped
 from kvsync.ranges import RangeSums, entry_hash
+from kvsync.record import KeptPayload
 from kvsync.store import Changes, StoredEntry
 
-Pending = dict[bytes, dict[bytes, bytes]]
-"""By model: the records that wait for it, by asset key."""
+
+@dataclass(frozen=True, slots=True)
+class Lacking:
+    """What records wait for: by model those that need it, by asset key; and payloads."""
+
+    models: Mapping[bytes, Mapping[bytes, bytes]] = field(default_factory=dict)
+    payloads: tuple[KeptPayload, ...] = ()
 
 
 @dataclass(slots=True)
 class Plan:
     """What to do about entries: ``changes`` for the store, ``announced`` models to bring in, the
-    property's last ``settings``, records that ``wait`` for a model, and what was ``counted`` as
-    not to be used, by reason."""
+    property's last ``settings``, what records that wait are ``lacking``, and what was ``counted``
+    as not to be used, by reason."""
 
     changes: Changes
     announced: list[bytes] = field(default_factory=list)
     settings: bytes | None = None
-    wait: Pending = field(default_factory=dict)
+    lacking: Lacking = field(default_factory=Lacking)
     counted: Counter[str] = field(default_factory=Counter)
 
     def without_records(self) -> Changes:
@@ -39,16 +45,16 @@ def plan(
     *,
     property: str,
     region: str,
-    ready: Callable[[bytes], bool],
+    ready: Callable[[Claims], bool],
     trusted: Callable[[bytes], bool],
     now: float,
 ) -> Plan:
     """Changes of entries of a property's log, in its order; the last one of a key counts.
 
     A canary is for those regions alone that it names: to ``region``, if it is one of them, a put
-    like any other. ``ready`` tells whether a model is at hand, ``trusted`` whether a key id is;
-    ``now`` is Unix seconds. A record that nobody could use is written all the same, since the
-    region holds what was published, and counted: whoever reads it refuses it.
+    like any other. ``ready`` tells whether what a record needs is at hand, ``trusted`` whether a
+    key id is; ``now`` is Unix seconds. A record that nobody could use is written all the same,
+    since the region holds what was published, and counted: whoever reads it refuses it.
     """
     made = Plan(Changes())
     records: dict[bytes, bytes] = {}
@@ -71,7 +77,7 @@ def plan(
                 made.counted[ExpiredRecord.reason] += 1
             elif claims.model is None:
                 made.counted["unsupported"] += 1
-            elif not ready(claims.model):
+            elif not ready(claims):
                 records.pop(entry.key, None)
                 waiting[entry.key] = entry.signed
                 continue
@@ -88,17 +94,20 @@ def plan(
         else:
             made.counted[entry.why] += 1
     made.changes = Changes(tombstones=tombstones, waiting=waiting, records=records)
-    made.wait = by_model(waiting)
+    made.lacking = lacking(waiting)
     return made
 
 
-def by_model(waiting: Mapping[bytes, bytes]) -> Pending:
-    """Records that wait, by what they wait for."""
-    found: Pending = {}
+def lacking(waiting: Mapping[bytes, bytes]) -> Lacking:
+    """What records that wait may wait for."""
+    models: dict[bytes, dict[bytes, bytes]] = {}
+    payloads: dict[bytes, KeptPayload] = {}
     for key, signed in waiting.items():
-        model = claims_of(signed).model or b""
-        found.setdefault(model, {})[key] = signed
-    return found
+        claims = claims_of(signed)
+        models.setdefault(claims.model or b"", {})[key] = signed
+        if claims.payload is not None:
+            payloads[claims.payload.digest] = claims.payload
+    return Lacking(models, tuple(payloads.values()))
 
 
 def newest(entry: StoredEntry, waiting: bytes | None) -> tuple[bytes, bool] | None:

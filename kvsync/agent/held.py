@@ -10,10 +10,11 @@ from typing import Protocol
 
 import msgspec
 
-from kvsync.agent.changes import Difference, Plan, add_up, by_model, difference, plan
+from kvsync.agent.changes import Difference, Lacking, Plan, add_up, difference, lacking, plan
 from kvsync.agent.metrics import SyncMetrics
 from kvsync.agent.models import Models
-from kvsync.claims import same_picture
+from kvsync.agent.payloads import Payloads
+from kvsync.claims import Claims, claims_of, same_picture
 from kvsync.encoding import UNREADABLE
 from kvsync.errors import InputError, MalformedRecord, StoreFull
 from kvsync.files import write_file
@@ -53,6 +54,7 @@ class HeldProperty:
         store: RecordStore,
         keys: Keyring,
         models: Models,
+        payloads: Payloads,
         metrics: SyncMetrics,
         drop: Drop,
         settings_dir: Path | None,
@@ -60,6 +62,7 @@ class HeldProperty:
         self.property = property
         self._region = region
         self._store, self._keys, self._models, self._metrics = store, keys, models, metrics
+        self._payloads = payloads
         self._drop = drop
         self._settings_dir = settings_dir
         self._turn = asyncio.Lock()
@@ -76,8 +79,7 @@ class HeldProperty:
             self.cursor, self.purged_seq = _decode(state.cursor), state.purged
             waiting = await self._store.waiting(self.property)
             self._waits(waiting)
-        for model, records in by_model(waiting).items():
-            self._models.want(self.property, model, records)
+            self._bring(lacking(waiting))
         return state.cursor not in (b"", LOADING)
 
     async def apply(self, entries: Iterable[Entry | Skipped], after: Cursor) -> None:
@@ -122,17 +124,17 @@ class HeldProperty:
             self._waits(self._waiting)
             self._drop((self.property,), cursor.seq)
 
-    async def model_came(self, model: bytes) -> None:
-        """Let the records be read that waited for a model."""
+    async def let_read(self) -> None:
+        """Let the records be read that have all that they waited for."""
         async with self._turn:
-            waiting = by_model(await self._store.waiting(self.property))
-            if self._models.ready(model):
-                for some in _slices(Changes(records=waiting.pop(model, {}))):
-                    replaced = await self._store.apply(self.property, some)
-                    self._drop(_changed(replaced or {}, some.records), self.cursor.seq)
-            self._waits({key for records in waiting.values() for key in records})
-        for other, records in waiting.items():
-            self._models.want(self.property, other, records)
+            waiting = await self._store.waiting(self.property)
+            free = {key: one for key, one in waiting.items() if self._ready(claims_of(one))}
+            for some in _slices(Changes(records=free)):
+                replaced = await self._store.apply(self.property, some)
+                self._drop(_changed(replaced or {}, some.records), self.cursor.seq)
+            left = {key: one for key, one in waiting.items() if key not in free}
+            self._waits(left)
+            self._bring(lacking(left), no_others=True)
 
     async def digests(self) -> RangeDigests:
         """What all ranges hold, as read from the store."""
@@ -168,12 +170,38 @@ class HeldProperty:
         self._follow_up(made, {}, quietly=True)
         self._drop((key.hex() for key in found.keys), self.cursor.seq)
 
+    async def drop_unused_payloads(self) -> int:
+        """Have the region let go of payloads that no record here names; how many.
+
+        Raises :class:`kvsync.errors.RegionUnavailable`.
+        """
+        unused = await self._payloads.held(self.property)
+        if not unused:
+            return 0
+        unused -= _payloads_of((await self._store.waiting(self.property)).values())
+        async for _, held in self._store.ranges(self.property, range(RANGES)):
+            unused -= _payloads_of(one.record for one in held.values() if one.record)
+            await asyncio.sleep(0)
+        # What is applied from here on has to wait for its payload, be it one of these.
+        async with self._turn:
+            return await self._payloads.drop(self.property, unused)
+
+    def _ready(self, claims: Claims) -> bool:
+        has_model = claims.model is None or self._models.ready(claims.model)
+        # Both are asked, so that neither is dropped as one that nobody asked about.
+        return self._payloads.ready(self.property, claims.payload) and has_model
+
+    def _bring(self, missing: Lacking, *, no_others: bool = False) -> None:
+        for model, records in missing.models.items():
+            self._models.want(self.property, model, records)
+        self._payloads.want(self.property, missing.payloads, no_others=no_others)
+
     def _plan(self, entries: Iterable[Entry | Skipped]) -> Plan:
         made = plan(
             entries,
             property=self.property,
             region=self._region,
-            ready=self._models.ready,
+            ready=self._ready,
             trusted=lambda key_id: self._keys.trusts(key_id, self.property),
             now=time.time(),
         )
@@ -191,8 +219,7 @@ class HeldProperty:
         self._waits(waiting.union(changes.waiting))
         for announcement in made.announced:
             self._announced(announcement)
-        for model, records in made.wait.items():
-            self._models.want(self.property, model, records)
+        self._bring(made.lacking)
         if made.settings is not None:
             self._configure(made.settings)
         if not quietly:
@@ -237,6 +264,19 @@ class HeldProperty:
 def _changed(replaced: Mapping[bytes, bytes], records: Mapping[bytes, bytes]) -> Iterable[str]:
     """Tags of the assets whose approved picture is another one now."""
     return (key.hex() for key, old in replaced.items() if not same_picture(old, records[key]))
+
+
+def _payloads_of(signed: Iterable[bytes]) -> set[bytes]:
+    """Digests of the payloads that records name."""
+    found: set[bytes] = set()
+    for one in signed:
+        try:
+            payload = claims_of(one).payload
+        except MalformedRecord:
+            continue  # It is answered from the origin.
+        if payload is not None:
+            found.add(payload.digest)
+    return found
 
 
 def _slices(changes: Changes) -> Iterable[Changes]:

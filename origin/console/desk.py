@@ -14,7 +14,7 @@ from origin.catalogue import Catalogue, read_catalogue
 from origin.console.settings import ConsoleSettings
 from origin.console.tables import FamilyRow
 from origin.database import Database, ensure_property
-from origin.model_store import ModelStore
+from origin.model_store import ModelStore, open_models
 from origin.settings import OriginSettings, open_dams
 from origin.site import Site, open_sites
 from origin.tables import AssetRow, ModelRow
@@ -82,7 +82,7 @@ def open_desk(origin: OriginSettings, settings: ConsoleSettings) -> Iterator[Des
         with database.writing() as session:
             for name in sites:
                 ensure_property(session, name)
-        models = ModelStore(database, origin.models_dir)
+        models = open_models(origin, database)
         yield Desk(settings, origin, sites, catalogues, database, models, key)
     finally:
         database.close()

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kvsync.errors import ModelError
-from kvsync.record import FittedRecipe, PromptRecipe
+from kvsync.record import PromptRecipe
 from regional_gpu.generator.model_folder import (
     CONTENT_PIPELINE,
     FAMILY_PIPELINE,
@@ -46,7 +46,7 @@ class Job:
             recipe.steps,
             recipe.sampler,
             recipe.guidance,
-            recipe.payload if isinstance(recipe, FittedRecipe) else b"",
+            recipe.carried,
         )
 
     def recipe(self, model: bytes) -> PromptRecipe:

@@ -14,14 +14,17 @@ from starlette.responses import FileResponse
 from kvsync.errors import Busy, RehydrationError
 from kvsync.record import MAX_SIGNED_BYTES
 from kvsync.wire import (
+    BYTES,
     MAX_HOLD_BYTES,
     MAX_PURGE_BYTES,
     MODELS_PATH,
     MSGPACK,
+    PAYLOADS_PATH,
     PURGE_PATH,
     REHYDRATE_PATH,
     ErrorBody,
     Hold,
+    PayloadList,
     Purge,
     RehydrateRequest,
     read_body,
@@ -50,6 +53,7 @@ def create_app(region: Region) -> FastAPI:
 
     app = FastAPI(title="Regional service", lifespan=lifespan, docs_url=None, redoc_url=None)
     _add_work(app, region)
+    _add_payloads(app, region)
     _add_state(app, region)
     _add_errors(app, region)
     return app
@@ -91,7 +95,26 @@ def _add_work(app: FastAPI, region: Region) -> None:
     @app.get(MODELS_PATH + "/{digest}/{path:path}")
     def model_file(digest: str, path: str) -> Response:
         """A file of a model for another region, as the origin would send it."""
-        return FileResponse(region.model_file(digest, path), media_type="application/octet-stream")
+        return FileResponse(region.model_file(digest, path), media_type=BYTES)
+
+
+def _add_payloads(app: FastAPI, region: Region) -> None:
+    where = PAYLOADS_PATH + "/{property}"
+
+    @app.post(where)
+    async def change(property: str, request: Request) -> Response:
+        """Have payloads here before records that name them become readable; drop others."""
+        raw = await read_body(request.stream(), MAX_HOLD_BYTES)
+        return _json(await region.change_payloads(property, PayloadList.decode(raw)))
+
+    @app.get(where)
+    def held(property: str) -> Response:
+        return Response(region.held_payloads(property).encode(), media_type=MSGPACK)
+
+    @app.get(where + "/{digest}")
+    def payload(property: str, digest: str) -> Response:
+        """A payload for another region, as the origin would send it."""
+        return Response(region.payload(property, digest), media_type=BYTES)
 
 
 def _add_state(app: FastAPI, region: Region) -> None:

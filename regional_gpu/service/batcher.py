@@ -35,6 +35,7 @@ class BatchLimits:
 @dataclass(frozen=True, eq=False, slots=True)
 class _Place:
     generator: Generator
+    recipe: PromptRecipe
     result: "asyncio.Future[Generated]"
 
 
@@ -98,9 +99,14 @@ class Batcher:
         self._tickets.pop(ticket, None)
         self._line.pop(ticket, None)
 
-    async def picture(self, ticket: Ticket, generator: Generator) -> Generated:
-        """Wait for the ticket's turn; :class:`kvsync.errors.Busy` if its deadline passes first."""
-        place = _Place(generator, asyncio.get_running_loop().create_future())
+    async def picture(
+        self, ticket: Ticket, generator: Generator, recipe: PromptRecipe
+    ) -> Generated:
+        """Wait for the ticket's turn; :class:`kvsync.errors.Busy` if its deadline passes first.
+
+        ``recipe`` is the ticket's, with the payload in it that it may only name.
+        """
+        place = _Place(generator, recipe, asyncio.get_running_loop().create_future())
         self._line[ticket] = place
         self._some.set()
         return await place.result
@@ -129,7 +135,7 @@ class Batcher:
                 self._thread,
                 self._generate,
                 places[0].generator,
-                [ticket.recipe for ticket in batch],
+                [place.recipe for place in places],
             )
         except Exception as error:  # Those who wait for the batch are told; the line goes on.
             for place in places:

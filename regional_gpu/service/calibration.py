@@ -17,13 +17,14 @@ import msgspec
 from kvsync.encoding import UNREADABLE
 from kvsync.errors import InputError, ModelError, RecordError, RehydrationError
 from kvsync.files import write_file
-from kvsync.record import Record
+from kvsync.record import PromptRecipe, Record
 from kvsync.signing import Keyring
 from kvsync.wire import Hold
 from regional_gpu.generator.load import Generator
 from regional_gpu.generator.runtime import Runtime
 from regional_gpu.service.generation import Generate, compared
 from regional_gpu.service.metrics import RegionMetrics, model_label
+from regional_gpu.service.payloads import PayloadNotHeld, Payloads
 
 log = logging.getLogger("region")
 
@@ -54,10 +55,12 @@ class Calibration:
         self,
         folder: Path,
         keys: Keyring,
+        payloads: Payloads,
         generate: Generate,
         runtime: Callable[[], Runtime],
         metrics: RegionMetrics,
     ) -> None:
+        self.payloads = payloads
         self._folder, self._keys, self._generate = folder, keys, generate
         self._runtime, self._metrics = runtime, metrics
         self.verdicts: dict[bytes, Verdict] = {}
@@ -140,7 +143,7 @@ class Calibration:
     ) -> Verdict:
         label = model_label(generator.digest)
         worst, why = 0.0, ""
-        made = self._generate(generator, [record.body.recipe for record in records])
+        made = self._generate(generator, [self._recipe(record) for record in records])
         for record, picture in zip(records, made, strict=True):
             if isinstance(picture, RehydrationError):
                 why = why or f"that of {record.body.key.hex()} failed: {picture}"
@@ -177,11 +180,16 @@ class Calibration:
         records: list[Record] = []
         for pair in kept.sample.sample:
             try:
-                records += self.verify(Hold((pair,)), digest, kept.property)
-            except RecordError as error:
+                (record,) = self.verify(Hold((pair,)), digest, kept.property)
+                self._recipe(record)
+                records.append(record)
+            except (RecordError, PayloadNotHeld) as error:
                 # Expired, or its key is trusted no more: it can no longer speak for the model.
                 log.info("model %s: left out of its sample: %s", digest.hex()[:8], error)
         return tuple(records)
+
+    def _recipe(self, record: Record) -> PromptRecipe:
+        return self.payloads.filled_from_disk(record.body.property, record.body.recipe)
 
     def _known(self, digest: bytes) -> Verdict | None:
         try:

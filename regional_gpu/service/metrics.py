@@ -89,6 +89,12 @@ class RegionMetrics:
             "region_model_downloads_total", "Models fetched from the origin"
         )
         self.model_bytes = counter("region_model_download_bytes_total", "Bytes of those models")
+        self.payload_bytes = counter(
+            "region_payload_download_bytes_total", "Bytes of recipes' payloads fetched"
+        )
+        self.payloads_held = Gauge(
+            "region_payloads_held_bytes", "Bytes of payloads on disk", registry=self.registry
+        )
         self.models_held = Gauge(
             "region_models_held_bytes", "Bytes of models in memory", registry=self.registry
         )

@@ -5,7 +5,7 @@ import logging
 import os
 import shutil
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -106,11 +106,19 @@ class Models:
         if not records:
             return await self.get(digest, property)
         self._refused.pop((digest, property), None)
+        await self._bring_payloads(property, records)
         # Before the model is here: whoever brings it in meanwhile calibrates by this sample.
         await self._on_thread(self.calibration.keep_sample, digest, records)
         generator = await self.get(digest, property)
         await self._on_thread(self.calibration.calibrate, generator)
         return generator
+
+    async def _bring_payloads(self, property: str, records: Iterable[Record]) -> None:
+        """Of what a model is calibrated by; :class:`ModelError` for one that cannot be brought."""
+        kept = (record.body.recipe.kept for record in records)
+        missing = await self.calibration.payloads.hold(property, filter(None, kept))
+        if missing:
+            raise ModelError("; ".join(missing.values()))
 
     def matched(self, record: Record) -> None:
         """A picture was the approved one: the first of a model without a sample becomes it."""

@@ -20,7 +20,14 @@ from kvsync.rendition import Rendition
 from kvsync.renewals import Renewals, demand_renewed
 from kvsync.signing import Keyring
 from kvsync.store import RecordStore
-from kvsync.wire import Hold, Purge, RehydrateRequest
+from kvsync.wire import (
+    MAX_PAYLOADS_AT_ONCE,
+    Hold,
+    PayloadList,
+    PayloadsHeld,
+    Purge,
+    RehydrateRequest,
+)
 from regional_gpu.generator.encode import PROVENANCE_BYTES, Encoded, encode
 from regional_gpu.generator.load import Generator
 from regional_gpu.service.batcher import Batcher
@@ -28,6 +35,7 @@ from regional_gpu.service.generation import Pixels, check, check_delivered
 from regional_gpu.service.metrics import RegionMetrics, model_label
 from regional_gpu.service.models import Models
 from regional_gpu.service.passing_on import held_announcement, held_file
+from regional_gpu.service.payloads import Payloads
 from regional_gpu.service.renditions import (
     KeptImage,
     Renditions,
@@ -72,6 +80,7 @@ class Region:
     keys: Keyring
     properties: Mapping[str, Property]
     models: Models
+    payloads: Payloads
     batcher: Batcher
     renditions: Renditions
     pace: Pace
@@ -158,9 +167,26 @@ class Region:
 
     async def hold(self, property: str, digest: str, sample: Hold) -> int:
         """Bring a model (its digest in hex) into memory, calibrated; its bytes there."""
-        if property not in self.properties:
-            raise BadRequest(f"property {property[:80]!r} is not served in region {self.name!r}")
+        self._demand_served(property)
         return (await self.models.hold(_parse_digest(digest), property, sample)).size_bytes
+
+    async def change_payloads(self, property: str, asked: PayloadList) -> PayloadsHeld:
+        """Drop payloads and fetch others; :class:`BadRequest` for a property of elsewhere."""
+        self._demand_served(property)
+        if max(len(asked.hold), len(asked.drop)) > MAX_PAYLOADS_AT_ONCE:
+            raise BadRequest(f"more than {MAX_PAYLOADS_AT_ONCE} payloads at once")
+        await asyncio.to_thread(self.payloads.drop, property, asked.drop)
+        return PayloadsHeld(await self.payloads.hold(property, asked.hold))
+
+    def held_payloads(self, property: str) -> PayloadList:
+        """The payloads of a property on this region's disk."""
+        self._demand_served(property)
+        return PayloadList(self.payloads.held(property))
+
+    def payload(self, property: str, digest: str) -> bytes:
+        """One of them, for another region."""
+        self._demand_served(property)
+        return self.payloads.read(property, _parse_digest(digest))
 
     def announcement(self, digest: str) -> bytes:
         """The signed announcement of a model held here, for another region."""
@@ -191,15 +217,19 @@ class Region:
         await self._pictures.close()
         await self.batcher.close()
         await self.models.close()
+        await self.payloads.close()
         self._encoders.shutdown(wait=True, cancel_futures=True)
         self.renditions.close()
         if self.store is not None:
             await self.store.close()
 
+    def _demand_served(self, property: str) -> None:
+        if property not in self.properties:
+            raise BadRequest(f"property {property[:80]!r} is not served in region {self.name!r}")
+
     def _wanted(self, request: RehydrateRequest) -> Rendition:
-        site = self.properties.get(request.property)
-        if site is None:
-            raise BadRequest(f"property {request.property!r} is not served in region {self.name!r}")
+        self._demand_served(request.property)
+        site = self.properties[request.property]
         still = request.parse_rendition()
         demand_offered(still, site)
         return still
@@ -238,8 +268,9 @@ class Region:
         """Generate and check: what comes out is the approved image."""
         body = record.body
         try:
+            recipe = await self.payloads.filled(body.property, body.recipe)
             generator = await self.models.get(body.recipe.model, body.property)
-            generated = await self.batcher.picture(ticket, generator)
+            generated = await self.batcher.picture(ticket, generator, recipe)
             self.batcher.leave(ticket)
             generated_at, began = time.time(), time.monotonic()
             await self._off_loop(check, generated.pixels, generator, record)
@@ -311,7 +342,7 @@ def _patience_s(request: RehydrateRequest) -> float:
 
 def _parse_digest(digest: str) -> bytes:
     if not _DIGEST.fullmatch(digest):
-        raise BadRequest(f"{digest[:80]!r} is not a model's digest")
+        raise BadRequest(f"{digest[:80]!r} is no digest")
     return bytes.fromhex(digest)
 
 

@@ -28,6 +28,7 @@ from regional_gpu.service.generation import (
 )
 from regional_gpu.service.metrics import RegionMetrics
 from regional_gpu.service.models import ModelPlace, Models
+from regional_gpu.service.payloads import PayloadPlace, Payloads
 from regional_gpu.service.region import Region
 from regional_gpu.service.renditions import Renditions
 from regional_gpu.service.schedule import Pace
@@ -66,7 +67,11 @@ def build_region(
     )
     prepare = partial(set_threads, settings.threads)
     runtime = partial(read_runtime, settings.device)
-    calibration = Calibration(settings.models_dir, keys, generate, runtime, metrics)
+    payloads = Payloads(
+        PayloadPlace((origin, *neighbours), settings.payloads_dir, settings.payloads_disk_bytes),
+        metrics,
+    )
+    calibration = Calibration(settings.models_dir, keys, payloads, generate, runtime, metrics)
     models = Models(
         place, partial(load, device=settings.device), calibration, prepare, pace, metrics
     )
@@ -77,6 +82,7 @@ def build_region(
         keys,
         properties,
         models,
+        payloads,
         batcher,
         renditions,
         pace,

@@ -115,7 +115,7 @@ def environment(
         "DAM": f"rumba=folder:{gallery}/pictures",
         "GALLERIES": f"rumba={gallery}",
         "DATABASE_URL": f"sqlite:///{tmp_path}/var/origin.db",
-        "MODELS_DIR": f"{tmp_path}/var/models",
+        "MODELS": f"folder:{tmp_path}/var/models",
         "SIGNING_KEY": f"{tmp_path}/var/keys/signing.key",
         "LOG_URL": store_url,
         "REGION_TOKENS": f"{tmp_path}/var/keys/regions.json",

@@ -58,7 +58,7 @@ class Line:
     ) -> Generated:
         ticket = self.admit(prompt, model, patience_s=patience_s)
         try:
-            return await self.batcher.picture(ticket, cast(Generator, None))
+            return await self.batcher.picture(ticket, cast(Generator, None), ticket.recipe)
         finally:
             self.batcher.leave(ticket)
 

@@ -18,6 +18,7 @@ from regional_gpu.service.calibration import Calibration
 from regional_gpu.service.generation import generate
 from regional_gpu.service.metrics import RegionMetrics
 from regional_gpu.service.models import ModelPlace, Models
+from regional_gpu.service.payloads import PayloadPlace, Payloads
 from regional_gpu.service.schedule import Pace
 from tests.regional_gpu.origin_stand_in import OriginStandIn, origin_stand_in
 
@@ -66,7 +67,10 @@ class Shelf:
             place = ModelPlace(client, keys, self.folder, memory, disk)
             metrics = RegionMetrics()
             # None comes with these models, so that nothing is generated.
-            calibration = Calibration(self.folder, keys, generate, lambda: Runtime(()), metrics)
+            payloads = Payloads(PayloadPlace((), self.folder / "payloads", 1 << 20), metrics)
+            calibration = Calibration(
+                self.folder, keys, payloads, generate, lambda: Runtime(()), metrics
+            )
             models = Models(place, self.load, calibration, lambda: None, Pace(), metrics)
             try:
                 yield models

@@ -15,6 +15,7 @@ from regional_gpu.service.calibration import Calibration
 from regional_gpu.service.generation import generate
 from regional_gpu.service.metrics import RegionMetrics
 from regional_gpu.service.models import ModelPlace, Models
+from regional_gpu.service.payloads import PayloadPlace, Payloads
 from regional_gpu.service.schedule import Pace
 from tests.regional_gpu.region_world import Painter, RegionWorld, reason, region_world
 
@@ -28,7 +29,8 @@ async def cut_off_beside(
     async with AsyncClient(base_url="http://127.0.0.1:9") as nobody:
         place = ModelPlace(nobody, trusted, folder, 1 << 20, 1 << 20, (world.client,))
         metrics = RegionMetrics()
-        calibration = Calibration(folder, trusted, generate, lambda: Runtime(()), metrics)
+        payloads = Payloads(PayloadPlace((), folder / "payloads", 1 << 20), metrics)
+        calibration = Calibration(folder, trusted, payloads, generate, lambda: Runtime(()), metrics)
         painter = Painter()
         models = Models(
             place,

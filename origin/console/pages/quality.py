@@ -2,6 +2,7 @@
 
 from typing import Annotated
 
+import msgspec
 from fastapi import APIRouter, Form, Request, Response
 
 from kvsync.errors import BadRequest
@@ -19,11 +20,16 @@ from origin.console.desk import Desk
 from origin.console.drawing import KINDS, Drawing, Kind
 from origin.console.queue import Wanted, find_candidate, page_of, read_wanted, view_of
 from origin.console.rendering import go, page
+from origin.console.showing import waiting
 from origin.console.tables import SampleRow
 from origin.inventory import read_original
+from origin.qa import recipe_of
+from origin.tables import CandidateRow
 
 # A candidate's pictures never change: its recipe is part of what they are.
 _FOREVER = {"cache-control": "private, max-age=31536000, immutable"}
+# The query of the queue that a person walks, so that the walk goes on after a write.
+Query = Annotated[str, Form(max_length=300, pattern=r"^[\w.%&=+-]*$")]
 
 
 def routes(desk: Desk, drawing: Drawing) -> APIRouter:
@@ -46,13 +52,17 @@ def _add_looking(router: APIRouter, desk: Desk, drawing: Drawing) -> None:
     ) -> Response:
         desk.site(property)
         wanted = read_wanted(property, state, family, set, order)
+        found = page_of(desk, wanted, number)
+        with desk.database.reading() as session:
+            to_publish = 0 if found.rows else waiting(session, property, set)
         return page(
             request,
             "queue.html",
             property=property,
             wanted=wanted,
             asked=_asked(wanted),
-            found=page_of(desk, wanted, number),
+            found=found,
+            to_publish=to_publish,
             families=desk.families(property),
         )
 
@@ -82,8 +92,9 @@ def _add_looking(router: APIRouter, desk: Desk, drawing: Drawing) -> None:
         row = find_candidate(desk, candidate_id)
         site = desk.site(row.asset.property)
         folder = desk.models.folder_of(row.model)
+        recipe = msgspec.msgpack.encode(recipe_of(row))
         data = drawing.draw(
-            _kind(kind), folder, row.recipe, lambda: read_original(site, row.asset.path)[1]
+            _kind(kind), folder, recipe, lambda: read_original(site, row.asset.path)[1]
         )
         return Response(data, media_type="image/webp", headers=_FOREVER)
 
@@ -96,20 +107,24 @@ def _add_deciding(router: APIRouter, desk: Desk) -> None:
         verdict: Annotated[Verdict, Form()],
         reason: Annotated[str, Form(max_length=200)] = "",
         onward: Annotated[str, Form(max_length=500)] = "",
+        asked: Query = "",
     ) -> Response:
         row = decide(desk, candidate_id, verdict, reason, person)
-        where = onward if onward.startswith("/candidates/") else f"/p/{row.asset.property}/queue"
-        return go(where, f"{row.asset.path} is {verdict}.")
+        queue = f"/p/{row.asset.property}/queue?{asked}"
+        where = onward if onward.startswith("/candidates/") else queue
+        return go(where, f"{_name(row)} is {verdict}.")
 
     @router.post("/undo", name="undo")
-    def take_back(person: Asking) -> Response:
+    def take_back(person: Asking, asked: Query = "") -> Response:
         row = undo(desk, person)
-        return go(f"/candidates/{row.id}?state=any", f"{row.asset.path} is {row.state} again.")
+        return go(f"/candidates/{row.id}?{asked}", f"{_name(row)} is {row.state} again.")
 
     @router.post("/candidates/{candidate_id}/comments")
-    def comment(candidate_id: int, person: Asking, text: Annotated[str, Form()]) -> Response:
+    def comment(
+        candidate_id: int, person: Asking, text: Annotated[str, Form()], asked: Query = ""
+    ) -> Response:
         say(desk, candidate_id, text, person)
-        return go(f"/candidates/{candidate_id}?state=any", "Said.")
+        return go(f"/candidates/{candidate_id}?{asked}", "Said.")
 
     @router.post("/sets/{set_id}/sample", name="draw_sample")
     def draw(
@@ -128,6 +143,10 @@ def _add_deciding(router: APIRouter, desk: Desk) -> None:
         with desk.database.reading() as session:
             set_id = session.get_one(SampleRow, sample_id).set_id
         return go(f"/sets/{set_id}", f"{count} approved.")
+
+
+def _name(row: CandidateRow) -> str:
+    return row.asset.path.rpartition("/")[2]
 
 
 def _kind(name: str) -> Kind:

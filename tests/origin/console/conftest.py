@@ -103,7 +103,7 @@ def _environment(folder: Path) -> dict[str, str]:
         "ORIGIN_DAM": f"rumba=folder:{SAMPLE}/gallery",
         "ORIGIN_GALLERIES": f"rumba={SAMPLE}",
         "ORIGIN_DATABASE_URL": f"sqlite:///{folder}/origin.db",
-        "ORIGIN_MODELS_DIR": str(folder / "models"),
+        "ORIGIN_MODELS": f"folder:{folder / 'models'}",
         "ORIGIN_SIGNING_KEY": str(folder / "keys" / "signing.key"),
         "ORIGIN_REGION_TOKENS": str(folder / "keys" / "regions.json"),
     }
