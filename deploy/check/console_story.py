@@ -53,7 +53,7 @@ async def operator(url: str, password: str) -> AsyncIterator[Operator]:
         first = await http.get("/")
         expect(first.headers.get("location") == "/password", f"{first.status_code}, not to change")
         csrf = await _secret(http, "/password")
-        await http.post("/password", data={"csrf": csrf, "old": password, "new": own})
+        await http.post("/password", data={"csrf": csrf, "old": password, "new": own, "again": own})
         yield Operator(http, await _secret(http, "/"))
 
 

@@ -176,7 +176,7 @@ def end_sessions(session: Session, account_id: int) -> None:
 
 def _check_password(password: str) -> None:
     if not LEAST_PASSWORD <= len(password) <= MOST_PASSWORD:
-        raise InputError(f"a password has {LEAST_PASSWORD} to {MOST_PASSWORD} letters")
+        raise InputError(f"a password has {LEAST_PASSWORD} to {MOST_PASSWORD} characters")
 
 
 def _fits(stored: str, password: str) -> bool:

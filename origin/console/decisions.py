@@ -80,7 +80,7 @@ def undo(desk: Desk, person: Person) -> CandidateRow:
 def say(desk: Desk, candidate_id: int, text: str, person: Person) -> None:
     """A comment beside a candidate."""
     if not 1 <= len(text.strip()) <= MOST_COMMENT:
-        raise InputError(f"a comment has 1 to {MOST_COMMENT} letters")
+        raise InputError(f"a comment has 1 to {MOST_COMMENT} characters")
     with desk.database.writing() as session:
         candidate = _find(session, candidate_id)
         session.add(

@@ -36,6 +36,7 @@ NEEDED: dict[str, Needed] = {
     "export_audit": "viewer",
     # prompt sets and jobs
     "upload_page": "operator",
+    "example_set": "operator",
     "preview_set": "operator",
     "import_set": "operator",
     "rejected_lines": "operator",

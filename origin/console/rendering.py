@@ -11,6 +11,7 @@ from fastapi import Request, Response
 from fastapi.responses import HTMLResponse, RedirectResponse
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
+from origin.console.decisions import worst_delta_e
 from origin.console.permissions import NEEDED, allows
 from origin.console.queue import colour_meaning, meaning, one_line
 from origin.console.sessions import Login
@@ -95,7 +96,7 @@ def _open() -> Environment:
     environment.filters.update(
         bytes=_bytes, moment=_moment, ago=_ago, meaning=meaning, colour_meaning=colour_meaning
     )
-    environment.globals.update(query=_query, one_line=one_line)
+    environment.globals.update(query=_query, one_line=one_line, worst_delta_e=worst_delta_e)
     return environment
 
 

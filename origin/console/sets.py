@@ -1,8 +1,11 @@
 """Prompt sets from upload to rows: what they are checked against, and taking the good ones in."""
 
+import csv
+import io
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 
 from sqlalchemy import func, select
@@ -21,9 +24,11 @@ from origin.console.prompt_sets.reading import Line, Wrong, read_lines
 from origin.console.prompt_sets.templates import filled, named_by
 from origin.console.tables import PromptRow, PromptSetRow
 from origin.qa import audit
-from origin.tables import CandidateRow
+from origin.tables import AssetRow, CandidateRow
 from regional_gpu.generator.model_folder import read_json
 from regional_gpu.generator.text import read_vocabulary
+
+EXAMPLES = 20
 
 
 @dataclass(frozen=True)
@@ -74,6 +79,56 @@ def lines_of_template(desk: Desk, property: str, template: str, pattern: str) ->
         raise InputError("this property has no manifest; give a pattern of file names")
     assets = desk.catalogues[property].assets
     return filled(template, [(site.request(n).path, a.attributes) for n, a in assets.items()])
+
+
+def example(desk: Desk, property: str, family: str) -> bytes:
+    """A prompt set as CSV to begin with: the first assets of the family that are known by their
+    attributes; :class:`InputError` where none is."""
+    assets = list(islice(_described(desk, property, family), EXAMPLES))
+    if not assets:
+        raise InputError(f"family {family!r} has no described asset yet: write the rows yourself")
+    text = io.StringIO()
+    rows = csv.writer(text, lineterminator="\n")
+    rows.writerow(("asset", "prompt", "seed"))
+    for name, attributes in assets:
+        prompt = ", ".join(f"{value} {what}" for what, value in attributes.items())
+        rows.writerow((name, prompt, ""))
+    return text.getvalue().encode()
+
+
+def _described(
+    desk: Desk, property: str, family: str
+) -> Iterator[tuple[str, Mapping[str, object]]]:
+    catalogue = desk.catalogues.get(property)
+    if catalogue is not None and catalogue.family == family:
+        for name, asset in catalogue.assets.items():
+            yield name, asset.attributes
+        return
+    of_family = (
+        select(AssetRow)
+        .where(AssetRow.property == property, AssetRow.family == family)
+        .order_by(AssetRow.path)
+        .limit(EXAMPLES)
+    )
+    with desk.database.reading() as session:
+        for row in session.scalars(of_family):
+            if row.attributes:
+                yield row.path, row.attributes
+
+
+def words_of(desk: Desk, property: str, family: str) -> Mapping[str, Sequence[str]]:
+    """The values of each attribute that the family's newest model knows; none without one, or
+    where it takes any words."""
+    if desk.newest_model(property, family) is None:
+        return {}
+    vocabulary = family_model(desk, property, family).vocabulary
+    return vocabulary.attributes if vocabulary else {}
+
+
+def failed_rows(session: Session, set_id: int) -> Sequence[PromptRow]:
+    """The first rows of a set whose candidates could not be made, each with its reason."""
+    query = select(PromptRow).where(PromptRow.set_id == set_id, PromptRow.state == "failed")
+    return session.scalars(query.order_by(PromptRow.line).limit(EXAMPLES)).all()
 
 
 def take_in(

@@ -4,6 +4,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Form, Request, Response
 
+from kvsync.errors import InputError
 from origin.console.access import Asking, cookie_name
 from origin.console.accounts import LoginRefused, TooManyAttempts, authenticate, change_password
 from origin.console.desk import Desk
@@ -59,8 +60,13 @@ def routes(desk: Desk) -> APIRouter:
 
     @router.post("/password", name="change_password")
     def change_own_password(
-        person: Asking, old: Annotated[str, Form()], new: Annotated[str, Form()]
+        person: Asking,
+        old: Annotated[str, Form()],
+        new: Annotated[str, Form()],
+        again: Annotated[str, Form()],
     ) -> Response:
+        if new != again:
+            raise InputError("the new password was not typed the same twice")
         change_password(desk.database, person, old, new)
         return let_in(go("/", "Your password is changed."), open_session(desk.database, person))
 

@@ -8,21 +8,28 @@ from origin.console import publishing
 from origin.console.access import Asking
 from origin.console.confirming import change, counts_since, regions_of
 from origin.console.desk import Desk
-from origin.console.overview import overview
 from origin.console.rendering import go, page
+from origin.console.showing import shown, waiting
 
 
 def routes(desk: Desk) -> APIRouter:
     router = APIRouter(include_in_schema=False)
 
     @router.get("/p/{property}/live")
-    def live_page(request: Request, property: str) -> Response:
+    def live_page(
+        request: Request, property: str, like: str = "", number: int = 1, pattern: str = ""
+    ) -> Response:
         rows = publishing.publications(desk, property)
+        with desk.database.reading() as session:
+            to_publish = waiting(session, property)
         return page(
             request,
             "live.html",
-            one=overview(desk, property),
             property=property,
+            families=desk.families(property),
+            found=shown(desk, property, like.strip()[:200], number),
+            to_publish=to_publish,
+            pattern=pattern[:1_000],
             publications=rows,
             canaries=[(row, counts_since(desk, row)) for row in rows if row.is_canary],
             regions=regions_of(desk, property),
@@ -79,7 +86,9 @@ def _add_taking_back(router: APIRouter, desk: Desk) -> None:
         reason: Annotated[str, Form(max_length=500)] = "",
     ) -> Response:
         done = publishing.revoke(desk, property, pattern, family, reason, person)
-        said = f"{len(done.now)} revoked; {len(done.before)} had been before."
+        said = f"{len(done.now)} revoked."
+        if done.before:
+            said += f" {len(done.before)} had been before."
         return go(f"/p/{property}/changes/{done.seq}", said)
 
     @router.post("/p/{property}/publications/{number}/roll-back", name="roll_back")

@@ -12,6 +12,7 @@ from kvsync.errors import InputError
 from kvsync.files import write_file
 from origin.console.access import Asking
 from origin.console.accounts import Person
+from origin.console.at_work import somebody_is_at_work
 from origin.console.confirming import regions_of
 from origin.console.decisions import newest_sample
 from origin.console.desk import Desk, NotHere
@@ -20,13 +21,17 @@ from origin.console.prompt_sets.reading import MAX_BYTES, Line, Wrong
 from origin.console.rendering import go, page
 from origin.console.sets import (
     Preview,
+    example,
+    failed_rows,
     find_set,
     lines_of_file,
     lines_of_template,
     preview,
     states_of,
     take_in,
+    words_of,
 )
+from origin.console.showing import waiting
 from origin.console.tables import ENDED
 
 SHOWN = 100
@@ -54,7 +59,14 @@ def _uploading(router: APIRouter, desk: Desk) -> None:
             property=property,
             families=desk.families(property),
             attributes=list(catalogue.attribute_values) if catalogue else [],
+            words={name: words_of(desk, property, name) for name in desk.families(property)},
         )
+
+    @router.get("/p/{property}/example.csv")
+    def example_set(property: str, family: str) -> Response:
+        headers = {"content-disposition": 'attachment; filename="example.csv"'}
+        rows = example(desk, property, family)
+        return Response(rows, media_type="text/csv; charset=utf-8", headers=headers)
 
     @router.post("/p/{property}/preview")
     async def preview_set(
@@ -79,6 +91,7 @@ def _uploading(router: APIRouter, desk: Desk) -> None:
             name=name or source,
             upload=upload,
             found=found,
+            words=words_of(desk, property, family),
             shown=SHOWN,
         )
 
@@ -93,7 +106,7 @@ def _uploading(router: APIRouter, desk: Desk) -> None:
         found = _again(desk, uploads, person, property, family, upload)
         set_id = take_in(desk, property, family, name, found.good, person)
         fresh = len(found.good) - found.count("known")
-        return go(f"/sets/{set_id}", f"{fresh} rows taken in, {len(found.wrong)} left out.")
+        return go(f"/sets/{set_id}", f"{fresh} rows imported, {len(found.wrong)} left out.")
 
     @router.get("/p/{property}/rejected/{upload}")
     def rejected_lines(property: str, upload: str, person: Asking, family: str) -> Response:
@@ -109,7 +122,12 @@ def _generating(router: APIRouter, desk: Desk, jobs: Jobs) -> None:
 
     @router.get("/sets/{set_id}/progress")
     def set_progress(request: Request, set_id: int) -> Response:
-        return page(request, "progress.html", **_set(desk, jobs, set_id))
+        found = _set(desk, jobs, set_id)
+        answer = page(request, "progress.html", **found)
+        if not found["busy"]:
+            # What comes next stands on the page around the progress.
+            answer.headers["hx-refresh"] = "true"
+        return answer
 
     @router.post("/sets/{set_id}/generate")
     def generate(
@@ -118,8 +136,8 @@ def _generating(router: APIRouter, desk: Desk, jobs: Jobs) -> None:
         seeds: Annotated[int, Form()] = 8,
         least: Annotated[float, Form()] = 80.0,
     ) -> Response:
-        job = jobs.start(set_id, seeds, least, person)
-        return go(f"/sets/{set_id}", f"Job {job} makes the candidates.")
+        jobs.start(set_id, seeds, least, person)
+        return go(f"/sets/{set_id}")
 
     @router.post("/jobs/{job_id}/{step}")
     def steer_job(job_id: int, step: Step, person: Asking) -> Response:
@@ -192,12 +210,17 @@ def _set(desk: Desk, jobs: Jobs, set_id: int) -> dict[str, Any]:
     with desk.database.reading() as session:
         row = find_set(session, set_id)
         states = states_of(session, set_id)
+        failed = failed_rows(session, set_id) if states.get("failed") else []
+        to_publish = waiting(session, row.property, set_id) if states.get("approved") else 0
     found = jobs.of_set(set_id)
     return {
         "set": row,
         "states": states,
+        "failed": failed,
+        "to_publish": to_publish,
         "rows": sum(states.values()),
         "jobs": found,
+        "at_work": somebody_is_at_work(desk.settings.folder),
         "busy": bool(found) and found[0].state not in ENDED,
         "sample": newest_sample(desk, set_id),
         "regions": regions_of(desk, row.property),

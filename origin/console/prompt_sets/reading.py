@@ -211,7 +211,7 @@ def _whole(said: Mapping[str, str], name: str, least: int, end: int) -> int | No
     if name not in said:
         return None
     if not (said[name].isascii() and said[name].isdigit() and len(said[name]) < 20):
-        raise ValueError(f"{name} {said[name][:24]!r} is not a whole number")
+        raise ValueError(f"{name} {said[name][:24]!r} is not a whole number of 0 or more")
     value = int(said[name])
     if not least <= value < end:
         raise ValueError(f"{name} {value} is not between {least} and {end - 1}")

@@ -73,6 +73,7 @@ function comparison(box) {
 function judging(root) {
   const modes = comparison(root.querySelector("[data-compare]"));
   const send = (name) => () => root.querySelector(`form[data-${name}]`)?.requestSubmit();
+  const reasons = [...root.querySelectorAll("form[data-reject] button")];
   const go = (where) => () => { if (where) location.href = where; };
   const keys = {
     ...modes,
@@ -84,28 +85,26 @@ function judging(root) {
       const help = root.querySelector("[data-keys]");
       help.open = !help.open;
     },
-    r: () => {
-      const reason = root.querySelector("form[data-reject] select");
-      if (reason?.value) send("reject")();
-      else reason?.focus();
-    },
+    r: () => reasons[0]?.focus(),
   };
   document.addEventListener("keydown", (event) => {
     const typing = event.target.matches("input:not([type=range]), textarea, select");
     if (typing || event.ctrlKey || event.metaKey || event.altKey) return;
-    const act = keys[event.key];
+    const act = keys[event.key] ?? (reasons[Number(event.key) - 1] && (() => reasons[Number(event.key) - 1].click()));
     if (act) {
       event.preventDefault();
       act();
     }
   });
-  // Chosen by keyboard, a reason sends itself: r, then arrows, then Enter.
-  root.querySelector("form[data-reject] select")?.addEventListener("keydown", (event) => {
-    if (event.key === "Enter" && event.target.value) send("reject")();
-  });
 }
 
 document.addEventListener("DOMContentLoaded", () => {
+  // What was just done is said once: not again when the page is loaded anew.
+  const here = new URL(location.href);
+  if (here.searchParams.has("said")) {
+    here.searchParams.delete("said");
+    history.replaceState(history.state, "", here);
+  }
   const root = document.querySelector(".judge");
   if (root) judging(root);
   document.querySelector("[data-back]")?.addEventListener("click", (event) => {

@@ -28,7 +28,7 @@ def test_the_first_start_makes_one_admin_who_must_change_the_password(
     assert password and first_admin(desk.database) is None
     visitor.log_in("admin", password)
     assert visitor.get("/").headers["location"] == "/password"
-    changed = visitor.post("/password", {"old": password, "new": PASSWORD})
+    changed = visitor.post("/password", {"old": password, "new": PASSWORD, "again": PASSWORD})
     assert changed.status_code == 303
     assert visitor.get("/").status_code == 200
 
