@@ -29,6 +29,8 @@ TOMBSTONE = b"t"
 """What follows the asset key in the name of its tombstone's field."""
 _MAX_CONNECTIONS = 64
 _RANGES_AT_ONCE = 64
+# Of a hash's fields, for what all of them take: records are of one size.
+_SAMPLES = 5
 # uvloop raises RuntimeError when it is to write to a connection that has just been closed.
 _BROKEN = (RedisError, RedisClusterException, OSError, TimeoutError, RuntimeError)
 _WORTH_ANOTHER: tuple[Any, ...] = (Disconnected, RuntimeError)
@@ -107,6 +109,9 @@ class RecordStore(Protocol):
         self, property: str, numbers: Iterable[int]
     ) -> AsyncIterator[tuple[int, dict[bytes, StoredEntry]]]:
         """What lies in ranges (0 to 4095) of asset keys, those that wait left out."""
+
+    async def bytes_held(self, property: str) -> int:
+        """The memory that its records and tombstones take."""
 
     async def remove(self, property: str) -> None:
         """Forget the property and all that is kept of it."""
@@ -205,6 +210,17 @@ class ValkeyStore:
                 found = await self._ask(pipe.execute)
             for number, held in zip(some, found, strict=True):
                 yield number, _by_key(held)
+
+    async def bytes_held(self, property: str) -> int:
+        names = [_waiting(property), *(_entries(property, number) for number in range(RANGES))]
+        held = 0
+        while names:
+            some, names = names[:_RANGES_AT_ONCE], names[_RANGES_AT_ONCE:]
+            async with self._redis.pipeline(transaction=False) as pipe:
+                for name in some:
+                    pipe.memory_usage(name, samples=_SAMPLES)
+                held += sum(size or 0 for size in await self._ask(pipe.execute))
+        return held
 
     async def remove(self, property: str) -> None:
         await self._ask(self._remove, _names(property), [RANGES])

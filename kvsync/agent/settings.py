@@ -65,6 +65,11 @@ class SyncSettings(BaseSettings):
     report_s: PositiveFloat = 2.0
     # How often all that is held is compared with the origin; 0: only when it is asked for.
     compare_s: NonNegativeFloat = 3_600.0
+    # What this agent counted and the origin does not know yet, and what it is kept at most.
+    ledger_dir: Path = Path("var/ledger")
+    ledger_keep_s: PositiveFloat = 30 * 86_400.0
+    # How often what edges and GPU services counted is brought to the origin.
+    ledger_s: PositiveFloat = 5.0
     # A clock that is off by more than this is told of.
     clock_tolerance_s: PositiveFloat = 2.0
 

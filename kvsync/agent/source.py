@@ -1,8 +1,11 @@
 """The origin as a region's agent sees it: logs, snapshots, ranges, and where reports go."""
 
+from collections.abc import Callable
+
 import httpx2
 import msgspec
 
+from kvsync.carried import carried_bytes
 from kvsync.encoding import UNREADABLE
 from kvsync.errors import (
     Forbidden,
@@ -12,12 +15,13 @@ from kvsync.errors import (
     Trimmed,
     Truncated,
 )
+from kvsync.ledger import LEDGER_PATH
 from kvsync.log import LOG_PATH
 from kvsync.log_answer import MAX_ANSWER_BYTES, LogAnswer
 from kvsync.ranges import DIGESTS_PATH, RANGES_PATH
 from kvsync.report import REGIONS_PATH, RegionReport, ReportAnswer
 from kvsync.snapshot import MAX_PIECE_BYTES, SNAPSHOTS_PATH, Piece
-from kvsync.wire import ErrorBody
+from kvsync.wire import MSGPACK, ErrorBody
 
 HEARTBEAT_PATH = "/v1/heartbeat"
 MAX_HEARTBEAT_BYTES = 1_024
@@ -34,11 +38,18 @@ class NotThere(OriginUnavailable):
 class Origin:
     """What a region asks the origin over HTTP; the answers are signed, and not checked here.
 
-    Each method raises :class:`OriginUnavailable`, :class:`Forbidden` or :class:`Truncated`.
+    ``carried`` is told the bytes of each answer, by property; by "" where it is of none. Each
+    method raises :class:`OriginUnavailable`, :class:`Forbidden` or :class:`Truncated`.
     """
 
-    def __init__(self, client: httpx2.AsyncClient, url: str, token: str) -> None:
-        self._client = client
+    def __init__(
+        self,
+        client: httpx2.AsyncClient,
+        url: str,
+        token: str,
+        carried: Callable[[str, int], None] = lambda property, size: None,
+    ) -> None:
+        self._client, self._carried = client, carried
         self._url = url.rstrip("/")
         self._fields = {"authorization": f"Bearer {token}"} if token else {}
 
@@ -48,40 +59,54 @@ class Origin:
         Raises :class:`Trimmed` where the log begins later, :class:`LogAhead` where it ends before.
         """
         where = f"{LOG_PATH}/{property}?after={after}&wait_s={wait_s:g}"
-        return LogAnswer.decode(await self._get(where, MAX_ANSWER_BYTES, _SILENCE_S + wait_s))
+        return LogAnswer.decode(
+            await self._get(property, where, MAX_ANSWER_BYTES, _SILENCE_S + wait_s)
+        )
 
     async def snapshot(self, property: str) -> bytes | None:
         """The signed manifest of the newest snapshot, None where none was made yet."""
         try:
-            return await self._get(f"{SNAPSHOTS_PATH}/{property}", _MAX_MANIFEST_BYTES)
+            return await self._get(property, f"{SNAPSHOTS_PATH}/{property}", _MAX_MANIFEST_BYTES)
         except NotThere:
             return None
 
     async def piece(self, property: str, piece: Piece) -> bytes:
         where = f"{SNAPSHOTS_PATH}/{property}/{piece.digest.hex()}"
-        return await self._get(where, 2 * MAX_PIECE_BYTES)
+        return await self._get(property, where, 2 * MAX_PIECE_BYTES)
 
     async def digests(self, property: str, at: int) -> bytes:
         """The signed digests of all ranges as they were at a sequence."""
-        return await self._get(f"{DIGESTS_PATH}/{property}?at={at}", _MAX_DIGESTS_BYTES)
+        where = f"{DIGESTS_PATH}/{property}?at={at}"
+        return await self._get(property, where, _MAX_DIGESTS_BYTES)
 
     async def range(self, property: str, number: int, at: int) -> bytes:
         where = f"{RANGES_PATH}/{property}/{number}?at={at}"
-        return await self._get(where, _MAX_RANGE_BYTES)
+        return await self._get(property, where, _MAX_RANGE_BYTES)
 
     async def report(self, report: RegionReport) -> ReportAnswer:
-        where = f"{self._url}{REGIONS_PATH}/{report.region}/report"
+        where = f"{REGIONS_PATH}/{report.region}/report"
+        return ReportAnswer.decode(await self._post(where, report.encode()))
+
+    async def ledger(self, region: str, minutes: bytes) -> None:
+        """Have minutes (:func:`kvsync.ledger.encode_minutes`) taken into the ledger."""
+        await self._post(f"{LEDGER_PATH}/{region}", minutes)
+
+    async def _post(self, where: str, content: bytes) -> bytes:
+        fields = {**self._fields, "content-type": MSGPACK}
         try:
             answer = await self._client.post(
-                where, content=report.encode(), headers=self._fields, timeout=_SILENCE_S
+                self._url + where, content=content, headers=fields, timeout=_SILENCE_S
             )
         except httpx2.HTTPError as error:
             raise _unavailable(self._url, error) from error
+        self._carried("", carried_bytes(answer))
         if answer.status_code != 200:
-            raise _refused(answer.status_code, answer.content, REGIONS_PATH)
-        return ReportAnswer.decode(answer.content)
+            raise _refused(answer.status_code, answer.content, where)
+        return answer.content
 
-    async def _get(self, where: str, max_bytes: int, timeout_s: float = _SILENCE_S) -> bytes:
+    async def _get(
+        self, property: str, where: str, max_bytes: int, timeout_s: float = _SILENCE_S
+    ) -> bytes:
         body = bytearray()
         begun = False
         try:
@@ -89,10 +114,13 @@ class Origin:
                 "GET", self._url + where, headers=self._fields, timeout=timeout_s
             ) as answer:
                 begun = True
-                async for piece in answer.aiter_bytes():
-                    body += piece
-                    if len(body) > max_bytes:
-                        raise Truncated(f"{where}: the answer is longer than {max_bytes} bytes")
+                try:
+                    async for piece in answer.aiter_bytes():
+                        body += piece
+                        if len(body) > max_bytes:
+                            raise Truncated(f"{where}: the answer is longer than {max_bytes} bytes")
+                finally:
+                    self._carried(property, carried_bytes(answer))
         except httpx2.HTTPError as error:
             if begun and isinstance(error, httpx2.RemoteProtocolError):
                 raise Truncated(f"{where}: the answer was cut short: {error}") from error

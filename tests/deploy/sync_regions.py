@@ -234,6 +234,7 @@ class Regions:
             neighbours=[f"http://{name}" for name in self.regions if name != region.name],
             poll_s=0.05,
             report_s=0.05,
+            ledger_dir=self.folder / region.name / "ledger",
         )
         store = ValkeyStore(region.store_url, timeout_s=2)
         async with httpx2.AsyncClient(transport=region.wire) as client:

@@ -75,6 +75,7 @@ async def breakable(folder: Path, store_url: str) -> AsyncIterator[Broken]:
         store_timeout_ms=300,
         poll_s=0.1,
         report_s=0.1,
+        ledger_dir=folder / "ledger",
     )
     async with built(settings) as agent:
         running = asyncio.create_task(agent.run())

@@ -227,6 +227,7 @@ class SyncWorld:
             "poll_s": 0.05,
             "report_s": 0.05,
             "compare_s": 0,
+            "ledger_dir": self.folder / "ledger",
             **changed,
         }
         return read_settings(**given)
