@@ -31,9 +31,12 @@ def range_of(key: bytes) -> int:
     return key[0] << 4 | key[1] >> 4
 
 
-def entry_hash(key: bytes, seq: int, signed: bytes, *, buried: bool) -> int:
-    """What a key's newest entry adds to its range's digest: a number below 2^128."""
-    head = (b"t" if buried else b"r") + key + seq.to_bytes(8, "big")
+def entry_hash(key: bytes, signed: bytes, *, buried: bool) -> int:
+    """What a key's newest entry adds to its range's digest: a number below 2^128.
+
+    Of bytes alone, so that both sides come to the same for what neither can read.
+    """
+    head = (b"t" if buried else b"r") + key
     return int.from_bytes(hashlib.blake2b(head + signed, digest_size=_BYTES).digest(), "big")
 
 

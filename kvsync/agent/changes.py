@@ -68,6 +68,8 @@ def plan(
                 claims = claims_of(entry.signed)
             except MalformedRecord as error:
                 made.counted[error.reason] += 1
+                waiting.pop(entry.key, None)
+                records[entry.key] = entry.signed
                 continue
             if not trusted(claims.key_id):
                 made.counted[KeyNotAllowed.reason] += 1
@@ -121,12 +123,12 @@ def newest(entry: StoredEntry, waiting: bytes | None) -> tuple[bytes, bool] | No
 def add_up(
     sums: RangeSums, held: Mapping[bytes, StoredEntry], waiting: Mapping[bytes, bytes]
 ) -> None:
-    """Add what a range holds to its digest; what cannot be read adds what no origin has."""
+    """Add what a range holds to its digest."""
     for key, entry in held.items():
         found = newest(entry, waiting.get(key))
         if found is not None:
             signed, buried = found
-            sums.add(key, entry_hash(key, _seq(signed, buried), signed, buried=buried))
+            sums.add(key, entry_hash(key, signed, buried=buried))
 
 
 @dataclass(frozen=True, slots=True)

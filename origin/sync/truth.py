@@ -187,4 +187,4 @@ def _keyed(seq: int, tag: str, key: bytes | None, content: bytes) -> Put | Bury:
 
 
 def _hashed(entry: Put | Bury) -> int:
-    return entry_hash(entry.key, entry.seq, entry.signed, buried=isinstance(entry, Bury))
+    return entry_hash(entry.key, entry.signed, buried=isinstance(entry, Bury))

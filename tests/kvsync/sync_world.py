@@ -23,12 +23,12 @@ from kvsync.errors import OriginUnavailable
 from kvsync.log import Batch, Bury, Cursor, Entry, Heartbeat, Put
 from kvsync.log_answer import LogAnswer
 from kvsync.ranges import RangeDigests, RangeEntries, RangeSums, entry_hash, range_of
-from kvsync.record import RecordBody, Tombstone
+from kvsync.record import KeptPayload, RecordBody, Tombstone
 from kvsync.report import RegionReport, ReportAnswer
 from kvsync.signing import Keyring, SigningKey
 from kvsync.snapshot import SnapshotManifest, pack_piece, piece_of
 from kvsync.store import StoredEntry, ValkeyStore
-from kvsync.wire import ErrorBody, Hold, Purge
+from kvsync.wire import ErrorBody, Hold, PayloadList, PayloadsHeld, Purge
 from tests.kvsync.golden import example_body
 
 PROPERTY = "shop"
@@ -131,7 +131,7 @@ class OriginStandIn:
         sums = RangeSums()
         for one in self.truth.values():
             buried = isinstance(one, Bury)
-            sums.add(one.key, entry_hash(one.key, one.seq, one.signed, buried=buried))
+            sums.add(one.key, entry_hash(one.key, one.signed, buried=buried))
         return Response(RangeDigests.make(PROPERTY, self.head.seq, sums).sign(self.signer))
 
     async def range(self, request: Request) -> Response:
@@ -165,6 +165,21 @@ class Caches:
     held: list[tuple[str, int]] = field(default_factory=list)
     gone: set[str] = field(default_factory=set)
     refuses_models: bool = False
+    # Digests of payloads held, by property; ``refuses_payloads``: none is fetched.
+    payloads: dict[str, dict[bytes, KeptPayload]] = field(default_factory=dict)
+    refuses_payloads: bool = False
+
+    async def payload_news(self, request: Request) -> Response:
+        here = self.payloads.setdefault(request.path_params["property"], {})
+        if request.method == "GET":
+            return Response(PayloadList(tuple(here.values())).encode())
+        asked = PayloadList.decode(await request.body())
+        for digest in asked.drop:
+            here.pop(digest, None)
+        if self.refuses_payloads:
+            return Response(PayloadsHeld({one.digest.hex(): "no" for one in asked.hold}).encode())
+        here.update((one.digest, one) for one in asked.hold)
+        return Response(PayloadsHeld().encode())
 
     async def answer(self, request: Request) -> Response:
         host = request.url.hostname or ""
@@ -182,6 +197,7 @@ class Caches:
             routes=[
                 Route("/v1/purge", self.answer, methods=["POST"]),
                 Route("/v1/models/{property}/{digest}", self.answer, methods=["POST"]),
+                Route("/v1/payloads/{property}", self.payload_news, methods=["GET", "POST"]),
             ]
         )
 

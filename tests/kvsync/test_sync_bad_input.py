@@ -57,6 +57,24 @@ async def test_what_is_no_record_of_this_property_is_counted_and_stops_nothing(
     assert found[key_of(4)].record == origin.truth[key_of(4)].signed and C not in found
 
 
+async def test_what_cannot_be_read_is_held_as_it_was_published_and_no_comparison_names_it(
+    world: SyncWorld, url: str
+) -> None:
+    origin = world.origin
+    first = origin.head.seq + 1
+    origin.seal(Put(first, A, b"no envelope"), Put(first + 1, B, origin.signer.sign(b"no record")))
+    origin.publish(C)
+    async with world.agent(url) as agent:
+        await until(lambda: agent.ready)
+        assert agent.metrics.refused[PROPERTY] == {"malformed": 2}
+        for request in (1, 2):
+            origin.compare = {PROPERTY: request}
+            compared = agent.followers[PROPERTY]
+            await until(lambda: compared.compared.request == request)  # noqa: B023
+            assert compared.compared.differing == ()
+    assert as_published(origin, await everything(url))
+
+
 async def test_a_log_of_another_property_is_not_followed(world: SyncWorld, url: str) -> None:
     batch = Batch.seal(
         world.origin.signer,

@@ -157,7 +157,7 @@ def sums_of(entries: list[Entry | Skipped]) -> bytes:
     newest = {one.key: one for one in entries if isinstance(one, Put | Bury)}
     sums = RangeSums()
     for key, one in newest.items():
-        sums.add(key, entry_hash(key, one.seq, one.signed, buried=isinstance(one, Bury)))
+        sums.add(key, entry_hash(key, one.signed, buried=isinstance(one, Bury)))
     return sums.encode()
 
 
