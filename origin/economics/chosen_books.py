@@ -56,7 +56,8 @@ class Books:
     def of(self, property: str, region: str, day: datetime.date) -> Chosen:
         """What holds there on that day: the choice for both, else the property's, the region's,
         everybody's, else the setting."""
-        for place in ((property, region), (property, ""), ("", region), ("", "")):
+        places = ((property, region), (property, ""), ("", region), ("", ""))
+        for place in places if self.chosen else ():
             past = [
                 one for one in self.chosen.get(place, ()) if one.since is None or one.since <= day
             ]

@@ -2,7 +2,7 @@
 forecasts and what-ifs. Derived in docs/economics.md.
 """
 
-from dataclasses import astuple, dataclass, replace
+from dataclasses import dataclass
 from typing import Self
 
 from kvsync.errors import InputError
@@ -44,8 +44,8 @@ class Usage:
         )
 
     def __add__(self, other: Self) -> Self:
-        pairs = zip(astuple(self), astuple(other), strict=True)
-        return type(self)(*(one + two for one, two in pairs))
+        names = self.__slots__
+        return type(self)(*(getattr(self, name) + getattr(other, name) for name in names))
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,9 +81,9 @@ class Statement:
     def _with(self, other: Self, sign: float) -> Self:
         if other.currency != self.currency:
             raise InputError(f"{self.currency} and {other.currency} cannot be added")
-        ours, theirs = astuple(self)[1:], astuple(other)[1:]
-        sums = (one + sign * two for one, two in zip(ours, theirs, strict=True))
-        return replace(self, **dict(zip(self.__slots__[1:], sums, strict=True)))
+        names = self.__slots__[1:]
+        sums = (getattr(self, name) + sign * getattr(other, name) for name in names)
+        return type(self)(self.currency, *sums)
 
 
 def bill(usage: Usage, prices: Prices, device: str) -> float:

@@ -50,6 +50,8 @@ class Prices(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             within = left if tier.up_to_gb is None else min(left, tier.up_to_gb - below)
             cost += within * tier.per_gb
             left -= within
+            if left <= 0:
+                break
             below = tier.up_to_gb or below
         return cost
 
@@ -61,6 +63,12 @@ class Prices(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         if not self.device_per_hour:
             raise InputError(f"no price for the device {name!r}; the book has none")
         return max(self.device_per_hour, key=lambda known: self.device_per_hour[known])
+
+    def with_device(self, name: str, per_hour: float) -> "Prices":
+        """The same, but for what one device costs."""
+        return msgspec.structs.replace(
+            self, device_per_hour={**self.device_per_hour, name: per_hour}
+        )
 
     def device(self, name: str) -> float:
         """Per hour; :class:`InputError` for one that the book does not price."""

@@ -6,7 +6,7 @@ not whole hours away.
 """
 
 import datetime
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -115,3 +115,14 @@ def days_between(first: date, last: date, zone: ZoneInfo) -> Iterator[Period]:
     while first < last:
         yield day_of(first, zone)
         first += timedelta(days=1)
+
+
+def months_between(
+    first: date, last: date, zone: ZoneInfo, cuts: Collection[date] = ()
+) -> Iterator[Period]:
+    """Calendar months from ``first`` to before ``last``, cut at these days as well."""
+    while first < last:
+        ends = [next_month(first), last, *(day for day in cuts if day > first)]
+        end = min(ends)
+        yield Period(midnight(first, zone), midnight(end, zone), first)
+        first = end

@@ -1,0 +1,188 @@
+"""What was saved: today, this month, since the start; and of any days by property, region, family
+and day. Each is a sum of the same differences, so all of them add up.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import msgspec
+
+from origin.dashboard.asked import Asked
+from origin.economics.chosen_books import Books
+from origin.economics.costs import Statement
+from origin.ledger.reading import Reader
+from origin.ledger.running import Place, statements, total
+from origin.ledger.spans import day_of, month_of, months_between, today
+from origin.ledger.tables import DEVICE_PARTS
+
+PARTS = ("haul_avoided", "busy", "idle", "sync", "models", "replicas", "storage")
+
+
+class Money(msgspec.Struct, frozen=True):
+    """``saved`` is ``haul_avoided`` less the other parts, in one currency."""
+
+    currency: str
+    saved: float
+    haul_avoided: float
+    busy: float
+    idle: float
+    sync: float
+    models: float
+    replicas: float
+    storage: float
+
+    @classmethod
+    def of(cls, statement: Statement) -> "Money":
+        parts = {name: getattr(statement, name) for name in PARTS}
+        return cls(currency=statement.currency, saved=statement.saved, **parts)
+
+
+class Headline(msgspec.Struct, frozen=True):
+    """Each by currency, the first of which has most of it; empty before the first minute."""
+
+    today: list[Money]
+    month: list[Money]
+    since_start: list[Money]
+    since: str | None
+
+
+class Share(msgspec.Struct, frozen=True):
+    """The part of the money that goes by this name."""
+
+    name: str
+    money: Money
+
+
+@dataclass(frozen=True)
+class Earned:
+    """Money of some days, by the day (or month) that a span begins with, and by place."""
+
+    asked: Asked
+    spans: list[tuple[str, dict[Place, Statement]]]
+
+    @property
+    def all(self) -> list[Money]:
+        return _by_currency(one for _, places in self.spans for one in places.values())
+
+    def by_span(self) -> list[Share]:
+        return [
+            Share(name, money)
+            for name, places in self.spans
+            for money in _by_currency(places.values())
+        ]
+
+    def by_property(self) -> list[Share]:
+        return self._by(0)
+
+    def by_region(self) -> list[Share]:
+        return self._by(1)
+
+    def places(self) -> dict[Place, Statement]:
+        found: dict[Place, Statement] = {}
+        for _, places in self.spans:
+            for place, one in places.items():
+                found[place] = found[place] + one if place in found else one
+        return found
+
+    def _by(self, part: int) -> list[Share]:
+        groups: defaultdict[str, list[Statement]] = defaultdict(list)
+        for place, one in self.places().items():
+            groups[place[part]].append(one)
+        return [
+            Share(name, money) for name in sorted(groups) for money in _by_currency(groups[name])
+        ]
+
+
+def headline(reader: Reader, books: Books, asked: Asked) -> Headline:
+    """Only what was asked's scope and zone count here, not its days."""
+    begun_at = reader.begun_at()
+    if begun_at is None:
+        return Headline([], [], [], None)
+    here = asked.today
+    begun = min(here, today(begun_at, asked.zone))
+    month = month_of(here)
+    cuts = books.changes()
+    periods = [
+        *months_between(month_of(begun), month, asked.zone, cuts),
+        *months_between(month, here, asked.zone, cuts),
+        day_of(here, asked.zone),
+    ]
+    found = [
+        (period.day, list(places.values()))
+        for period, places in statements(reader, periods, books, asked.scope)
+    ]
+    since = [one for _, many in found for one in many]
+    of_month = [one for day, many in found if day >= month for one in many]
+    return Headline(
+        _by_currency(found[-1][1]), _by_currency(of_month), _by_currency(since), begun.isoformat()
+    )
+
+
+def earned(reader: Reader, books: Books, asked: Asked) -> Earned:
+    """The money of the days that were asked for."""
+    spans: dict[str, dict[Place, Statement]] = {}
+    periods = asked.periods(books.changes())
+    for period, places in statements(reader, periods, books, asked.scope):
+        if period.day < asked.first:
+            continue
+        day = month_of(period.day) if asked.by_month else period.day
+        so_far = spans.setdefault(day.isoformat(), {})
+        for place, one in places.items():
+            so_far[place] = so_far[place] + one if place in so_far else one
+    return Earned(asked, list(spans.items()))
+
+
+def by_family(reader: Reader, found: Earned) -> list[Share]:
+    """A place's money by family, as property/family.
+
+    What hauling would have cost goes by avoided bytes, machines by busy seconds. Records, models
+    and storage are the whole property's, and so is what no family had a part in.
+    """
+    asked = found.asked
+    avoided: defaultdict[Place, dict[str, float]] = defaultdict(dict)
+    labels = ("property", "region", "family")
+    for row in reader.answers(labels, asked.period, asked.scope):
+        property, region, family = row.labels
+        bytes_kept = max(0.0, row["avoidable_bytes"] - row["middle_mile_bytes"])
+        avoided[property, region][family] = bytes_kept
+    busy: defaultdict[Place, dict[str, float]] = defaultdict(dict)
+    for row in reader.work(labels, asked.period, asked.scope):
+        property, region, family = row.labels
+        busy[property, region][family] = sum(row[part] for part in DEVICE_PARTS)
+    groups: defaultdict[str, list[Statement]] = defaultdict(list)
+    for place, one in found.places().items():
+        for family, part in _shared(one, avoided[place], busy[place]):
+            groups[f"{place[0]}/{family}"].append(part)
+    return [Share(name, money) for name in sorted(groups) for money in _by_currency(groups[name])]
+
+
+def _shared(
+    one: Statement, avoided: dict[str, float], busy: dict[str, float]
+) -> Iterable[tuple[str, Statement]]:
+    kept, worked = sum(avoided.values()), sum(busy.values())
+    rest = one
+    for family in sorted(avoided.keys() | busy.keys()):
+        hauled = avoided.get(family, 0.0) / kept if kept else 0.0
+        device = busy.get(family, 0.0) / worked if worked else 0.0
+        part = Statement(
+            one.currency,
+            haul_avoided=one.haul_avoided * hauled,
+            busy=one.busy * device,
+            idle=one.idle * device,
+            sync=0.0,
+            models=0.0,
+            replicas=0.0,
+            storage=0.0,
+        )
+        rest = rest - part
+        if family:
+            yield family, part
+        else:
+            rest = rest + part
+    yield "", rest
+
+
+def _by_currency(many: Iterable[Statement]) -> list[Money]:
+    found = [Money.of(one) for one in total(many).values()]
+    return sorted(found, key=lambda money: (-abs(money.saved), money.currency))

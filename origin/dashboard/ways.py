@@ -1,0 +1,340 @@
+"""What the next month would cost each way, family by family, from what the ledger counted last.
+
+Of the thirty days before now: misses and their bytes, the busiest hour, what the generator made a
+second, what changed. docs/economics.md says how the three ways are compared.
+"""
+
+from collections import defaultdict
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import date
+
+import msgspec
+from sqlalchemy import func, select
+
+from origin.console.coverage import coverage
+from origin.database import Database
+from origin.economics.chosen_books import Books
+from origin.economics.costs import bill
+from origin.economics.forecast import (
+    MONTH_S,
+    Demand,
+    Generator,
+    hauling,
+    least_images_to_rehydrate,
+    least_misses_to_rehydrate,
+    least_misses_to_replicate,
+    rehydrating,
+    replicating,
+)
+from origin.economics.price_book import Prices
+from origin.ledger.reading import Reader, Row, Scope
+from origin.ledger.spans import Period
+from origin.ledger.tables import DAY_S, DEVICE_PARTS, HOUR_S, USAGE, begin_of
+from origin.tables import AssetRow, LogEntryRow, ModelRow, RecordRow
+
+_SHIPPED_RECORD_BYTES = 474.0
+_RECORDS_LOOKED_AT = 100
+_PEAK_S = 7 * DAY_S
+
+WAYS = ("haul", "replica", "rehydrate")
+
+
+class InRegion(msgspec.Struct, frozen=True):
+    """One region's month ahead. Costs by way; ``rehydrate`` is None where no machine has made
+    pictures of the family yet. Thresholds are None where nothing reaches them."""
+
+    region: str
+    currency: str
+    images: int
+    inventory_bytes: float
+    bytes_per_image: float
+    misses: float
+    misses_per_image: float
+    change: float
+    peak: float
+    device: str
+    images_per_s: float | None
+    hosts: float | None
+    shared: bool
+    haul: float
+    replica: float
+    rehydrate: float | None
+    resilience: float | None
+    replica_from_misses: float | None
+    rehydrate_from_misses: float | None
+    rehydrate_from_images: float | None
+
+
+class FamilyWays(msgspec.Struct, frozen=True):
+    """A family's month ahead in all regions: what each policy would cost, and what is cheapest.
+
+    ``cheapest`` is empty where that cannot be said: nothing was counted, its images are not known,
+    or its regions pay in several currencies.
+    """
+
+    property: str
+    family: str
+    images: int
+    currency: str
+    misses: float
+    haul: float
+    replica: float
+    rehydrate: float | None
+    economical: float
+    resilience: float | None
+    cheapest: str
+    saying: str
+    regions: list[InRegion]
+
+
+@dataclass(frozen=True)
+class _Known:
+    """What forecasts of a property are made from."""
+
+    days: float
+    answers: Mapping[tuple[str, str], Row]
+    rates: Mapping[tuple[str, str], float]
+    devices: Mapping[str, str]
+    shared: frozenset[str]
+    peaks: Mapping[str, float]
+    images: Mapping[str, int]
+    sizes: Mapping[str, float]
+    changes: Mapping[str, float]
+    models: Mapping[str, float]
+    record_bytes: float
+
+
+def forecasts(
+    reader: Reader, books: Books, property: str, now: float, day: date, *, exact: bool = True
+) -> list[FamilyWays]:
+    """Every family of the property; without ``exact`` thresholds are left out, which takes less."""
+    known = _known(reader, property, now)
+    families = sorted({family for _, family in known.answers if family} | known.images.keys())
+    return [_family(known, books, property, family, day, exact) for family in families]
+
+
+def _family(
+    known: _Known, books: Books, property: str, family: str, day: date, exact: bool
+) -> FamilyWays:
+    images = known.images.get(family, 0)
+    regions = []
+    for (region, name), row in sorted(known.answers.items()):
+        if name == family and row["misses"] and images:
+            prices, currency = books.prices(property, region, day)
+            regions.append(_region(known, family, region, row, prices, currency, exact))
+    currencies = {one.currency for one in regions}
+    haul, replica = sum(one.haul for one in regions), sum(one.replica for one in regions)
+    rehydrate = _all([one.rehydrate for one in regions])
+    costs = {"haul": haul, "replica": replica}
+    if rehydrate is not None:
+        costs["rehydrate"] = rehydrate
+    cheapest = min(costs, key=lambda way: costs[way]) if len(currencies) == 1 else ""
+    return FamilyWays(
+        property,
+        family,
+        images,
+        "/".join(sorted(currencies)),
+        sum(one.misses for one in regions),
+        haul,
+        replica,
+        rehydrate,
+        min(costs.values()),
+        _all([one.resilience for one in regions]),
+        cheapest,
+        _saying(images, costs, cheapest, max((one.inventory_bytes for one in regions), default=0)),
+        regions,
+    )
+
+
+def _region(
+    known: _Known,
+    family: str,
+    region: str,
+    row: Row,
+    prices: Prices,
+    currency: str,
+    exact: bool,
+) -> InRegion:
+    images = known.images[family]
+    weight = row["avoidable_bytes"] / row["misses"] or known.sizes.get(family, 0.0)
+    misses = row["misses"] * MONTH_S / (known.days * DAY_S)
+    demand = Demand(
+        images, weight, misses, known.changes.get(family, 0.0), known.peaks.get(region, 1.0)
+    )
+    device = known.devices.get(region, "")
+    rate = known.rates.get((device, family), known.rates.get((device, "")))
+    shared = region in known.shared
+    generator = None
+    if rate is not None:
+        prices = prices.with_device(device, prices.device(prices.priced_as(device)))
+        sizes = known.models.get(family, 0.0), known.record_bytes
+        generator = Generator(device, rate, *sizes, shared=shared)
+    thresholds: list[float | None] = [None, None, None]
+    if exact:
+        thresholds[0] = least_misses_to_replicate(demand, prices)
+    if exact and generator:
+        thresholds[1] = least_misses_to_rehydrate(demand, generator, prices)
+        thresholds[2] = least_images_to_rehydrate(demand, generator, prices)
+    return InRegion(
+        region,
+        currency,
+        images,
+        demand.inventory_bytes,
+        weight,
+        misses,
+        demand.misses_per_image,
+        demand.change,
+        demand.peak,
+        device,
+        rate,
+        generator.hosts(demand) if generator else None,
+        shared,
+        bill(hauling(demand), prices, device),
+        bill(replicating(demand), prices, device),
+        bill(rehydrating(demand, generator), prices, device) if generator else None,
+        _resilience(demand, generator, prices) if generator else None,
+        *thresholds,
+    )
+
+
+def _resilience(demand: Demand, generator: Generator, prices: Prices) -> float:
+    """Everything is hauled, and the machines stand by."""
+    ready, hauled = rehydrating(demand, generator), hauling(demand)
+    stood_by = replace(
+        ready,
+        hauled_bytes=hauled.hauled_bytes,
+        hauled_requests=hauled.hauled_requests,
+        busy_s=0.0,
+        idle_s=ready.busy_s + ready.idle_s,
+    )
+    return bill(stood_by, prices, generator.device)
+
+
+def _saying(images: int, found: Mapping[str, float], cheapest: str, inventory: float) -> str:
+    """The honest answer in a sentence."""
+    if not images:
+        return "How many images it has is not known yet: nothing was dehydrated."
+    if not cheapest:
+        return (
+            "Nothing was missed in the last thirty days, or its regions pay in several currencies."
+        )
+    if "rehydrate" not in found:
+        return "No machine has made its pictures yet, so rehydrating has no price."
+    if cheapest == "replica":
+        return (
+            f"Keep a replica: all {images:,} images are {inventory / 1e6:,.1f} MB, keeping them "
+            "in the region is cheaper than making or hauling them."
+        )
+    if cheapest == "haul":
+        return "Haul: it is missed too seldom for a machine or a replica to pay."
+    return "Rehydrate: making its pictures in the region is cheaper than hauling or keeping them."
+
+
+def _all(costs: list[float | None]) -> float | None:
+    known = [one for one in costs if one is not None]
+    return sum(known) if known and len(known) == len(costs) else None
+
+
+def _known(reader: Reader, property: str, now: float) -> _Known:
+    end = int(now)
+    begun = max(reader.begun_at() or end, end - int(MONTH_S))
+    period = Period(begin_of(HOUR_S, begun), end, date.fromtimestamp(begun))
+    mine = Scope(property=property)
+    answers = {
+        (row.labels[0], row.labels[1]): row
+        for row in reader.answers(("region", "family"), period, mine)
+    }
+    work = reader.work(("region", "device", "property", "family"), period)
+    busiest: defaultdict[str, dict[str, float]] = defaultdict(dict)
+    for row in reader.held(period):
+        busiest[row.labels[0]][row.labels[1]] = row["allocated_s"]
+    for row in work:
+        busiest[row.labels[0]].setdefault(row.labels[1], 0.0)
+    devices = {region: max(some, key=lambda name: some[name]) for region, some in busiest.items()}
+    families: defaultdict[str, set[tuple[str, str]]] = defaultdict(set)
+    for row in work:
+        families[row.labels[0]].add((row.labels[2], row.labels[3]))
+    facts = _facts(reader.database, property, begun)
+    return _Known(
+        days=max(end - begun, HOUR_S) / DAY_S,
+        answers=answers,
+        rates=_rates([row for row in work if row.labels[2] == property]),
+        devices=devices,
+        shared=frozenset(region for region, some in families.items() if len(some) > 1),
+        peaks=_peaks(reader, property, end),
+        images={family: count for family, (count, _) in facts.originals.items() if count},
+        sizes={family: size / count for family, (count, size) in facts.originals.items() if count},
+        changes=facts.changes,
+        models=facts.models,
+        record_bytes=facts.record_bytes,
+    )
+
+
+def _rates(work: list[Row]) -> dict[tuple[str, str], float]:
+    """Images a busy second by device and family, and by device alone."""
+    images: defaultdict[tuple[str, str], float] = defaultdict(float)
+    busy: defaultdict[tuple[str, str], float] = defaultdict(float)
+    for row in work:
+        for family in {row.labels[3], ""}:
+            images[row.labels[1], family] += row["images"]
+            busy[row.labels[1], family] += sum(row[part] for part in DEVICE_PARTS)
+    return {name: images[name] / busy[name] for name in images if images[name] and busy[name]}
+
+
+def _peaks(reader: Reader, property: str, end: int) -> dict[str, float]:
+    """By region, the busiest hour of the last week against its average hour."""
+    by_hour = (
+        select(USAGE.c.region, func.max(USAGE.c.misses), func.sum(USAGE.c.misses))
+        .where(USAGE.c.span_s == HOUR_S, USAGE.c.start >= end - _PEAK_S)
+        .where(USAGE.c.property == property)
+        .group_by(USAGE.c.region)
+    )
+    begun = max(reader.begun_at() or end, end - _PEAK_S)
+    hours = max(1.0, (end - begun) / HOUR_S)
+    with reader.database.reading() as session:
+        found = session.execute(by_hour).all()
+    return {
+        region: max(1.0, float(most) * hours / float(all_)) for region, most, all_ in found if all_
+    }
+
+
+@dataclass(frozen=True)
+class _Facts:
+    originals: Mapping[str, tuple[int, int]]
+    changes: Mapping[str, float]
+    models: Mapping[str, float]
+    record_bytes: float
+
+
+def _facts(database: Database, property: str, since: int) -> _Facts:
+    """What the control plane knows of the property's families."""
+    replaced = (
+        select(AssetRow.family, func.count())
+        .join(RecordRow, RecordRow.asset_id == AssetRow.id)
+        .where(RecordRow.property == property, RecordRow.ended_at >= since)
+        .group_by(AssetRow.family)
+    )
+    sizes = select(ModelRow.family, func.max(ModelRow.size)).where(
+        ModelRow.property == property, ModelRow.retired_at.is_(None)
+    )
+    lengths = (
+        select(func.length(LogEntryRow.content).label("size"))
+        .where(LogEntryRow.property == property, LogEntryRow.tag == "put")
+        .order_by(LogEntryRow.seq.desc())
+        .limit(_RECORDS_LOOKED_AT)
+        .subquery()
+    )
+    with database.reading() as session:
+        originals = coverage(session, property).originals
+        ended = {family: count for family, count in session.execute(replaced)}
+        models = {
+            family: float(size) for family, size in session.execute(sizes.group_by(ModelRow.family))
+        }
+        record_bytes = session.scalar(select(func.avg(lengths.c.size)))
+    changes = {
+        family: min(1.0, ended.get(family, 0) / count)
+        for family, (count, _) in originals.items()
+        if count
+    }
+    return _Facts(originals, changes, models, float(record_bytes or _SHIPPED_RECORD_BYTES))

@@ -1,0 +1,166 @@
+"""What the days that were asked for would have come to: the ledger's usage, changed, and priced by
+the same function as what was."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+
+import msgspec
+
+from origin.dashboard.asked import Asked
+from origin.dashboard.savings import Money
+from origin.economics.chosen_books import Books
+from origin.economics.costs import Statement, Usage, saved
+from origin.economics.price_book import GB, Prices
+from origin.economics.what_if import Change, usage_if
+from origin.ledger.reading import Reader
+from origin.ledger.running import Counted, Running, total
+from origin.ledger.spans import month_of, months_between
+
+_USUAL = "h200"
+"""What a machine is taken for where none has worked yet."""
+
+
+class Circumstances(msgspec.Struct, frozen=True):
+    """Where the sliders stand: the price of a GB (of the first tier) and of a machine's hour,
+    machines in each region, and the share of answers that caches gave (None before the first)."""
+
+    per_gb: float
+    device_per_hour: float
+    machines: float
+    hit_ratio: float | None
+
+
+class WhatIf(msgspec.Struct, frozen=True):
+    """``was`` is what these days came to at ``given``, ``would_be`` at ``changed``; by currency.
+    ``break_even_per_s`` and ``made_per_s`` are images a second of a machine that is busy."""
+
+    given: Circumstances
+    changed: Circumstances
+    was: list[Money]
+    would_be: list[Money]
+    bytes_per_image: float | None
+    break_even_per_s: float | None
+    made_per_s: float | None
+
+
+@dataclass(frozen=True)
+class _Case:
+    """A property in a region in one month; ``share`` is its part of the region's machines."""
+
+    region: str
+    counted: Counted
+    device: str
+    usage: Usage
+    prices: Prices
+    currency: str
+    elapsed_s: float
+    share: float
+
+
+def what_if(reader: Reader, books: Books, asked: Asked, change: Change) -> WhatIf:
+    """Of whole months, since tiers are by the month: from the first day of the first one."""
+    asked = replace(asked, first=month_of(asked.first))
+    cases = list(_cases(reader, books, asked))
+    answers = sum(one.counted.sums["answers"] for one in cases)
+    misses = sum(one.counted.sums["misses"] for one in cases)
+    times = change.misses(answers, misses)
+    others = [_changed(one, change, times) for one in cases]
+    given = _given(books, asked, cases, 1 - misses / answers if answers else None)
+    changed = Circumstances(
+        given.per_gb if change.per_gb is None else change.per_gb,
+        given.device_per_hour if change.device_per_hour is None else change.device_per_hour,
+        given.machines if change.machines is None else change.machines,
+        given.hit_ratio if change.hit_ratio is None else change.hit_ratio,
+    )
+    avoidable = sum(one.counted.sums["avoidable_bytes"] for one in cases)
+    per_image = avoidable / misses if misses else None
+    haul = per_image / GB * changed.per_gb if per_image else 0.0
+    made = sum(one.usage.avoided_requests for one in cases)
+    busy = sum(one.usage.busy_s for one in cases)
+    was = [one.counted.statement(one.prices, one.currency) for one in cases]
+    return WhatIf(
+        given,
+        changed,
+        [Money.of(one) for one in total(was).values()],
+        [Money.of(one) for one in total(others).values()],
+        per_image,
+        changed.device_per_hour / 3600 / haul if haul else None,
+        made / busy if busy else None,
+    )
+
+
+def _cases(reader: Reader, books: Books, asked: Asked) -> Iterator[_Case]:
+    """Each month for itself, cut where a price changes."""
+    for period in months_between(asked.first, asked.last, asked.zone, books.changes()):
+        running = Running()
+        running.add(reader, period, asked.scope.region)
+        places = running.shared()
+        held: dict[str, float] = {}
+        for (_, region), one in places.items():
+            held[region] = held.get(region, 0.0) + _held(one)
+        for place, one in places.items():
+            if not asked.scope.has(*place):
+                continue
+            prices, currency = books.prices(*place, period.day)
+            device = max(sorted(one.devices), key=lambda name: _busy(one, name), default="")
+            neighbours = sum(1 for _, region in places if region == place[1])
+            all_held = held[place[1]]
+            yield _Case(
+                place[1],
+                one,
+                device,
+                _with_all_devices(one, device),
+                prices,
+                currency,
+                max(0.0, min(period.end, asked.now) - period.begin),
+                _held(one) / all_held if all_held else 1 / neighbours,
+            )
+
+
+def _changed(case: _Case, change: Change, times: float) -> Statement:
+    allocated = None
+    if change.machines is not None:
+        allocated = change.machines * case.elapsed_s * case.share
+    device = case.device or _USUAL
+    prices = change.prices(case.prices.with_device(device, _per_hour(case)), device)
+    return saved(usage_if(case.usage, times, allocated), prices, device, case.currency)
+
+
+def _per_hour(case: _Case) -> float:
+    """What an hour of its machines cost, of whatever kinds they were."""
+    hours = _held(case.counted) / 3600
+    if not hours:
+        return case.prices.device(case.prices.priced_as(_USUAL))
+    cost = case.counted.statement(case.prices, case.currency)
+    return (cost.busy + cost.idle) / hours
+
+
+def _given(
+    books: Books, asked: Asked, cases: Sequence[_Case], hit_ratio: float | None
+) -> Circumstances:
+    prices, _ = books.prices(asked.scope.property, asked.scope.region, asked.today)
+    device = max((one.device for one in cases if one.device), default=_USUAL)
+    elapsed = max(1.0, min(asked.period.end, asked.now) - asked.period.begin)
+    regions = max(1, len({one.region for one in cases}))
+    held = sum(_held(one.counted) for one in cases)
+    return Circumstances(
+        prices.middle_mile[0].per_gb,
+        prices.device(prices.priced_as(device)),
+        held / elapsed / regions,
+        hit_ratio,
+    )
+
+
+def _with_all_devices(one: Counted, device: str) -> Usage:
+    """The usage with the seconds of every device, as if they were one."""
+    busy = sum(seconds.busy for seconds in one.devices.values())
+    idle = sum(seconds.idle for seconds in one.devices.values())
+    return replace(one.usage(device), busy_s=busy, idle_s=idle)
+
+
+def _busy(one: Counted, device: str) -> float:
+    return one.devices[device].busy
+
+
+def _held(one: Counted) -> float:
+    return sum(seconds.busy + seconds.idle for seconds in one.devices.values())
