@@ -28,6 +28,7 @@ from origin.console.app import routers
 from origin.console.desk import Desk
 from origin.console.drawing import Drawing
 from origin.console.jobs import Jobs, not_here
+from origin.console.pictures import open_pictures
 from origin.console.sessions import login_of_cookie, make_token, open_session
 
 CANDIDATES = 100_000
@@ -151,7 +152,7 @@ def _asks(desk: Desk, candidates: int) -> list[Ask]:
 
 def _pages(desk: Desk) -> list[APIRoute]:
     """Every route that answers a GET with a page or with the API's JSON, by the app itself."""
-    drawing = Drawing(desk.settings.folder / "unused", 1 << 20)
+    drawing = Drawing(open_pictures(desk.settings))
     parts = routers(desk, Jobs(desk, not_here), drawing)
     routes = [one for part in parts for one in part.routes if isinstance(one, APIRoute)]
     return [one for one in routes if "GET" in (one.methods or ()) and one.name not in FILES]

@@ -1,23 +1,19 @@
-"""Pictures for a person's eyes, drawn in a child process of its own: the console has no torch.
+"""Pictures for a person's eyes, drawn in a child process of its own: the console has no torch."""
 
-What was drawn is kept on disk by what it was drawn from, the oldest going first.
-"""
-
-import hashlib
-import os
 import threading
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from multiprocessing import get_context
 from pathlib import Path
-from typing import Final, Literal, get_args
+from typing import Final
+
+import msgspec
 
 from kvsync.errors import ModelError, Overloaded
-from kvsync.files import write_file
+from kvsync.record import PromptRecipe
+from origin.console.pictures import OF_THE_RECIPE, Kind, Pictures, name_of
 
-Kind = Literal["generated", "original", "difference", "errors", "thumb", "original-thumb"]
-KINDS: Final[tuple[Kind, ...]] = get_args(Kind)
 _PATIENCE_S: Final = 60.0
 _CHILD_MEMORY: Final = 8 << 30
 _MOST_CPU_S: Final = 120
@@ -26,31 +22,24 @@ _MOST_CPU_S: Final = 120
 class Drawing:
     """Draws candidates' pictures as WebP, without loss but for thumbnails and error maps."""
 
-    def __init__(self, folder: Path, most_bytes: int) -> None:
-        self._folder = folder
-        self._most_bytes = most_bytes
+    def __init__(self, pictures: Pictures) -> None:
+        self._pictures = pictures
         self._lock = threading.Lock()
         self._pool: ProcessPoolExecutor | None = None
-        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
 
-    def draw(self, kind: Kind, model: Path, recipe: bytes, original: Callable[[], bytes]) -> bytes:
-        """One picture of a candidate: ``recipe`` is msgpack, ``original`` reads the asset's bytes.
+    def draw(
+        self, kind: Kind, model: Path, recipe: PromptRecipe, original: Callable[[], bytes]
+    ) -> bytes:
+        """One picture of a candidate; ``original`` reads the asset's bytes.
 
         Raises ModelError when the model cannot draw it, Overloaded when that takes too long.
         """
-        source = b"" if kind in ("generated", "thumb") else original()
-        parts = (kind.encode(), model.name.encode(), recipe, source)
-        name = hashlib.blake2b(b"\0".join(parts), digest_size=16).hexdigest()
-        kept = self._folder / f"{name}.webp"
-        try:
-            data = kept.read_bytes()
-            os.utime(kept)
-            return data
-        except FileNotFoundError:
-            pass
-        data = self._ask(kind, model, recipe, source)
-        write_file(kept, data)
-        self._forget_oldest()
+        source = b"" if kind in OF_THE_RECIPE else original()
+        name = name_of(kind, recipe.model, recipe, source)
+        data = self._pictures.find(name)
+        if data is None:
+            data = self._ask(kind, model, msgspec.msgpack.encode(recipe), source)
+            self._pictures.keep(name, data)
         return data
 
     def close(self) -> None:
@@ -72,19 +61,6 @@ class Drawing:
         except BrokenProcessPool as error:
             self.close()
             raise ModelError("the picture could not be drawn: its process ended") from error
-
-    def _forget_oldest(self) -> None:
-        with self._lock:
-            kept = sorted(
-                ((one.stat().st_mtime, one.stat().st_size, one) for one in self._folder.iterdir()),
-                key=lambda one: one[0],
-            )
-            excess = sum(size for _, size, _ in kept) - self._most_bytes
-            for _, size, path in kept:
-                if excess <= 0:
-                    break
-                path.unlink(missing_ok=True)
-                excess -= size
 
 
 def _limit_child() -> None:

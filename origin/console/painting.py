@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from kvsync.record import PromptRecipe, Recipe
-from origin.console.drawing import Kind
+from origin.console.pictures import Kind
 from origin.sheet import amplified
 from regional_gpu.generator.encode import decode
 from regional_gpu.generator.load import Generator, Job, load
@@ -35,12 +35,12 @@ def paint(kind: Kind, model: Path, recipe: bytes, source: bytes) -> bytes:
     if kind == "original":
         return _saved(decode(source), lossless=True)
     if kind == "original-thumb":
-        return _small(decode(source))
+        return small(decode(source))
     drawn = _generated(model, recipe)
     if kind == "generated":
         return _saved(drawn, lossless=True)
     if kind == "thumb":
-        return _small(drawn)
+        return small(drawn)
     original = decode(source)
     if kind == "difference":
         return _saved(amplified(original, drawn), lossless=True)
@@ -65,7 +65,8 @@ def _generated(model: Path, recipe: bytes) -> NDArray[np.uint8]:
     return drawn
 
 
-def _small(pixels: NDArray[np.uint8]) -> bytes:
+def small(pixels: NDArray[np.uint8]) -> bytes:
+    """A thumbnail of (height, width, 3) pixels, as WebP."""
     picture = Image.fromarray(pixels)
     picture.thumbnail((THUMB, THUMB), Image.Resampling.LANCZOS)
     return _saved(np.asarray(picture), lossless=False)

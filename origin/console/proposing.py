@@ -1,5 +1,6 @@
 """A prompt set's rows to candidates: draw, measure, propose. The worker's, for it needs torch."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -9,12 +10,13 @@ from sqlalchemy.orm import Session
 from kvsync.errors import InputError
 from kvsync.record import Original
 from origin.console.desk import Desk
+from origin.console.painting import small
+from origin.console.pictures import Pictures, name_of
 from origin.console.tables import PromptRow, PromptSetRow
 from origin.dehydrate import Pixels, delta_e_inside, finalists, mean_delta_e
 from origin.inventory import describe_original, note_asset, read_original
 from origin.qa import find_or_add_candidate, recipe_of
 from origin.tables import AssetRow, CandidateRow
-from regional_gpu.generator.encode import decode
 from regional_gpu.generator.fingerprint import ALGORITHM, fingerprint
 from regional_gpu.generator.load import Generator, Job
 from regional_gpu.generator.score import psnr, ssimulacra2
@@ -49,8 +51,17 @@ class Lessons:
     colour: bool = False
 
 
+@dataclass(frozen=True)
+class Tools:
+    """What candidates are made with; ``decode`` takes an original's bytes and its name."""
+
+    generator: Generator
+    decode: Callable[[bytes, str], Pixels]
+    pictures: Pictures
+
+
 def propose(
-    desk: Desk, generator: Generator, chosen: PromptSetRow, row: PromptRow, seeds: int, least: float
+    desk: Desk, tools: Tools, chosen: PromptSetRow, row: PromptRow, seeds: int, least: float
 ) -> int:
     """Draw one row's candidates and write them down; the id of the one that is proposed.
 
@@ -58,23 +69,25 @@ def propose(
     """
     site = desk.site(chosen.property)
     info, data = read_original(site, row.path)
-    reference = decode(data, row.path)
+    reference = tools.decode(data, row.path)
     if reference.shape[:2] != (row.height, row.width):
         tall, wide = reference.shape[:2]
         raise InputError(f"the original is {wide}x{tall}, the prompt asks {row.width}x{row.height}")
     original = describe_original(info, data)
     lessons = _lessons(desk, chosen.property, row.path, original)
-    drawn = _draw(generator, row, seeds, reference, lessons)
+    drawn = _draw(tools.generator, row, seeds, reference, lessons)
     with desk.database.writing() as session:
         asset = note_asset(session, site, row.path, chosen.family, row.attributes, original)
-        first, *others = [
-            _note(session, asset, original, generator.digest, one, seeds, least) for one in drawn
-        ]
-        for other in others:
+        model = tools.generator.digest
+        rows = [_note(session, asset, original, model, one, seeds, least) for one in drawn]
+        for other in rows[1:]:
             if other.state in ("proposed", "short"):
                 other.state = "spare"
         session.flush()
-        return first.id
+        names = [name_of("thumb", model, recipe_of(one)) for one in rows]
+    for name, one in zip(names, drawn, strict=True):
+        tools.pictures.keep(name, small(one.pixels))
+    return rows[0].id
 
 
 def _draw(

@@ -9,6 +9,7 @@ from origin.console.app import create_app
 from origin.console.desk import open_desk
 from origin.console.drawing import Drawing
 from origin.console.jobs import Jobs, not_here, open_queue, task_of
+from origin.console.pictures import open_pictures
 from origin.console.settings import ConsoleSettings
 from origin.server import listen
 from origin.settings import OriginSettings
@@ -16,7 +17,7 @@ from origin.settings import OriginSettings
 
 def serve_console(origin: OriginSettings, settings: ConsoleSettings) -> None:
     """Serve until told to stop; :class:`kvsync.errors.InputError` for a setting that is wrong."""
-    drawing = Drawing(settings.folder / "pictures", settings.pictures_bytes)
+    drawing = Drawing(open_pictures(settings))
     with (
         open_desk(origin, settings) as desk,
         listen(settings.host, settings.port, "CONSOLE_PORT") as listener,

@@ -13,11 +13,14 @@ from sqlalchemy import select, update
 
 from kvsync.errors import RehydrationError
 from origin.console.at_work import at_work
+from origin.console.decoding import Decoding
 from origin.console.desk import Desk
 from origin.console.jobs import open_queue, task_of
+from origin.console.pictures import open_pictures
 from origin.console.tables import JobRow, PromptRow, PromptSetRow
 
 if TYPE_CHECKING:
+    from origin.console.proposing import Tools
     from regional_gpu.generator.load import Generator
 
 log = logging.getLogger("worker")
@@ -46,10 +49,14 @@ def run(desk: Desk, models: "LoadedModels", job_id: int) -> None:
             return
         job.state, job.begun_at = "running", job.begun_at or int(time.time())
         chosen = job.prompt_set
+    from origin.console.proposing import Tools
+
     try:
         generator = models.load(chosen.model)
-        while (row := _next(desk, job_id, chosen)) is not None:
-            _do(desk, generator, chosen, row, job)
+        with Decoding() as decoding:
+            tools = Tools(generator, decoding.decode, open_pictures(desk.settings))
+            while (row := _next(desk, job_id, chosen)) is not None:
+                _do(desk, tools, chosen, row, job)
     except Exception as error:
         _end(desk, job_id, "failed", f"{type(error).__name__}: {error}")
         raise
@@ -73,14 +80,12 @@ def _next(desk: Desk, job_id: int, chosen: PromptSetRow) -> PromptRow | None:
     return row
 
 
-def _do(
-    desk: Desk, generator: "Generator", chosen: PromptSetRow, row: PromptRow, job: JobRow
-) -> None:
+def _do(desk: Desk, tools: "Tools", chosen: PromptSetRow, row: PromptRow, job: JobRow) -> None:
     from origin.console.proposing import propose
 
     candidate, reason = None, ""
     try:
-        candidate = propose(desk, generator, chosen, row, job.seeds, job.min_score)
+        candidate = propose(desk, tools, chosen, row, job.seeds, job.min_score)
     except RehydrationError as error:
         reason = str(error)
     with desk.database.writing() as session:

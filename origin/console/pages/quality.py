@@ -2,7 +2,6 @@
 
 from typing import Annotated
 
-import msgspec
 from fastapi import APIRouter, Form, Request, Response
 
 from kvsync.errors import BadRequest
@@ -17,7 +16,8 @@ from origin.console.decisions import (
     undo,
 )
 from origin.console.desk import Desk
-from origin.console.drawing import KINDS, Drawing, Kind
+from origin.console.drawing import Drawing
+from origin.console.pictures import KINDS, Kind
 from origin.console.queue import Wanted, find_candidate, page_of, read_wanted, view_of
 from origin.console.rendering import go, page
 from origin.console.showing import waiting
@@ -92,9 +92,8 @@ def _add_looking(router: APIRouter, desk: Desk, drawing: Drawing) -> None:
         row = find_candidate(desk, candidate_id)
         site = desk.site(row.asset.property)
         folder = desk.models.folder_of(row.model)
-        recipe = msgspec.msgpack.encode(recipe_of(row))
         data = drawing.draw(
-            _kind(kind), folder, recipe, lambda: read_original(site, row.asset.path)[1]
+            _kind(kind), folder, recipe_of(row), lambda: read_original(site, row.asset.path)[1]
         )
         return Response(data, media_type="image/webp", headers=_FOREVER)
 

@@ -70,6 +70,13 @@ function comparison(box) {
   return { p: () => show("pair"), s: () => toggle("slider"), f: () => toggle("flicker"), d: () => toggle("difference"), e: () => toggle("errors") };
 }
 
+// The next candidate's pictures are drawn while this one is looked at.
+function ahead(next) {
+  const number = next?.match(/^\/candidates\/(\d+)/)?.[1];
+  if (!number) return;
+  for (const kind of ["original", "generated"]) new Image().src = `/candidates/${number}/${kind}.webp`;
+}
+
 function judging(root) {
   const modes = comparison(root.querySelector("[data-compare]"));
   const send = (name) => () => root.querySelector(`form[data-${name}]`)?.requestSubmit();
@@ -107,6 +114,7 @@ document.addEventListener("DOMContentLoaded", () => {
   }
   const root = document.querySelector(".judge");
   if (root) judging(root);
+  if (root) window.addEventListener("load", () => ahead(root.dataset.next));
   document.querySelector("[data-back]")?.addEventListener("click", (event) => {
     if (history.length > 1) {
       event.preventDefault();

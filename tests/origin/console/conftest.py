@@ -23,6 +23,7 @@ from origin.console.app import create_app
 from origin.console.desk import Desk, open_desk
 from origin.console.drawing import Drawing
 from origin.console.jobs import Jobs, not_here, open_queue, task_of
+from origin.console.pictures import open_pictures
 from origin.console.sessions import make_token
 from origin.console.sets import lines_of_file, preview, take_in
 from origin.console.settings import read_console_settings
@@ -112,7 +113,7 @@ def _environment(folder: Path) -> dict[str, str]:
 @contextmanager
 def serving(desk: Desk, jobs: Jobs) -> Iterator[str]:
     """The address of a console that runs until the block ends."""
-    drawing = Drawing(desk.settings.folder / "pictures", desk.settings.pictures_bytes)
+    drawing = Drawing(open_pictures(desk.settings))
     config = uvicorn.Config(
         create_app(desk, jobs, drawing), port=desk.settings.port, log_level="error"
     )

@@ -14,6 +14,7 @@ from origin.console.desk import Desk
 from origin.console.drawing import Drawing
 from origin.console.jobs import Jobs
 from origin.console.permissions import NEEDED, allows
+from origin.console.pictures import open_pictures
 from origin.console.sessions import make_token
 from origin.console.settings import read_console_settings
 from origin.console.tables import ROLES, AccountRow, Role
@@ -172,7 +173,7 @@ def test_every_route_admits_just_the_roles_of_the_table(
 
 def _routes(desk: Desk, jobs: Jobs) -> list[tuple[str, str, str]]:
     """(name, method, a path that fits) of every route, by the routers themselves."""
-    drawing = Drawing(desk.settings.folder / "drawn", 1 << 20)
+    drawing = Drawing(open_pictures(desk.settings))
     filled = {
         "property": "rumba",
         "family": "rumba",
