@@ -6,6 +6,13 @@
       │ │       └────────┴──────> origin ──> serve, stream, fail
       │ └──> pass
       └──> serve
+
+What follows the store is its family's to say (:class:`kvsync.property.Ways`)::
+
+    rehydrate    region ──> origin
+    replica      replica ──> origin ──> region
+    haul         origin ──> region
+    resilience   origin, briefly ──> region ──> origin
 """
 
 from dataclasses import dataclass, replace
@@ -25,15 +32,17 @@ from edge.reply import (
     for_all,
     from_origin,
     rehydrated,
+    replicated,
 )
 from edge.rules.keeping import Custom, Exchange, terms
 from edge.rules.stored import Body, Cached, Fields
 from edge.rules.vary import fits, selecting_names
 from kvsync.errors import NotCached, OriginUnavailable, RehydrationError
+from kvsync.property import Property
 from kvsync.record import Record
 from kvsync.rendition import Still
 
-Outcome = Literal["hit", "rehydrated", "origin", "stale", "error"]
+Outcome = Literal["hit", "rehydrated", "replica", "origin", "stale", "error"]
 # RFC 9211 section 2.2.
 Forward = Literal["uri-miss", "vary-miss", "stale", "method", "request"]
 
@@ -71,12 +80,23 @@ class AskRegion:
 
 
 @dataclass(frozen=True, slots=True)
+class AskReplica:
+    record: Record
+
+
+@dataclass(frozen=True, slots=True)
 class AskOrigin:
-    """``fallback``: only for now. ``withdrawn``: a kept rehydration is no longer approved."""
+    """``fallback``: only for now. ``withdrawn``: what is kept by a record is no longer right.
+
+    ``instead`` is the record to rehydrate where the origin cannot, ``briefly`` that it does not get
+    long to begin with.
+    """
 
     reason: str
     fallback: bool
     withdrawn: bool
+    instead: Record | None = None
+    briefly: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,10 +146,31 @@ def after_cache(
     return AskStore("stale", cached)
 
 
-def after_store(found: Record | RehydrationError | None) -> AskRegion | AskOrigin:
-    if isinstance(found, Record):
-        return AskRegion(found)
-    return _to_origin("no-record" if found is None else found.reason)
+def after_store(
+    found: Record | RehydrationError | None, site: Property
+) -> AskRegion | AskReplica | AskOrigin:
+    if not isinstance(found, Record):
+        return _to_origin("no-record" if found is None else found.reason)
+    ways = site.ways_of(found.body.family)
+    if ways.policy == "resilience":
+        return _rather_origin("resilience", found, briefly=True)
+    if ways.way == "replica":
+        return AskReplica(found)
+    return AskRegion(found) if ways.way == "rehydrate" else _rather_origin("haul", found)
+
+
+def after_replica(
+    outcome: bytes | RehydrationError,
+    ask: Ask,
+    record: Record,
+    *,
+    now: float,
+    stale_if_error_s: float,
+) -> Serve | AskOrigin:
+    if isinstance(outcome, RehydrationError):
+        return _rather_origin(outcome.reason, record)
+    image = replicated(ask.site, record, outcome, now=now, stale_if_error_s=stale_if_error_s)
+    return Serve(image, "replica", "", keep=None if ask.forbids("no-store") else image)
 
 
 def after_region(
@@ -176,6 +217,12 @@ def after_origin(
             return Fail(OriginUnavailable("the origin answered 304 to what was no condition"))
         return _settled(confirmed(stand_in, told), stand_in.body, ask, asked, miss, custom, jitter)
     return _settled(told, outcome.body, ask, asked, miss, custom, jitter)
+
+
+def instead_of_origin(step: Serve | Stream | Fail, asked: AskOrigin) -> AskRegion | None:
+    """Where the origin was to answer an asset with a record, and could not."""
+    failed = isinstance(step, Fail) or (isinstance(step, Serve) and step.outcome != "origin")
+    return AskRegion(asked.instead) if failed and asked.instead is not None else None
 
 
 def _settled(
@@ -229,7 +276,7 @@ def _varies_unsent(told: Exchange) -> bool:
 def may_stand_in(stale: Cached, asked: AskOrigin, now: float) -> bool:
     """A stale answer may help out, an image whose approval was withdrawn never."""
     stored = stale.stored
-    return now < stored.on_error_until and not (asked.withdrawn and stored.source == "rehydrated")
+    return now < stored.on_error_until and not (asked.withdrawn and stored.by_record)
 
 
 def may_be_shared(step: Serve | Stream | Fail, ask: Ask, miss: AskStore) -> bool:
@@ -251,6 +298,11 @@ def for_others(step: Serve | Stream | Fail) -> Serve | Stream | Fail:
     if isinstance(step, Serve) and step.keep is not None:
         return structs.replace(step, cached=step.keep)
     return step
+
+
+def _rather_origin(reason: str, record: Record, *, briefly: bool = False) -> AskOrigin:
+    """The origin has the very same asset: what it says may be kept for as long as it says."""
+    return AskOrigin(reason, fallback=False, withdrawn=False, instead=record, briefly=briefly)
 
 
 def _to_origin(reason: str) -> AskOrigin:

@@ -19,13 +19,17 @@ from edge.decide import (
     LATE,
     PASSED_THROUGH,
     AskOrigin,
+    AskRegion,
+    AskReplica,
     AskStore,
     Fail,
     Serve,
     Stream,
     after_origin,
     after_region,
+    after_replica,
     after_store,
+    instead_of_origin,
     may_keep,
     may_stand_in,
 )
@@ -34,6 +38,7 @@ from edge.origin_client import Origin
 from edge.race import overtaken
 from edge.records import Records
 from edge.regions import Regions
+from edge.replica import Replica
 from edge.reply import Fetched, Generated
 from edge.respond import Travel
 from edge.shelf import keep
@@ -52,6 +57,7 @@ class Parts:
     cache: ResponseCache
     records: Records
     regions: Regions
+    replica: Replica
     origin: Origin
     counters: Counters
     store_timeout_s: float
@@ -84,17 +90,50 @@ class Filled:
 
 
 async def fill(parts: Parts, ask: Ask, miss: AskStore, laps: Laps) -> Filled:
-    """Record → region → origin, whatever comes first; kept for the next request."""
+    """What the record's family is to be answered by, or the next best; kept for the next one."""
     mark = parts.cache.mark()
     if ask.choice is None:
         return await from_origin(parts, ask, miss, PASSED_THROUGH, laps, mark)
     with laps.lap("record"):
-        step = after_store(
-            await settle(parts.records.find(ask.site, ask.asset.key, now=parts.clock()))
-        )
+        found = await settle(parts.records.find(ask.site, ask.asset.key, now=parts.clock()))
+    step: AskRegion | AskReplica | AskOrigin | Filled = after_store(found, ask.site)
+    if isinstance(step, AskReplica):
+        step = await _from_replica(parts, ask, miss, step.record, laps, mark)
     if isinstance(step, AskOrigin):
-        return await from_origin(parts, ask, miss, step, laps, mark)
+        hauled = await from_origin(parts, ask, miss, step, laps, mark)
+        instead = instead_of_origin(hauled.step, step)
+        if instead is None:
+            return hauled
+        if not step.briefly:
+            wanted = instead.record, ask.choice.rendition
+            return await _at_last(parts, ask, miss, wanted, laps, mark) or hauled
+        step = instead
+    if isinstance(step, Filled):
+        return step
     return await _from_region(parts, ask, miss, (step.record, ask.choice.rendition), laps, mark)
+
+
+async def _from_replica(
+    parts: Parts, ask: Ask, miss: AskStore, record: Record, laps: Laps, mark: int
+) -> Filled | AskOrigin:
+    with laps.lap("replica"):
+        outcome = await settle(parts.replica.fetch(ask.site, record))
+    step = after_replica(
+        outcome, ask, record, now=parts.clock(), stale_if_error_s=parts.stale_if_error_s
+    )
+    if isinstance(step, AskOrigin):
+        return step
+    return _by_record(parts, ask, miss, record, step, laps, mark)
+
+
+async def _at_last(
+    parts: Parts, ask: Ask, miss: AskStore, wanted: tuple[Record, Still], laps: Laps, mark: int
+) -> Filled | None:
+    """Rehydrated, where the origin was asked for as long as it gets; None where that fails too."""
+    with laps.lap("region"):
+        made = await settle(parts.regions.rehydrate(ask.site, *wanted, late=lambda: None))
+    filled = _rehydrated(parts, ask, miss, wanted, made, laps, mark)
+    return filled if isinstance(filled, Filled) else None
 
 
 async def _from_region(
@@ -155,8 +194,15 @@ def _rehydrated(
         return step
     if isinstance(made, Generated):
         laps.timings.extend(made.timings)
+    return _by_record(parts, ask, miss, wanted[0], step, laps, mark)
+
+
+def _by_record(
+    parts: Parts, ask: Ask, miss: AskStore, record: Record, step: Serve, laps: Laps, mark: int
+) -> Filled:
+    """What was had in the region, so that nothing was hauled for it."""
     stored = _keep(parts, ask, step, mark)
-    avoided = wanted[0].body.original.size
+    avoided = record.body.original.size
     parts.counters.avoided(ask.site.id, avoided)
     timings = tuple(laps.timings)
     return Filled(step, Travel(miss.forward, 0, False, stored, timings, avoided))
@@ -167,7 +213,7 @@ async def from_origin(
 ) -> Filled:
     """The origin's answer, or what stands in for it; ``mark`` is the cache's at the beginning."""
     kept = miss.stand_in.stored if miss.stand_in is not None else None
-    if asked.withdrawn and kept is not None and kept.source == "rehydrated":
+    if asked.withdrawn and kept is not None and kept.by_record:
         parts.cache.drop(ask.cache_key)
     sent = to_fill(ask, parts.node, kept)
     of_use = partial(may_keep, ask, stale_if_error_s=parts.stale_if_error_s)
@@ -202,11 +248,11 @@ def _keep(parts: Parts, ask: Ask, step: Serve | Stream, mark: int) -> bool:
 
 
 def _hurry_s(ask: Ask, miss: AskStore, asked: AskOrigin, now: float) -> float | None:
-    """With something to show at hand, no longer than for a region."""
+    """With something to show at hand, or to be had elsewhere, no longer than for a region."""
     stand_in = miss.stand_in
-    if stand_in is None or not may_stand_in(stand_in, asked, now):
-        return None
-    return ask.site.region_deadline_ms / 1000
+    if asked.briefly or (stand_in is not None and may_stand_in(stand_in, asked, now)):
+        return ask.site.region_deadline_ms / 1000
+    return None
 
 
 async def settle(work: Awaitable[T]) -> T | RehydrationError:

@@ -154,8 +154,9 @@ class Edge(Parts):
     def _patience_s(self, ask: Ask) -> float:
         """A fill's own deadlines in a row, and a little for what lies between them."""
         site = ask.site
-        # The region may be asked a second time, for as long as the origin.
-        peers_ms = site.region_deadline_ms + 2 * site.origin_deadline_ms
+        # The region may be asked a second time, for as long as the origin; before both there may
+        # be a replica, or a first short try of the origin.
+        peers_ms = 2 * (site.region_deadline_ms + site.origin_deadline_ms)
         return self.store_timeout_s + peers_ms / 1000 + 1
 
 

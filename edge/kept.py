@@ -1,4 +1,4 @@
-"""POST to one server over kept HTTP/1.1 connections, and the whole answer to it.
+"""Ask one server over kept HTTP/1.1 connections, and the whole answer to it.
 
 A region is asked for every miss, by one method, at one path, for an answer of announced length. A
 general HTTP client spends ten times what that takes (``docs/benchmarks.md``, `miss`), so the edge
@@ -65,9 +65,27 @@ class KeptConnections:
         Raises :class:`OSError` for what the network or the server does, :class:`TimeoutError`
         past ``within_s`` included.
         """
+        sized = (*fields, ("content-length", str(len(content))))
+        request = self._head("POST", path, sized) + content
+        return await self._ask(request, within_s, connect_within_s)
+
+    async def get(
+        self,
+        path: str,
+        fields: Iterable[tuple[str, str]],
+        *,
+        within_s: float,
+        connect_within_s: float,
+    ) -> Told:
+        """As :meth:`post`."""
+        return await self._ask(self._head("GET", path, fields), within_s, connect_within_s)
+
+    def _head(self, method: str, path: str, fields: Iterable[tuple[str, str]]) -> bytes:
         lines = b"".join(b"%b: %b\r\n" % (n.encode(), v.encode("latin-1")) for n, v in fields)
-        head = b"POST %b HTTP/1.1\r\nhost: %b\r\n%bcontent-length: %d\r\n\r\n"
-        request = head % (path.encode(), self._authority, lines, len(content)) + content
+        head = b"%b %b HTTP/1.1\r\nhost: %b\r\n%b\r\n"
+        return head % (method.encode(), path.encode(), self._authority, lines)
+
+    async def _ask(self, request: bytes, within_s: float, connect_within_s: float) -> Told:
         async with asyncio.timeout(within_s):
             kept = self._take()
             if kept is not None:

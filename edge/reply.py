@@ -17,7 +17,7 @@ from edge.rules.keeping import (
     policy_of,
 )
 from edge.rules.limits import limit_ages
-from edge.rules.stored import Body, Cached, Fields, Stored, head_of
+from edge.rules.stored import Body, Cached, Fields, Source, Stored, head_of
 from edge.rules.validation import freshened
 from edge.rules.vary import selected, selecting_names
 from kvsync.conditional import entity_tag, http_date
@@ -62,42 +62,67 @@ def rehydrated(
     now: float,
     stale_if_error_s: float,
 ) -> Cached:
-    """An approved image in the clothes that its property gives its images.
+    """An approved image in the clothes that its property gives its images."""
+    changed = http_date(record.body.approval.approved_at)
+    own: Fields = (("content-type", rendition.media_type), ("last-modified", changed))
+    image = _Image(generated.body, now - generated.age_s, own)
+    return _by_record("rehydrated", site, record, image, now=now, stale_if_error_s=stale_if_error_s)
 
-    Nothing downstream may keep it past the record's not-after. An edge that can ask neither store
-    nor origin whether it was revoked stands in with it for ``stale_if_error_s`` at most.
-    """
+
+def replicated(
+    site: Property, record: Record, body: bytes, *, now: float, stale_if_error_s: float
+) -> Cached:
+    """The original that a record stands for, its own bytes, in the same clothes."""
+    own = (("content-type", record.body.original.media_type),)
+    image = _Image(body, now, own)
+    return _by_record("replica", site, record, image, now=now, stale_if_error_s=stale_if_error_s)
+
+
+@dataclass(frozen=True, slots=True)
+class _Image:
+    """Bytes, when they were made, and the fields that are theirs alone."""
+
+    body: bytes
+    born_at: float
+    own: Fields
+
+
+def _by_record(
+    source: Source,
+    site: Property,
+    record: Record,
+    image: _Image,
+    *,
+    now: float,
+    stale_if_error_s: float,
+) -> Cached:
+    """Nothing downstream may keep it past the record's not-after. An edge that can ask neither
+    store nor origin whether it was revoked stands in with it for ``stale_if_error_s`` at most."""
     body = record.body
-    born_at = now - generated.age_s
     fresh_until = min(now + site.freshness_s, body.not_after)
     headers = site.image_headers(body.family, body.key.hex())
     said = headers.get("cache-control"), headers.get("cdn-cache-control")
     grace_s = stale_if_error_s if _may_be_stale(*said) else 0.0
     # Targeted fields end alike (RFC 9213 section 2.1); Surrogate-Control came before them.
     for name in [name for name in headers if name.endswith(("cache-control", "surrogate-control"))]:
-        headers[name] = limit_ages(headers[name], body.not_after - born_at)
-    tag, changed = entity_tag(generated.body), http_date(body.approval.approved_at)
-    headers |= {
-        "content-type": rendition.media_type,
-        "date": http_date(born_at),
-        "last-modified": changed,
-        "etag": tag,
-    }
+        headers[name] = limit_ages(headers[name], body.not_after - image.born_at)
+    tag = entity_tag(image.body)
+    headers |= {"date": http_date(image.born_at), "etag": tag, **dict(image.own)}
     stored = Stored(
         status=200,
         head=head_of(_exposed(tuple(headers.items()))),
-        source="rehydrated",
+        source=source,
         reason="",
-        born_at=born_at,
+        born_at=image.born_at,
         fresh_until=fresh_until,
         revalidating_until=0.0,
         on_error_until=min(fresh_until + grace_s, body.not_after),
-        length=len(generated.body),
+        length=len(image.body),
         etag=tag,
-        last_modified=changed,
+        last_modified=headers.get("last-modified"),
         negotiable=True,
     )
-    return Cached(stored, generated.body)
+    return Cached(stored, image.body)
 
 
 @lru_cache(maxsize=1024)
@@ -188,17 +213,17 @@ def custom_of(site: Property, on_error_s: float) -> Custom:
 
 def tags_of(stored: Stored, site: Property, key: bytes) -> frozenset[str]:
     """What a purge may call this answer: asset key in hex, property, those of the property that
-    were rehydrated, and the keys that it was given by Surrogate-Key (separated by spaces) or
-    Cache-Tag (by commas)."""
+    are right by their records, and the keys that it was given by Surrogate-Key (separated by
+    spaces) or Cache-Tag (by commas)."""
     keys = (joined(stored.fields, "surrogate-key") or "").split()
     tags = (joined(stored.fields, "cache-tag") or "").split(",")
-    if stored.source == "rehydrated":
+    if stored.by_record:
         keys.append(rehydrated_tag(site.id))
     return frozenset({key.hex(), site.id, *keys, *(tag.strip() for tag in tags if tag.strip())})
 
 
 def rehydrated_tag(property: str) -> str:
-    """The tag of all images of a property that were made of records."""
+    """The tag of all images of a property that are right by their records alone."""
     return f"{property}:rehydrated"
 
 

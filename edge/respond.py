@@ -134,7 +134,7 @@ def cache_status(node: str, served: Serve, travel: Travel, now: float) -> str:
 def detail_of(source: Source, reason: str) -> str:
     """Where it came from: a structured-field token where it is one, else a string (RFC 9651
     section 3.3)."""
-    detail = source if source == "rehydrated" else f"origin:{reason}"
+    detail = f"origin:{reason}" if source == "origin" else source
     return detail if _DETAIL_TOKEN.fullmatch(detail) else f'"{detail}"'
 
 

@@ -31,6 +31,7 @@ from edge.protocol import EdgeProtocol
 from edge.records import Records
 from edge.regions import Regions
 from edge.renewing import watch_renewals
+from edge.replica import Replica
 from edge.settings import EdgeSettings
 from edge.sites import Sites
 from edge.upstream import CheckedTransport, allowed_networks
@@ -160,6 +161,7 @@ async def built(
                 stood_in=counters.record_held,
             ),
             regions=_regions(settings, trusted, counters),
+            replica=_replica(settings, trusted, counters),
             origin=Origin(
                 settings.origin_url,
                 to_origin,
@@ -183,6 +185,7 @@ async def built(
         finally:
             await edge.flights.close()
             edge.regions.close()
+            edge.replica.close()
             await edge.records.close()
             edge.access_log.close()
             cache.close()
@@ -191,13 +194,28 @@ async def built(
 def _regions(settings: EdgeSettings, trusted: ssl.SSLContext, counters: Counters) -> Regions:
     return Regions(
         settings.region_urls,
-        Rules(settings.region_failures_to_open, settings.region_rest_ms / 1000),
+        _region_rules(settings),
         trusted,
         counters.region_called,
         concurrency=settings.region_concurrency,
         body_limit_bytes=settings.body_limit_bytes,
         hedged=counters.hedged,
     )
+
+
+def _replica(settings: EdgeSettings, trusted: ssl.SSLContext, counters: Counters) -> Replica:
+    return Replica(
+        settings.replica_url,
+        _region_rules(settings),
+        trusted,
+        counters.region_called,
+        concurrency=settings.region_concurrency,
+        body_limit_bytes=settings.body_limit_bytes,
+    )
+
+
+def _region_rules(settings: EdgeSettings) -> Rules:
+    return Rules(settings.region_failures_to_open, settings.region_rest_ms / 1000)
 
 
 def _origin_gate(limit: int) -> Gate:
@@ -225,6 +243,7 @@ def watch(edge: Edge) -> None:
     counters.watch("edge_cache_faults", "Disk errors of the cache", lambda: edge.cache.faults)
     counters.watch("edge_breaker_state", state, edge.records.state, peer="store")
     counters.watch("edge_breaker_state", state, edge.origin.state, peer="origin")
+    counters.watch("edge_breaker_state", state, edge.replica.state, peer="replica")
     counters.watch("edge_fills", "Misses under way", lambda: len(edge.flights))
     for region in edge.regions.all:
         counters.watch("edge_breaker_state", state, region.state, peer=region.url)

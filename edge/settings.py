@@ -27,7 +27,7 @@ class EdgeSettings(BaseSettings):
     workers: int = Field(1, ge=1, le=256)
     properties_dir: Path = Path("deploy/properties")
     # Changed property files are in force after this long, where they are right.
-    reload_s: float = Field(1.0, gt=0)
+    reload_s: float = Field(0.2, gt=0)
     trusted_keys: Path
     store_url: str = "redis://127.0.0.1:6379"
     store_timeout_ms: int = Field(250, gt=0)
@@ -39,6 +39,8 @@ class EdgeSettings(BaseSettings):
     region_rest_ms: int = Field(2_000, gt=0)
     # Calls under way to one region; one more goes elsewhere at once.
     region_concurrency: int = Field(64, gt=0)
+    # Where the region keeps its replica of originals: its agent. None: it keeps none.
+    replica_url: str = Field("", pattern=f"^$|{_URL}")
     origin_url: str = Field(pattern=_URL)
     # Where the origin's name may lead besides public addresses, like 10.1.0.0/16.
     origin_networks: Annotated[tuple[str, ...], NoDecode] = ()

@@ -29,6 +29,8 @@
         ├── Busy                      503 would not finish by the deadline; has retry_after_s
         │   └── Overloaded            503 too much at once here: shed before it queues
         ├── RegionUnavailable         504
+        │   └── ReplicaUnavailable    504 what keeps the region's originals is not there
+        ├── NotReplicated             404 the region keeps no copy of that original
         └── OriginUnavailable         504
 
 ``reason`` is the short name used in counters, ``Cache-Status`` details and error bodies.
@@ -192,6 +194,15 @@ class Overloaded(Busy):
 class RegionUnavailable(Unavailable):
     status = 504
     reason = "region"
+
+
+class ReplicaUnavailable(RegionUnavailable):
+    reason = "replica"
+
+
+class NotReplicated(Unavailable):
+    status = 404
+    reason = "no-replica"
 
 
 class OriginUnavailable(Unavailable):

@@ -9,7 +9,7 @@ from typing import Literal
 
 import msgspec
 
-Source = Literal["rehydrated", "origin"]
+Source = Literal["rehydrated", "replica", "origin"]
 Fields = tuple[tuple[str, str], ...]
 Selected = tuple[tuple[str, str | None], ...]
 Body = bytes | memoryview
@@ -43,6 +43,11 @@ class Stored(msgspec.Struct, frozen=True, array_like=True, tag="response"):
     negotiable: bool = False
     # The entity tag is the edge's own: the origin does not know it.
     own_tag: bool = False
+
+    @property
+    def by_record(self) -> bool:
+        """Whether a record says that it is right, and nobody else: of others the origin does."""
+        return self.source != "origin"
 
     @property
     def fields(self) -> Fields:

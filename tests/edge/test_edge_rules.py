@@ -206,9 +206,10 @@ def test_what_is_not_for_a_cache_passes_it() -> None:
 
 
 def test_after_the_store() -> None:
-    assert after_store(None) == AskOrigin("no-record", fallback=False, withdrawn=False)
-    assert after_store(BadSignature("")) == AskOrigin("signature", fallback=True, withdrawn=False)
-    assert after_store(RevokedRecord("")) == AskOrigin("revoked", fallback=False, withdrawn=True)
+    nothing, forged, revoked = None, BadSignature(""), RevokedRecord("")
+    assert after_store(nothing, SITE) == AskOrigin("no-record", fallback=False, withdrawn=False)
+    assert after_store(forged, SITE) == AskOrigin("signature", fallback=True, withdrawn=False)
+    assert after_store(revoked, SITE) == AskOrigin("revoked", fallback=False, withdrawn=True)
 
 
 def test_only_what_is_still_approved_may_stand_in() -> None:

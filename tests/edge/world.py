@@ -3,6 +3,7 @@ protocol over real HTTP. Services may not import one another, so these two are s
 
 import asyncio
 import contextlib
+import hashlib
 import signal
 import time
 from collections.abc import AsyncIterator, Callable
@@ -126,11 +127,13 @@ class OriginPeer(Peer):
         self.bodies: dict[str, bytes] = {}
         self.headers: dict[str, str] = {}
         self.status = 200
+        self.takes_s = 0.0
         self.requests: list[Request] = []
 
     async def _answer(self, request: Request) -> Response:
         self.requests.append(request)
         await self.wait_while_hung()
+        await asyncio.sleep(self.takes_s)
         body = self.bodies.get(request.url.path)
         if body is None:
             return Response("no such thing", 404, media_type="text/plain")
@@ -145,6 +148,29 @@ class OriginPeer(Peer):
             broken = "broken" in request.url.path
             return StreamingResponse(_pieces(body, broken), self.status, headers, "image/jpeg")
         return Response(body, self.status, headers, "image/jpeg")
+
+
+class ReplicaPeer(Peer):
+    """What the region keeps of originals, by digest in hex."""
+
+    def __init__(self) -> None:
+        route = Route("/v1/replica/{property}/{digest}", self._answer)
+        super().__init__(Starlette(routes=[route]))
+        self.bodies: dict[str, bytes] = {}
+        self.asked = 0
+
+    def hold(self, body: bytes) -> None:
+        self.bodies[digest_of(body).hex()] = body
+
+    async def _answer(self, request: Request) -> Response:
+        self.asked += 1
+        await self.wait_while_hung()
+        body = self.bodies.get(request.path_params["digest"])
+        return Response(status_code=404) if body is None else Response(body)
+
+
+def digest_of(body: bytes) -> bytes:
+    return hashlib.blake2b(body, digest_size=32).digest()
 
 
 async def _pieces(body: bytes, broken: bool) -> AsyncIterator[bytes]:
@@ -197,7 +223,7 @@ class World:
             seq=seq,
             recipe=PromptRecipe(b"m" * 32, "red laces, white sole", 7, 768, 768),
             checks=(Check(0, "grid1", b"f" * 96),),
-            original=Original('"v1"', b"d" * 32, "image/jpeg", len(body)),
+            original=Original('"v1"', digest_of(body), "image/jpeg", len(body)),
             approval=Approval(b"approver", APPROVED_AT, 90.0, 1.0),
             not_after=int(not_after or time.time() + 7 * 86_400),
         )
