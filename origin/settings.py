@@ -70,6 +70,14 @@ class OriginSettings(BaseSettings):
     dam_watch_s: float = 60.0
     # What an asset store's notifications must bear; none are taken without it.
     dam_token: SecretStr = SecretStr("")
+    # What is paid where nobody chose a price book in the console: a shipped one's name, or a file.
+    prices: str = "seed"
+    # Whose midnight days and months begin at, unless a page is asked for another's.
+    zone: str = "UTC"
+    # How often families of the policy "economical" are compared anew, 0 for never.
+    decide_s: float = 3_600.0
+    # The traffic is generated, and the dashboard says so.
+    sample_traffic: bool = False
     # A region that cannot be heard is not waited for; one that can has this long to confirm.
     confirm_s: float = 60.0
 

@@ -4,10 +4,8 @@ import time
 from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
-from typing import Annotated, Any, Final, Literal, get_args
+from typing import Any, Final, Literal, get_args
 from zoneinfo import ZoneInfo
-
-from fastapi import Query
 
 from kvsync.errors import InputError
 from origin.ledger.reading import Scope
@@ -34,9 +32,6 @@ RANGES: Final[dict[Range, str]] = {
 # Longer is told by the month.
 _MOST_DAYS: Final = 62
 _EARLIEST: Final = date(2000, 1, 1)
-
-Name = Annotated[str, Query(max_length=80)]
-Day = Annotated[date | None, Query()]
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,6 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from sqlalchemy import Column, Select, Table, func, literal, select, union_all
-from sqlalchemy.orm import Session
 
 from origin.database import Database
 from origin.ledger.intake import Ages
@@ -133,9 +132,7 @@ class Reader:
         ]
 
 
-def rows_of(
-    session: Session, table: Table, span_s: int, period: Period, scope: Scope
-) -> Select[Any]:
+def rows_of(table: Table, span_s: int, period: Period, scope: Scope) -> Select[Any]:
     """The stored rows themselves, in the order of their names."""
     chosen = select(table).where(*_named(table, scope), *_of(table, span_s, period))
     return chosen.order_by(*table.primary_key)

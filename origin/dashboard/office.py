@@ -1,0 +1,50 @@
+"""What every page and call of the dashboard reads from: the ledger and the prices of one desk."""
+
+from collections.abc import Callable
+from datetime import date
+from typing import Annotated, Any
+
+from fastapi import Query
+
+from origin.console.desk import Desk
+from origin.dashboard.asked import Asked, ask
+from origin.economics.chosen_books import Books, named_book, read_books
+from origin.ledger.reading import Reader
+
+Name = Annotated[str, Query(max_length=80)]
+Day = Annotated[date | None, Query()]
+
+
+class Office:
+    """Prices are read anew for every request: they are changed on a page of another process."""
+
+    def __init__(self, desk: Desk) -> None:
+        self.desk = desk
+        self.reader = Reader(desk.database)
+        self._default = named_book(desk.origin.prices)
+
+    def books(self) -> Books:
+        with self.desk.database.reading() as session:
+            return read_books(session, self._default)
+
+    def ask(self, **given: Any) -> Asked:
+        """:class:`kvsync.errors.InputError` for days or a zone that cannot be."""
+        return ask(begun_at=self.reader.begun_at(), default_zone=self.desk.origin.zone, **given)
+
+
+def asking(office: Office) -> Callable[..., Asked]:
+    """The dependency that reads what a request is about."""
+
+    def read(
+        property: Name = "",
+        region: Name = "",
+        range: Name = "month",
+        first: Day = None,
+        last: Day = None,
+        zone: Name = "",
+    ) -> Asked:
+        return office.ask(
+            property=property, region=region, range=range, first=first, last=last, zone=zone
+        )
+
+    return read
