@@ -14,7 +14,8 @@ from kvsync.ending import end
 from kvsync.errors import InputError, RehydrationError
 from kvsync.signing import SigningKey
 from origin.database import Database
-from origin.settings import OriginSettings, open_snapshots
+from origin.payload_store import PayloadStore
+from origin.settings import OriginSettings, open_model_bucket, open_snapshots
 from origin.sync import chain
 from origin.sync.reports import Reports
 from origin.sync.sealer import Sealer
@@ -38,6 +39,7 @@ class LogService:
     reports: Reports
     tokens: RegionTokens
     snapshots: Snapshots
+    payloads: PayloadStore
     digests: Digests
     sealer: Sealer
     properties_dir: Path
@@ -96,10 +98,12 @@ class LogService:
                 _log.error("no snapshot could be made: %s", error)
 
     def _renew_snapshot(self, property: str) -> None:
+        """Make one if something was published since the last, and let go of what none has."""
         head = chain.head(self.database, property).seq
         last = self.snapshots.last(property)
         if head and (last is None or last.seq < head):
             self.snapshots.make(property)
+        self.payloads.drop_unused(property)
 
 
 def open_log(settings: OriginSettings, database: Database) -> LogService:
@@ -113,6 +117,7 @@ def open_log(settings: OriginSettings, database: Database) -> LogService:
         Reports(stream),
         RegionTokens(settings.region_tokens),
         Snapshots(database, open_snapshots(settings), key),
+        PayloadStore(database, open_model_bucket(settings)),
         Digests(database),
         Sealer(database, stream, key, settings.log_bytes),
         settings.properties_dir,

