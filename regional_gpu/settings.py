@@ -3,7 +3,14 @@
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveInt, ValidationError
+from pydantic import (
+    Field,
+    NonNegativeFloat,
+    NonNegativeInt,
+    PositiveFloat,
+    PositiveInt,
+    ValidationError,
+)
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from kvsync.agent.settings import Urls
@@ -40,6 +47,10 @@ class RegionSettings(BaseSettings):
     payloads_disk_bytes: PositiveInt = 8 << 30
     renditions_dir: Path = Path("var/region/renditions")
     renditions_bytes: PositiveInt = 1 << 30
+
+    # What the service counted and the ledger does not have yet, and for how long it is kept.
+    ledger_dir: Path = Path("var/region/ledger")
+    ledger_keep_s: PositiveFloat = 30 * 86_400.0
 
     # Pictures that wait or are being made; one more is refused at once.
     max_queue: PositiveInt = 256

@@ -11,7 +11,10 @@ from fastapi import FastAPI, Request, Response
 from starlette.exceptions import HTTPException
 from starlette.responses import FileResponse
 
+from kvsync.ending import end
 from kvsync.errors import Busy, RehydrationError
+from kvsync.handing_out import confirm, hand_out
+from kvsync.ledger import LEDGER_PATH
 from kvsync.record import MAX_SIGNED_BYTES
 from kvsync.wire import (
     BYTES,
@@ -46,9 +49,9 @@ def create_app(region: Region) -> FastAPI:
         # Models may take long to load: the port answers meanwhile, /readyz says not yet.
         starting = asyncio.create_task(region.start())
         starting.add_done_callback(_report)
+        counting = asyncio.create_task(region.ledger.minutes.keep_cutting())
         yield
-        starting.cancel()
-        await asyncio.gather(starting, return_exceptions=True)
+        await end((starting, counting))
         await region.close()
 
     app = FastAPI(title="Regional service", lifespan=lifespan, docs_url=None, redoc_url=None)
@@ -127,6 +130,14 @@ def _add_state(app: FastAPI, region: Region) -> None:
         body = {"ready": region.offers, "models": region.models.states()}
         return _json(body, status=200 if region.offers else 503)
 
+    @app.get(LEDGER_PATH)
+    def unconfirmed() -> Response:
+        return hand_out(region.ledger.spool)
+
+    @app.post(LEDGER_PATH)
+    async def taken(request: Request) -> Response:
+        return _json({"dropped": await confirm(region.ledger.spool, request)})
+
     @app.get("/metrics")
     async def metrics() -> Response:
         return Response(region.metrics.exposition(), media_type=CONTENT_TYPE)
@@ -153,7 +164,8 @@ def _add_errors(app: FastAPI, region: Region) -> None:
 
 
 def _image(answer: Answer) -> Response:
-    timing = ", ".join(f"{stage};dur={s * 1_000:.2f}" for stage, s in answer.stages.items())
+    stages = answer.stages if answer.cached else {**answer.stages, "device": answer.device_s}
+    timing = ", ".join(f"{stage};dur={s * 1_000:.2f}" for stage, s in stages.items())
     headers = {
         "Age": str(max(0, int(time.time() - answer.image.generated_at))),
         "Server-Timing": timing,

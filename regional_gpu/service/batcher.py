@@ -10,17 +10,20 @@ from typing import NamedTuple
 from kvsync.errors import RehydrationError
 from kvsync.record import PromptRecipe
 from regional_gpu.generator.load import Generator
+from regional_gpu.service.device_time import Account
 from regional_gpu.service.generation import Generate, Pixels
 from regional_gpu.service.metrics import RegionMetrics, model_label
 from regional_gpu.service.schedule import Load, Pace, Ticket, admit, choose, too_late
 
 
 class Generated(NamedTuple):
-    """A picture (height, width, 3), the seconds it waited and those its batch took."""
+    """A picture (height, width, 3), the seconds it waited, those its batch took, and its share of
+    those that the device was busy for that."""
 
     pixels: Pixels
     queue_s: float
     generate_s: float
+    device_s: float
 
 
 @dataclass(frozen=True)
@@ -36,6 +39,7 @@ class BatchLimits:
 class _Place:
     generator: Generator
     recipe: PromptRecipe
+    account: Account
     result: "asyncio.Future[Generated]"
 
 
@@ -100,13 +104,14 @@ class Batcher:
         self._line.pop(ticket, None)
 
     async def picture(
-        self, ticket: Ticket, generator: Generator, recipe: PromptRecipe
+        self, ticket: Ticket, generator: Generator, recipe: PromptRecipe, account: Account
     ) -> Generated:
         """Wait for the ticket's turn; :class:`kvsync.errors.Busy` if its deadline passes first.
 
-        ``recipe`` is the ticket's, with the payload in it that it may only name.
+        ``recipe`` is the ticket's, with the payload in it that it may only name; the device's time
+        is for ``account``.
         """
-        place = _Place(generator, recipe, asyncio.get_running_loop().create_future())
+        place = _Place(generator, recipe, account, asyncio.get_running_loop().create_future())
         self._line[ticket] = place
         self._some.set()
         return await place.result
@@ -131,8 +136,10 @@ class Batcher:
         self._running = batch
         self._running_until = began + self._pace.expected(group) * len(batch)
         try:
-            found = await asyncio.get_running_loop().run_in_executor(
+            found, busy_s = await asyncio.get_running_loop().run_in_executor(
                 self._thread,
+                self._metrics.device.generate,
+                [place.account for place in places],
                 self._generate,
                 places[0].generator,
                 [place.recipe for place in places],
@@ -150,7 +157,8 @@ class Batcher:
             if isinstance(picture, RehydrationError):
                 _settle(place.result, picture)
             else:
-                _settle(place.result, Generated(picture, began - ticket.asked, took))
+                share_s = busy_s / len(batch)
+                _settle(place.result, Generated(picture, began - ticket.asked, took, share_s))
 
     def _count(self, model: bytes, images: int, seconds: float) -> None:
         label = model_label(model)

@@ -22,6 +22,7 @@ from kvsync.signing import Keyring
 from kvsync.wire import Hold
 from regional_gpu.generator.load import Generator
 from regional_gpu.generator.runtime import Runtime
+from regional_gpu.service.device_time import Account
 from regional_gpu.service.generation import Generate, compared
 from regional_gpu.service.metrics import RegionMetrics, model_label
 from regional_gpu.service.payloads import PayloadNotHeld, Payloads
@@ -143,12 +144,15 @@ class Calibration:
     ) -> Verdict:
         label = model_label(generator.digest)
         worst, why = 0.0, ""
-        made = self._generate(generator, [self._recipe(record) for record in records])
+        accounts = [Account(one.body.property, one.body.family, "calibrate") for one in records]
+        recipes = [self._recipe(record) for record in records]
+        device = self._metrics.device
+        made, _ = device.generate(accounts, self._generate, generator, recipes)
         for record, picture in zip(records, made, strict=True):
             if isinstance(picture, RehydrationError):
                 why = why or f"that of {record.body.key.hex()} failed: {picture}"
                 continue
-            found = compared(picture, generator, record)
+            found = device.run(accounts[0], "check", compared, picture, generator, record)
             worst = max(worst, found.distance)
             if not found.matches:
                 why = why or (

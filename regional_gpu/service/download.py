@@ -5,12 +5,14 @@ import hashlib
 import os
 import secrets
 import shutil
-from contextlib import AbstractAsyncContextManager
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from pathlib import Path
 from urllib.parse import quote
 
 from httpx2 import AsyncClient, HTTPError, Response
 
+from kvsync.carried import carried_bytes
 from kvsync.errors import InputError, ModelError, OriginUnavailable
 from kvsync.files import write_file
 from kvsync.model import ModelAnnouncement, ModelFile
@@ -42,14 +44,16 @@ async def download(
     property: str,
     keys: Keyring,
     max_bytes: int,
+    carried: Callable[[int], None] = lambda size: None,
 ) -> Path:
     """Fetch model ``digest`` (32 bytes) into ``models``; its folder, replaced if it was there.
 
-    ``origin`` has the origin's address as its base. Raises :class:`ModelError` when the model is
+    ``origin`` has the origin's address as its base; ``carried`` is told the bytes of each of its
+    answers. Raises :class:`ModelError` when the model is
     unknown, too large or not what was signed, :class:`OriginUnavailable` when the origin fails,
     :class:`InputError` when the disk does.
     """
-    signed = await _announcement(origin, digest)
+    signed = await _announcement(origin, digest, carried)
     announced = ModelAnnouncement.from_signed(signed, keys, property=property, digest=digest)
     if announced.manifest.size > max_bytes:
         raise ModelError(
@@ -60,7 +64,7 @@ async def download(
     try:
         incoming.mkdir(parents=True)
         for file in announced.manifest.files:
-            await _file(origin, digest, file, incoming)
+            await _file(origin, digest, file, incoming, carried)
         await asyncio.to_thread(_flush_folders, incoming)
         folder = model_folder(models, digest)
         # A crash between the two leaves no folder, which only means another download.
@@ -74,10 +78,12 @@ async def download(
     return folder
 
 
-async def _announcement(origin: AsyncClient, digest: bytes) -> bytes:
+async def _announcement(
+    origin: AsyncClient, digest: bytes, carried: Callable[[int], None]
+) -> bytes:
     signed = bytearray()
     try:
-        async with _get(origin, f"/v1/models/{digest.hex()}") as response:
+        async with _get(origin, f"/v1/models/{digest.hex()}", carried) as response:
             _demand_ok(response, digest, "announcement")
             async for chunk in response.aiter_bytes():
                 signed += chunk
@@ -91,14 +97,21 @@ async def _announcement(origin: AsyncClient, digest: bytes) -> bytes:
     return bytes(signed)
 
 
-async def _file(origin: AsyncClient, digest: bytes, file: ModelFile, folder: Path) -> None:
+async def _file(
+    origin: AsyncClient,
+    digest: bytes,
+    file: ModelFile,
+    folder: Path,
+    carried: Callable[[int], None],
+) -> None:
     """Stream one file, refusing it as soon as it is longer than it was announced."""
     name = f"model {digest.hex()[:8]}: {file.path}"
     target = folder / file.path
     target.parent.mkdir(parents=True, exist_ok=True)
     hasher, size = hashlib.blake2b(digest_size=32), 0
     try:
-        async with _get(origin, f"/v1/models/{digest.hex()}/{quote(file.path)}") as response:
+        where = f"/v1/models/{digest.hex()}/{quote(file.path)}"
+        async with _get(origin, where, carried) as response:
             _demand_ok(response, digest, file.path)
             with target.open("xb") as out:
                 async for chunk in response.aiter_bytes():
@@ -117,9 +130,16 @@ async def _file(origin: AsyncClient, digest: bytes, file: ModelFile, folder: Pat
         raise ModelError(f"{name} is not the file that was signed (digest differs)")
 
 
-def _get(origin: AsyncClient, path: str) -> AbstractAsyncContextManager[Response]:
+@asynccontextmanager
+async def _get(
+    origin: AsyncClient, path: str, carried: Callable[[int], None]
+) -> AsyncIterator[Response]:
     # Sizes and digests are of the plain bytes; compressed weights would not be smaller anyway.
-    return origin.stream("GET", path, headers={"Accept-Encoding": "identity"})
+    async with origin.stream("GET", path, headers={"Accept-Encoding": "identity"}) as response:
+        try:
+            yield response
+        finally:
+            carried(carried_bytes(response))
 
 
 def _demand_ok(response: Response, digest: bytes, what: str) -> None:

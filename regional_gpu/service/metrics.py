@@ -4,14 +4,19 @@ from functools import partial
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
+from kvsync.meter import Meter
+from regional_gpu.service.device_time import DeviceTime
+
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 _SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 
 
 class RegionMetrics:
-    """One registry per region. A model's label is the first 8 hex digits of its digest."""
+    """One registry per region. A model's label is the first 8 hex digits of its digest. ``device``
+    counts for the ledger."""
 
-    def __init__(self) -> None:
+    def __init__(self, device: DeviceTime | None = None) -> None:
+        self.device = device or DeviceTime(Meter())
         self.registry = CollectorRegistry()
         self._add_generations()
         self._add_checks()

@@ -5,9 +5,12 @@ import logging
 import os
 import shutil
 import time
+from collections import Counter
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
@@ -52,6 +55,8 @@ class ModelPlace:
     disk_bytes: int
     # Other regions, asked for what the origin does not give.
     neighbours: tuple[AsyncClient, ...] = ()
+    # Told the bytes that came, by property.
+    carried: Callable[[str, int], None] = lambda property, size: None
 
 
 class Models:
@@ -142,6 +147,15 @@ class Models:
         """Calibration of each model on this region's disk, by digest in hex."""
         digests = [path.stem for path in _by_last_use(self._place.folder)]
         return {digest: self.calibration.state(bytes.fromhex(digest)) for digest in digests}
+
+    def bytes_on_disk(self) -> dict[str, int]:
+        """Of the models there, by the property that they were announced for."""
+        by_property: Counter[str] = Counter()
+        for path in self._place.folder.glob("*.announcement"):
+            with suppress(FileNotFoundError, RehydrationError):  # It may be dropped just now.
+                site = _claimed(path.read_bytes(), path.stem).property
+                by_property[site] += _folder_bytes(path.with_suffix(""))
+        return dict(by_property)
 
     def ready_s(self, digest: bytes) -> float:
         """How long until ``get`` should have it: 0 when it is in memory or was never measured."""
@@ -234,6 +248,7 @@ class Models:
                     property=property,
                     keys=place.keys,
                     max_bytes=place.disk_bytes,
+                    carried=partial(place.carried, property),
                 )
                 return
             except (ModelError, OriginUnavailable) as error:
@@ -242,7 +257,8 @@ class Models:
         raise faults[0]
 
     async def _loaded(self, digest: bytes) -> Generator:
-        return await self._on_thread(self._load, model_folder(self._place.folder, digest), digest)
+        folder, load = model_folder(self._place.folder, digest), self._metrics.device.load
+        return await self._on_thread(load, self._load, folder, digest)
 
     async def _on_thread(self, work: Callable[..., Result], *arguments: object) -> Result:
         loop = asyncio.get_running_loop()
@@ -273,12 +289,16 @@ class Models:
 
 def _vouched(signed: bytes, keys: Keyring, digest: bytes) -> None:
     """Demand that a trusted key announced the model for some property; :class:`ModelError`."""
-    body = Envelope.parse(signed).body
-    try:
-        claimed = msgspec.msgpack.decode(body, type=ModelAnnouncement)
-    except msgspec.MsgspecError as error:
-        raise ModelError(f"model {digest.hex()[:8]}: its announcement is damaged") from error
+    claimed = _claimed(signed, digest.hex())
     ModelAnnouncement.from_signed(signed, keys, property=claimed.property, digest=digest)
+
+
+def _claimed(signed: bytes, name: str) -> ModelAnnouncement:
+    """What an announcement says, whoever signed it; :class:`ModelError` for none."""
+    try:
+        return msgspec.msgpack.decode(Envelope.parse(signed).body, type=ModelAnnouncement)
+    except msgspec.MsgspecError as error:
+        raise ModelError(f"model {name[:8]}: its announcement is damaged") from error
 
 
 def _by_last_use(models: Path) -> list[Path]:

@@ -7,12 +7,13 @@ region names them any more.
 import asyncio
 import hashlib
 import logging
-from collections.abc import Collection, Iterable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
 from httpx2 import AsyncClient, HTTPError
 
+from kvsync.carried import carried_bytes
 from kvsync.errors import InputError, ModelError, OriginUnavailable, RehydrationError
 from kvsync.files import write_file
 from kvsync.flights import Flights
@@ -38,6 +39,8 @@ class PayloadPlace:
     sources: tuple[AsyncClient, ...]
     folder: Path
     disk_bytes: int
+    # Told the bytes that came, by property.
+    carried: Callable[[str, int], None] = lambda property, size: None
 
 
 class Payloads:
@@ -107,6 +110,11 @@ class Payloads:
                 dropped += 1
         return dropped
 
+    def bytes_on_disk(self) -> dict[str, int]:
+        """By property."""
+        folders = (one for one in self._place.folder.glob("*") if one.is_dir())
+        return {one.name: sum(kept.size for kept in self.held(one.name)) for one in folders}
+
     async def close(self) -> None:
         await self._coming.close()
 
@@ -138,7 +146,7 @@ class Payloads:
         faults: list[RehydrationError] = []
         for source in self._place.sources:
             try:
-                return await _fetch(source, property, payload)
+                return await _fetch(source, property, payload, self._place.carried)
             except (ModelError, OriginUnavailable) as error:
                 log.warning("%s: %s", source.base_url, error)
                 faults.append(error)
@@ -169,7 +177,12 @@ class Payloads:
         return self._place.folder / property / digest.hex()
 
 
-async def _fetch(source: AsyncClient, property: str, payload: KeptPayload) -> bytes:
+async def _fetch(
+    source: AsyncClient,
+    property: str,
+    payload: KeptPayload,
+    carried: Callable[[str, int], None],
+) -> bytes:
     name = payload.digest.hex()
     data = bytearray()
     try:
@@ -182,10 +195,13 @@ async def _fetch(source: AsyncClient, property: str, payload: KeptPayload) -> by
                 raise OriginUnavailable(f"payload {name[:8]}: answered {answer.status_code}")
             if answer.status_code != 200:
                 raise ModelError(f"payload {name[:8]}: not there ({answer.status_code})")
-            async for piece in answer.aiter_bytes():
-                data += piece
-                if len(data) > payload.size:
-                    raise ModelError(f"payload {name[:8]} is longer than {payload.size} bytes")
+            try:
+                async for piece in answer.aiter_bytes():
+                    data += piece
+                    if len(data) > payload.size:
+                        raise ModelError(f"payload {name[:8]} is longer than {payload.size} bytes")
+            finally:
+                carried(property, carried_bytes(answer))
     except HTTPError as error:
         cause = str(error) or type(error).__name__
         raise OriginUnavailable(f"payload {name[:8]}: cannot fetch it: {cause}") from error

@@ -7,7 +7,7 @@ import re
 import time
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import count
 from pathlib import Path
 from typing import TypeVar
@@ -31,7 +31,9 @@ from kvsync.wire import (
 from regional_gpu.generator.encode import PROVENANCE_BYTES, Encoded, encode
 from regional_gpu.generator.load import Generator
 from regional_gpu.service.batcher import Batcher
+from regional_gpu.service.device_time import Account, Part
 from regional_gpu.service.generation import Pixels, check, check_delivered
+from regional_gpu.service.ledger import RegionLedger
 from regional_gpu.service.metrics import RegionMetrics, model_label
 from regional_gpu.service.models import Models
 from regional_gpu.service.passing_on import held_announcement, held_file
@@ -55,21 +57,24 @@ Result = TypeVar("Result")
 
 @dataclass(frozen=True)
 class Picture:
-    """Checked pixels, (height, width, 3); seconds per stage so far."""
+    """Checked pixels, (height, width, 3); seconds per stage so far, and the device's."""
 
     pixels: Pixels
     generator: Generator
     generated_at: float
     stages: Stages
+    device_s: float
 
 
 @dataclass(frozen=True)
 class Answer:
-    """One rendition; ``stages`` are seconds, ``cached`` is whether the region had it."""
+    """One rendition; ``stages`` are seconds, ``cached`` is whether the region had it, or made it
+    for somebody else. ``device_s`` is what the device did for it alone."""
 
     image: KeptImage
     stages: Stages
     cached: bool
+    device_s: float = 0.0
 
 
 @dataclass
@@ -89,6 +94,7 @@ class Region:
     decoded_check_every: int
     # The store that tells what was revoked, whichever edge asks.
     store: RecordStore | None
+    ledger: RegionLedger
     ready: bool = False
     renewals: Renewals | None = field(init=False)
     _pictures: Flights[bytes, Picture] = field(default_factory=Flights)
@@ -126,7 +132,10 @@ class Region:
             answer = Answer(kept, {"cache": time.monotonic() - began}, cached=True)
         else:
             await self._demand_in_force(record)
-            answer = await _in_time(self._delivery(record, still, deadline), deadline)
+            delivery, shared = self._delivery(record, still, deadline)
+            answer = await _in_time(delivery, deadline)
+            if shared:
+                answer = replace(answer, cached=True, device_s=0.0)
         self._count(answer)
         return answer
 
@@ -211,6 +220,7 @@ class Region:
         await self.batcher.start()
         await self.models.preload()
         self.ready = True
+        self.metrics.device.starting = False
 
     async def close(self) -> None:
         await self._deliveries.close()
@@ -220,6 +230,7 @@ class Region:
         await self.payloads.close()
         self._encoders.shutdown(wait=True, cancel_futures=True)
         self.renditions.close()
+        self.ledger.minutes.cut()
         if self.store is not None:
             await self.store.close()
 
@@ -236,8 +247,8 @@ class Region:
 
     def _delivery(
         self, record: Record, still: Rendition, deadline: float
-    ) -> "asyncio.Task[Answer]":
-        """The delivery under way that this request can share, or a new one.
+    ) -> tuple["asyncio.Task[Answer]", bool]:
+        """The delivery under way that this request can share, and True, or a new one.
 
         Renditions of one record share its picture while that is being made. No await in here:
         nothing lands or starts between looking and beginning.
@@ -248,12 +259,13 @@ class Region:
         if picture is not None:
             self._tickets[record.digest].share(deadline)
         if delivery is not None:
-            return delivery
+            return delivery, True
+        first = picture is None
         if picture is None:
             ticket = self._admit(record, still, deadline)
             self._tickets[record.digest] = ticket
             picture = self._pictures.begin(record.digest, self._picture(record, ticket))
-        return self._deliveries.begin(name, self._deliver(record, still, picture))
+        return self._deliveries.begin(name, self._deliver(record, still, picture, first)), False
 
     def _admit(self, record: Record, still: Rendition, deadline: float) -> Ticket:
         recipe = record.body.recipe
@@ -270,10 +282,11 @@ class Region:
         try:
             recipe = await self.payloads.filled(body.property, body.recipe)
             generator = await self.models.get(body.recipe.model, body.property)
-            generated = await self.batcher.picture(ticket, generator, recipe)
+            account = _account(record)
+            generated = await self.batcher.picture(ticket, generator, recipe, account)
             self.batcher.leave(ticket)
             generated_at, began = time.time(), time.monotonic()
-            await self._off_loop(check, generated.pixels, generator, record)
+            await self._off_loop(account, "check", check, generated.pixels, generator, record)
             self.models.matched(record)
         except FingerprintMismatch as error:
             self.metrics.mismatches.labels(model_label(body.recipe.model)).inc()
@@ -288,16 +301,17 @@ class Region:
             "generate": generated.generate_s,
             "check": time.monotonic() - began,
         }
-        return Picture(generated.pixels, generator, generated_at, stages)
+        return Picture(generated.pixels, generator, generated_at, stages, generated.device_s)
 
     async def _deliver(
-        self, record: Record, still: Rendition, picture: "asyncio.Task[Picture]"
+        self, record: Record, still: Rendition, picture: "asyncio.Task[Picture]", first: bool
     ) -> Answer:
-        """Resize, encode and keep one rendition of a picture."""
+        """Resize, encode and keep one rendition of a picture; the ``first`` pays for it."""
         seen_purges = self.renditions.purges
         made = await asyncio.shield(picture)
         began = time.monotonic()
-        encoded: Encoded = await self._off_loop(encode, made.pixels, still)
+        account = _account(record)
+        encoded: Encoded = await self._off_loop(account, "encode", encode, made.pixels, still)
         encode_s = time.monotonic() - began
         check_s = await self._check_delivered(record, made, encoded.data)
         image = KeptImage(encoded.media_type, made.generated_at, encoded.data)
@@ -307,7 +321,7 @@ class Region:
         for stage, seconds in stages.items():
             self.metrics.stage(stage, seconds)
         self.pace.measured(("finish", still.format, still.width), stages["check"] + encode_s)
-        return Answer(image, stages, cached=False)
+        return Answer(image, stages, cached=False, device_s=made.device_s if first else 0.0)
 
     async def _check_delivered(self, record: Record, made: Picture, data: bytes) -> float:
         """Decode one in so many files and compare it; the seconds that took."""
@@ -315,7 +329,8 @@ class Region:
             return 0.0
         began = time.monotonic()
         try:
-            await self._off_loop(check_delivered, data, made.pixels, made.generator, record)
+            decoded = data, made.pixels, made.generator, record
+            await self._off_loop(_account(record), "check", check_delivered, *decoded)
         except FingerprintMismatch as error:
             self.metrics.decoded_checks.labels("refused").inc()
             self.metrics.mismatches.labels(model_label(record.body.recipe.model)).inc()
@@ -324,14 +339,20 @@ class Region:
         self.metrics.decoded_checks.labels("passed").inc()
         return time.monotonic() - began
 
-    async def _off_loop(self, work: Callable[..., Result], *arguments: object) -> Result:
-        loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._encoders, work, *arguments)
+    async def _off_loop(
+        self, account: Account, part: Part, work: Callable[..., Result], *arguments: object
+    ) -> Result:
+        loop, run = asyncio.get_running_loop(), self.metrics.device.run
+        return await loop.run_in_executor(self._encoders, run, account, part, work, *arguments)
 
     def _count(self, answer: Answer) -> None:
         self.metrics.renditions.labels("hit" if answer.cached else "miss").inc()
         self.metrics.rendition_bytes.inc(len(answer.image.data))
         self.metrics.provenance_bytes.inc(PROVENANCE_BYTES)
+
+
+def _account(record: Record) -> Account:
+    return Account(record.body.property, record.body.family)
 
 
 def _patience_s(request: RehydrateRequest) -> float:

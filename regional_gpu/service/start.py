@@ -4,6 +4,7 @@ import asyncio
 import signal
 import socket
 import sys
+from collections.abc import Collection
 from functools import partial
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from kvsync.blobs import BlobStore
 from kvsync.errors import InputError
 from kvsync.property import read_properties
 from kvsync.signing import Keyring
+from kvsync.spool import Spool
 from kvsync.store import ValkeyStore
 from regional_gpu.generator.runtime import read_runtime
 from regional_gpu.service.app import create_app
@@ -26,6 +28,7 @@ from regional_gpu.service.generation import (
     load_generator,
     set_threads,
 )
+from regional_gpu.service.ledger import RegionLedger
 from regional_gpu.service.metrics import RegionMetrics
 from regional_gpu.service.models import ModelPlace, Models
 from regional_gpu.service.payloads import PayloadPlace, Payloads
@@ -46,9 +49,10 @@ def build_region(
     settings: RegionSettings, load: Load = load_generator, generate: Generate = generate
 ) -> Region:
     """A region that is not started yet; :class:`InputError` for a setting that cannot work."""
-    pace, metrics = Pace(), RegionMetrics()
     keys = Keyring.read(settings.trusted_keys)
     properties = read_properties(settings.properties_dir)
+    ledger = _ledger(settings, properties)
+    pace, metrics = Pace(), RegionMetrics(ledger.device)
     _demand_writable(settings.models_dir)
     renditions = Renditions(BlobStore(settings.renditions_dir, settings.renditions_bytes))
     metrics.cache_bytes.set_function(lambda: renditions.bytes_used)
@@ -64,17 +68,24 @@ def build_region(
         settings.model_memory_bytes,
         settings.models_disk_bytes,
         tuple(neighbours),
+        ledger.carried,
     )
     prepare = partial(set_threads, settings.threads)
     runtime = partial(read_runtime, settings.device)
     payloads = Payloads(
-        PayloadPlace((origin, *neighbours), settings.payloads_dir, settings.payloads_disk_bytes),
+        PayloadPlace(
+            (origin, *neighbours),
+            settings.payloads_dir,
+            settings.payloads_disk_bytes,
+            ledger.carried,
+        ),
         metrics,
     )
     calibration = Calibration(settings.models_dir, keys, payloads, generate, runtime, metrics)
     models = Models(
         place, partial(load, device=settings.device), calibration, prepare, pace, metrics
     )
+    ledger.keeps = (models.bytes_on_disk, payloads.bytes_on_disk)
     limits = BatchLimits(settings.max_batch, settings.batch_window_ms / 1_000, settings.max_queue)
     batcher = Batcher(generate, prepare, limits, pace, metrics)
     return Region(
@@ -89,6 +100,7 @@ def build_region(
         metrics,
         settings.decoded_check_every,
         _open_store(settings.store_url),
+        ledger,
     )
 
 
@@ -122,6 +134,11 @@ def serve(settings: RegionSettings) -> None:
             timeout_graceful_shutdown=STOP_SECONDS,
         )
         asyncio.run(uvicorn.Server(config).serve(sockets=[bound]))
+
+
+def _ledger(settings: RegionSettings, properties: Collection[str]) -> RegionLedger:
+    spool = Spool(settings.ledger_dir, settings.ledger_keep_s)
+    return RegionLedger(settings.name, settings.device, properties, spool)
 
 
 def _open_store(url: str) -> ValkeyStore | None:

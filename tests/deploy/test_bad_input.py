@@ -101,6 +101,7 @@ def region(state: State, **changed: object) -> dict[str, object]:
         "REGION_TRUSTED_KEYS": state.trusted_keys,
         "REGION_PROPERTIES_DIR": PROPERTIES,
         "REGION_MODELS_DIR": state.folder / "models",
+        "REGION_LEDGER_DIR": state.folder / "ledger",
         "REGION_RENDITIONS_DIR": state.folder / "renditions",
         **changed,
     }

@@ -159,6 +159,7 @@ async def region_world(
             properties_dir=PROPERTIES,
             origin_url=origin.url,
             models_dir=folder / "models",
+            ledger_dir=folder / "ledger",
             payloads_dir=folder / "payloads",
             renditions_dir=folder / "renditions",
             renditions_bytes=8 << 20,

@@ -12,6 +12,7 @@ from kvsync.errors import Busy, MalformedRecord, RehydrationError
 from kvsync.record import PromptRecipe
 from regional_gpu.generator.load import Generator
 from regional_gpu.service.batcher import Batcher, BatchLimits, Generated
+from regional_gpu.service.device_time import Account
 from regional_gpu.service.generation import Pixels
 from regional_gpu.service.metrics import RegionMetrics
 from regional_gpu.service.schedule import Pace, Ticket
@@ -58,7 +59,9 @@ class Line:
     ) -> Generated:
         ticket = self.admit(prompt, model, patience_s=patience_s)
         try:
-            return await self.batcher.picture(ticket, cast(Generator, None), ticket.recipe)
+            return await self.batcher.picture(
+                ticket, cast(Generator, None), ticket.recipe, Account("shop", "boots")
+            )
         finally:
             self.batcher.leave(ticket)
 

@@ -151,5 +151,5 @@ async def test_families_take_turns_without_being_loaded_again(
 async def test_an_answer_tells_what_each_stage_took(world: RegionWorld) -> None:
     timing = (await world.ask()).headers["server-timing"]
     stages = dict(part.split(";dur=") for part in timing.split(", "))
-    assert list(stages) == ["queue", "generate", "check", "encode"]
+    assert list(stages) == ["queue", "generate", "check", "encode", "device"]
     assert all(float(took) >= 0 for took in stages.values())

@@ -27,6 +27,7 @@ def environment(tmp_path: Path) -> dict[str, str]:
         "REGION_PORT": "0",
         "REGION_TRUSTED_KEYS": str(trusted),
         "REGION_MODELS_DIR": str(tmp_path / "models"),
+        "REGION_LEDGER_DIR": str(tmp_path / "ledger"),
         "REGION_RENDITIONS_DIR": str(tmp_path / "renditions"),
     }
 

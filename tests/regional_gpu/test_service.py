@@ -61,7 +61,7 @@ async def test_a_miss_names_its_stages_and_a_hit_its_age(world: RegionWorld) -> 
     miss = await world.ask()
     assert miss.headers["rendition-cache"] == "miss" and miss.headers["age"] == "0"
     stages = [part.split(";dur=")[0] for part in miss.headers["server-timing"].split(", ")]
-    assert stages == ["queue", "generate", "check", "encode"]
+    assert stages == ["queue", "generate", "check", "encode", "device"]
     await asyncio.sleep(1.01)
     hit = await world.ask()
     assert hit.headers["rendition-cache"] == "hit" and hit.headers["age"] == "1"

@@ -110,6 +110,7 @@ class Machine:
             "REGION_TRUSTED_KEYS": str(trusted),
             "REGION_ORIGIN_URL": self.origin.url,
             "REGION_MODELS_DIR": str(self.folder / "models"),
+            "REGION_LEDGER_DIR": str(self.folder / "ledger"),
             "REGION_RENDITIONS_DIR": str(self.folder / "renditions"),
             "REGION_THREADS": "1",
             "REGION_PROPERTIES_DIR": str(PROPERTIES),
