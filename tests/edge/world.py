@@ -52,7 +52,12 @@ class Peer:
 
     async def start(self) -> None:
         config = uvicorn.Config(
-            self._dated, log_config=None, lifespan="off", ws="none", date_header=False
+            self._dated,
+            interface="asgi3",
+            log_config=None,
+            lifespan="off",
+            ws="none",
+            date_header=False,
         )
         config.load()
         self._server = uvicorn.Server(config)
