@@ -41,6 +41,8 @@ FILES = {
     "picture",
     "export_audit",
     "rejected_lines",
+    "example_set",
+    "api_manifest",
     "family_manifest",
 }
 # What stands for each part of a path.
@@ -49,6 +51,7 @@ _PARTS = {
     "set_id": "3",
     "candidate_id": "40001",
     "job_id": "1",
+    "number": "1",
     "seq": str(SEQ),
 }
 _URLS = "\n".join(f"https://shop.example/{PROPERTY}/bench/{n:06}.jpg?w=384" for n in range(20))
@@ -140,7 +143,10 @@ def _asks(desk: Desk, candidates: int) -> list[Ask]:
     for what, query in views.items():
         if "number" not in query:
             found.append(Ask("candidate_page", f"{candidate}?{query}", what))
+    live = f"/p/{PROPERTY}/live"
     found += [
+        Ask("live_page", f"{live}?number=150", "deep"),
+        Ask("live_page", f"{live}?like=0499", "by name"),
         Ask("audit_page", "/audit?who=somebody+else", "by person"),
         Ask("audit_page", "/audit?subject=bench%2F000001", "by subject"),
         Ask("test_urls", f"/properties/{PROPERTY}/urls", "20 URLs", {"urls": _URLS}),

@@ -69,7 +69,13 @@ async def from_csv_to_shoppers_and_back(world: World) -> str:
         found = await who.api("GET", f"/properties/{PROPERTY}/candidates?set_id={set_id}")
         (one,) = found["candidates"]
         await who.api("POST", f"/candidates/{one['id']}/decision", {"verdict": "approved"})
-        await who.api("POST", f"/properties/{PROPERTY}/publish", {"set_id": set_id})
+        done = await who.api("POST", f"/properties/{PROPERTY}/publish", {"set_id": set_id})
+        change = f"/properties/{PROPERTY}/changes/{done['seq']}"
+
+        async def confirmed() -> bool:
+            return bool((await who.api("GET", change))["done"])
+
+        await _until(confirmed, "no region confirmed")
         await _until(lambda: _seed_is(world, path), "the record did not come")
         seen = world.expect_rehydrated(path, await world.get(path))
         reason = {"path": path, "reason": "the check's own"}

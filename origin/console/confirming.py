@@ -1,26 +1,27 @@
 """What regions say of a change: who has it, who has not, and until when it may be seen there."""
 
 import builtins
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
-from typing import Any, Literal
+from datetime import UTC, datetime
+from typing import Literal
 
-from sqlalchemy import func, select
+from sqlalchemy import select
 
 from origin.console.desk import Desk, NotHere
 from origin.console.tables import PublicationRow
-from origin.ledger.tables import ANSWERS, MINUTE_S
+from origin.dashboard.traffic import DRIFT
+from origin.ledger.reading import Reader, Row, Scope
+from origin.ledger.spans import Period
+from origin.ledger.tables import MINUTE_S
 from origin.sync.command import may_serve_until, serving, standings
 from origin.sync.confirm import Standing, has
 from origin.tables import RecordRow
 from origin.workplace import Workplace
 
-DRIFT = "fingerprint"
-"""The reason of answers whose picture was made and was not the approved one."""
-
 # Here the origin is the proper source, not a way out.
-_PROPER = ("no-record", "revoked", "pass-through")
+_PROPER = ("no-record", "revoked", "pass-through", "haul")
 
 
 @dataclass(frozen=True)
@@ -78,26 +79,28 @@ class Counts:
 def counts_since(desk: Desk, row: PublicationRow) -> list[Counts]:
     """Of every region, by the ledger, since a publication; whole minutes after it."""
     begun = -(-row.made_at // MINUTE_S) * MINUTE_S
-    table = ANSWERS.c
-    query = (
-        select(table.region, table.outcome, table.reason, func.sum(table.answers))
-        .where(table.span_s == MINUTE_S, table.start >= begun, table.property == row.property)
-        .group_by(table.region, table.outcome, table.reason)
+    # Clocks of regions may be a little ahead.
+    ended = (int(time.time()) // MINUTE_S + 2) * MINUTE_S
+    period = Period(begun, ended, datetime.fromtimestamp(begun, UTC).date())
+    found = Reader(desk.database).answers(
+        ("region", "outcome", "reason"), period, Scope(property=row.property)
     )
-    with desk.database.reading() as session:
-        found = session.execute(query).all()
     return [_count(name, found) for name in regions_of(desk, row.property)]
 
 
-def _count(region: str, rows: Sequence[Any]) -> Counts:
-    mine = [row for row in rows if row[0] == region]
-    drift = sum(count for _, _, reason, count in mine if reason == DRIFT)
-    faults = sum(
-        count
-        for _, outcome, reason, count in mine
-        if outcome in ("origin", "error") and reason not in (*_PROPER, DRIFT)
-    )
-    return Counts(region, sum(row[3] for row in mine), drift, faults)
+def _count(region: str, rows: Sequence[Row]) -> Counts:
+    answers = drift = faults = 0
+    for row in rows:
+        where, outcome, reason = row.labels
+        if where != region:
+            continue
+        count = int(row["answers"])
+        answers += count
+        if reason == DRIFT:
+            drift += count
+        elif outcome in ("origin", "error") and reason not in _PROPER:
+            faults += count
+    return Counts(region, answers, drift, faults)
 
 
 def _place(desk: Desk, property: str) -> Workplace:

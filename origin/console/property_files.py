@@ -21,6 +21,9 @@ from kvsync.property import (
     parse_property,
     read_properties,
 )
+from origin.console.accounts import Person
+from origin.console.desk import Desk, NotHere
+from origin.qa import audit
 
 
 @dataclass(frozen=True)
@@ -65,6 +68,13 @@ class PropertyFiles:
         """Every property as its file says now; :class:`InputError` names a file that is wrong."""
         return read_properties(self._folder)
 
+    def find(self, property: str) -> Property:
+        """:class:`NotHere` for a property without a file."""
+        found = self.read().get(property)
+        if found is None:
+            raise NotHere(f"there is no property {property[:40]!r}")
+        return found
+
     def rules_of(self, draft: Draft) -> Property:
         """The checked property that a draft describes; :class:`InputError` says what is wrong."""
         others = self.read()
@@ -89,6 +99,14 @@ class PropertyFiles:
         if not write_file(path, as_toml(rules).encode(), replace=False):
             raise InputError(f"{path.name} is there already, for another property")
         return rules
+
+
+def create_property(desk: Desk, files: PropertyFiles, draft: Draft, person: Person) -> Property:
+    """The same, with its line in the audit."""
+    rules = files.create(draft)
+    with desk.database.writing() as session:
+        audit(session, person.name, "property", rules.id, hosts=list(rules.hosts))
+    return rules
 
 
 def as_toml(property: Property) -> str:

@@ -105,6 +105,12 @@ def publications(desk: Desk, property: str) -> Sequence[PublicationRow]:
         return session.scalars(query).all()
 
 
+def find_publication(desk: Desk, number: int) -> PublicationRow:
+    """:class:`NotHere` for a number that no publication has."""
+    with desk.database.reading() as session:
+        return _find(session, number)
+
+
 def roll_back(desk: Desk, number: int, person: Person) -> tuple[int, int, int]:
     """Go back to what was live before a publication: how many returned, how many were revoked,
     and the log's end then.

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
 from sqlalchemy import ColumnElement, Select, func, literal, select, tuple_
-from sqlalchemy.orm import InstrumentedAttribute
+from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from kvsync.errors import BadRequest
 from origin.console.desk import Desk, NotHere
@@ -136,14 +136,16 @@ def find_candidate(desk: Desk, candidate_id: int) -> CandidateRow:
     return found
 
 
+def comments_of(session: Session, candidate_id: int) -> Sequence[CommentRow]:
+    """What was said of a candidate, the oldest first."""
+    query = select(CommentRow).where(CommentRow.candidate_id == candidate_id)
+    return session.scalars(query.order_by(CommentRow.id)).all()
+
+
 def view_of(desk: Desk, candidate_id: int, wanted: Wanted) -> View:
     candidate = find_candidate(desk, candidate_id)
     with desk.database.reading() as session:
-        comments = session.scalars(
-            select(CommentRow)
-            .where(CommentRow.candidate_id == candidate_id)
-            .order_by(CommentRow.id)
-        ).all()
+        comments = comments_of(session, candidate_id)
         decisions = session.scalars(
             select(DecisionRow)
             .where(DecisionRow.candidate_id == candidate_id)

@@ -7,13 +7,13 @@ from fastapi import APIRouter, Form, Request, Response
 
 from kvsync.errors import InputError
 from origin.console.access import Asking
-from origin.console.desk import Desk, NotHere
+from origin.console.desk import Desk
 from origin.console.families import create_family as make_family
 from origin.console.families import family_row, find_originals, manifest_of
 from origin.console.overview import Reading, read_url, read_with
 from origin.console.property_files import Draft, PropertyFiles, as_toml, read_draft
+from origin.console.property_files import create_property as create
 from origin.console.rendering import go, page
-from origin.qa import audit
 
 MOST_URLS = 200
 SHOWN = 12
@@ -66,18 +66,14 @@ def _add_properties(router: APIRouter, desk: Desk, files: PropertyFiles) -> None
         rendition: Text = "",
     ) -> Response:
         draft: Draft = read_draft(id, hosts, like, significant, refused, rendition)
-        rules = files.create(draft)
-        with desk.database.writing() as session:
-            audit(session, person.name, "property", rules.id, hosts=list(rules.hosts))
+        rules = create(desk, files, draft, person)
         return go(f"/properties/{rules.id}", "The property is written down.")
 
 
 def _add_rules(router: APIRouter, desk: Desk, files: PropertyFiles) -> None:
     @router.get("/properties/{property}")
     def rules_page(request: Request, property: str) -> Response:
-        found = files.read().get(property)
-        if found is None:
-            raise NotHere(f"there is no property {property[:40]!r}")
+        found = files.find(property)
         served = property in desk.sites
         return page(
             request, "rules.html", property=property, toml=as_toml(found), served=served, one=found
@@ -87,9 +83,7 @@ def _add_rules(router: APIRouter, desk: Desk, files: PropertyFiles) -> None:
     def test_urls(
         request: Request, property: str, urls: Annotated[str, Form(max_length=200_000)] = ""
     ) -> Response:
-        found = files.read().get(property)
-        if found is None:
-            raise NotHere(f"there is no property {property[:40]!r}")
+        found = files.find(property)
         readings: list[Reading] = [read_url(desk, found, line) for line in _lines(urls)]
         if not readings:
             raise InputError(f"paste 1 to {MOST_URLS} URLs, one a line")

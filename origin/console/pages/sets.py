@@ -42,13 +42,12 @@ _KEPT_S = 24 * 3_600
 def routes(desk: Desk, jobs: Jobs) -> APIRouter:
     router = APIRouter(include_in_schema=False)
     _uploading(router, desk)
+    _taking_in(router, desk)
     _generating(router, desk, jobs)
     return router
 
 
 def _uploading(router: APIRouter, desk: Desk) -> None:
-    uploads = Uploads(desk.settings.folder / "uploads")
-
     @router.get("/p/{property}/upload")
     def upload_page(request: Request, property: str) -> Response:
         desk.site(property)
@@ -67,6 +66,10 @@ def _uploading(router: APIRouter, desk: Desk) -> None:
         headers = {"content-disposition": 'attachment; filename="example.csv"'}
         rows = example(desk, property, family)
         return Response(rows, media_type="text/csv; charset=utf-8", headers=headers)
+
+
+def _taking_in(router: APIRouter, desk: Desk) -> None:
+    uploads = Uploads(desk.settings.folder / "uploads")
 
     @router.post("/p/{property}/preview")
     async def preview_set(
