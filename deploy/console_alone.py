@@ -97,6 +97,7 @@ class ConsoleAlone:
             "ORIGIN_PROPERTIES_DIR": str(PROPERTIES),
             "ORIGIN_DAM": f"{PROPERTY}={origin.dam[PROPERTY]}",
             "ORIGIN_GALLERIES": f"{PROPERTY}={SAMPLE}",
+            "ORIGIN_STORES": origin.stores,
             "ORIGIN_DATABASE_URL": origin.database_url,
             "ORIGIN_MODELS": origin.models,
             "ORIGIN_REGION_TOKENS": str(origin.region_tokens),

@@ -159,6 +159,7 @@ class State:
             "ORIGIN_SIGNING_KEY": str(self.signing_key.absolute()),
             "ORIGIN_MODELS": f"folder:{self.folder.absolute() / 'models'}",
             "ORIGIN_REGION_TOKENS": str(self.folder.absolute() / "keys" / "regions.json"),
+            "ORIGIN_STORES": f"folder:{self.folder.absolute() / 'stores'}",
             "ORIGIN_SNAPSHOTS": f"folder:{self.folder.absolute() / 'snapshots'}",
             "CONSOLE_FOLDER": str(self.console.absolute()),
         }

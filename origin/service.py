@@ -13,7 +13,6 @@ from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 
 from kvsync.errors import BadRequest, MethodNotAllowed, RehydrationError
-from kvsync.property import read_properties
 from kvsync.wire import BYTES, MSGPACK, PAYLOADS_PATH, ErrorBody
 from origin.catalogue import Catalogue, read_catalogue
 from origin.database import Database
@@ -21,9 +20,10 @@ from origin.ledger.intake import Ledger
 from origin.ledger.routes import add_ledger_routes
 from origin.model_store import ModelStore, open_models
 from origin.originals import Originals
-from origin.settings import OriginSettings, open_dams
+from origin.settings import OriginSettings
 from origin.shop.pages import Shop
-from origin.site import Site, open_sites, site_of_path
+from origin.site import Site, site_of_path
+from origin.sites import Sites
 from origin.sync.metrics import LogMetrics
 from origin.sync.routes import add_log_routes, add_store_events
 from origin.sync.service import LogService, open_log
@@ -50,7 +50,7 @@ class Traffic:
 
 def create_app(settings: OriginSettings) -> FastAPI:
     """The application; :class:`kvsync.errors.InputError` when a setting cannot be met."""
-    sites = open_sites(read_properties(settings.properties_dir), open_dams(settings))
+    sites = Sites(settings)
     catalogues = {
         name: read_catalogue(folder) for name, folder in settings.galleries.items() if name in sites
     }
@@ -84,9 +84,7 @@ def create_app(settings: OriginSettings) -> FastAPI:
     return app
 
 
-def _add_operations(
-    app: FastAPI, traffic: Traffic, log: LogService, sites: dict[str, Site]
-) -> None:
+def _add_operations(app: FastAPI, traffic: Traffic, log: LogService, sites: Sites) -> None:
     @app.get("/healthz")
     async def healthz() -> dict[str, str]:
         return {"status": "ok"}
@@ -142,17 +140,21 @@ def _add_shop(app: FastAPI, traffic: Traffic, shop: Shop) -> None:
 
 
 def _add_originals(
-    app: FastAPI, traffic: Traffic, sites: dict[str, Site], catalogues: dict[str, Catalogue]
+    app: FastAPI, traffic: Traffic, sites: Sites, catalogues: dict[str, Catalogue]
 ) -> None:
-    originals = {
-        name: Originals(site, catalogues[name].families if name in catalogues else {})
-        for name, site in sites.items()
-    }
+    answering: dict[str, Originals] = {}
+
+    def originals_of(site: Site) -> Originals:
+        """Also of a property that was made since the start."""
+        if site.id not in answering:
+            families = catalogues[site.id].families if site.id in catalogues else {}
+            answering[site.id] = Originals(site, families)
+        return answering[site.id]
 
     @app.api_route("/{_path:path}", methods=["GET", "HEAD"])
     async def original(request: Request) -> Response:
         raw_path, raw_query = request.scope["raw_path"], request.scope["query_string"]
-        one = originals[site_of_path(sites, raw_path).id]
+        one = originals_of(site_of_path(sites, raw_path))
         head = request.method == "HEAD"
         answer = await run_in_threadpool(
             one.answer, raw_path, raw_query, request.headers, head=head

@@ -44,6 +44,8 @@ class OriginSettings(BaseSettings):
         "rumba": "folder:origin/samples/rumba/gallery"
     }
     s3_endpoint: str | None = None
+    # Below it, by its id, lie the originals of each property that ORIGIN_DAM does not name.
+    stores: str = "folder:var/stores"
     # Property id to the folder of its gallery's manifest; the first one's shop is at /.
     galleries: Annotated[dict[str, Path], NoDecode, BeforeValidator(_pairs)] = {
         "rumba": Path("origin/samples/rumba")
@@ -91,6 +93,7 @@ class OriginSettings(BaseSettings):
                 "signing_key": folder / "keys" / "signing.key",
                 "region_tokens": folder / "keys" / "regions.json",
                 "snapshots": f"folder:{folder / 'snapshots'}",
+                "stores": f"folder:{folder / 'stores'}",
             }
         )
 
@@ -105,9 +108,14 @@ def read_settings() -> OriginSettings:
         raise InputError(f"ORIGIN_{name}: {first['msg']}") from error
 
 
-def open_dams(settings: OriginSettings) -> dict[str, Dam]:
-    """The asset store of every property that has one."""
-    return {name: open_dam(where, settings.s3_endpoint) for name, where in settings.dam.items()}
+def store_of(settings: OriginSettings, property: str) -> str | None:
+    """Where a property's originals are: ``folder:PATH`` or ``s3://BUCKET/PREFIX``, None if they
+    have no place yet."""
+    if (named := settings.dam.get(property)) is not None:
+        return named
+    if (folder := _folder_of(settings.stores, "ORIGIN_STORES")) is None:
+        return f"{settings.stores.rstrip('/')}/{property}"
+    return f"folder:{folder / property}" if (folder / property).is_dir() else None
 
 
 def open_dam(where: str, s3_endpoint: str | None) -> Dam:

@@ -10,7 +10,7 @@ from kvsync.property import read_properties
 from kvsync.signing import SigningKey
 from origin.database import Database
 from origin.model_store import ModelStore, open_models
-from origin.settings import OriginSettings, open_dam, read_settings
+from origin.settings import OriginSettings, open_dam, read_settings, store_of
 from origin.site import Site
 
 
@@ -29,13 +29,14 @@ def open_workplace(property: str, state: Path | None = None) -> Iterator[Workpla
     given. :class:`InputError` for a property without settings or asset store, or bad settings."""
     settings = read_settings() if state is None else read_settings().kept_in(state)
     properties = read_properties(settings.properties_dir)
-    if property not in properties or property not in settings.dam:
-        known = ", ".join(sorted(properties.keys() & settings.dam.keys()))
+    where = store_of(settings, property) if property in properties else None
+    if where is None:
+        known = ", ".join(name for name in sorted(properties) if store_of(settings, name))
         raise InputError(
             f"property {property!r} has no file in {settings.properties_dir} or no asset store in "
             f"ORIGIN_DAM; there is {known}"
         )
-    site = Site(properties[property], open_dam(settings.dam[property], settings.s3_endpoint))
+    site = Site(properties[property], open_dam(where, settings.s3_endpoint))
     key = SigningKey.load_or_create(settings.signing_key)
     database = Database(settings.database_url)
     try:

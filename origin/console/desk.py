@@ -8,15 +8,15 @@ from pathlib import Path
 from sqlalchemy import select
 
 from kvsync.errors import RequestError
-from kvsync.property import read_properties
 from kvsync.signing import SigningKey
 from origin.catalogue import Catalogue, read_catalogue
 from origin.console.settings import ConsoleSettings
 from origin.console.tables import FamilyRow
 from origin.database import Database, ensure_property
 from origin.model_store import ModelStore, open_models
-from origin.settings import OriginSettings, open_dams
-from origin.site import Site, open_sites
+from origin.settings import OriginSettings
+from origin.site import Site
+from origin.sites import Sites
 from origin.tables import AssetRow, ModelRow
 
 
@@ -29,7 +29,7 @@ class NotHere(RequestError):
 class Desk:
     settings: ConsoleSettings
     origin: OriginSettings
-    sites: Mapping[str, Site]
+    sites: Sites
     catalogues: Mapping[str, Catalogue]
     database: Database
     models: ModelStore
@@ -37,9 +37,10 @@ class Desk:
 
     def site(self, property: str) -> Site:
         """:class:`NotHere` for a property that has no asset store here."""
-        if property not in self.sites:
-            raise NotHere(f"there is no property {property[:40]!r}")
-        return self.sites[property]
+        try:
+            return self.sites[property]
+        except KeyError:
+            raise NotHere(f"there is no property {property[:40]!r}") from None
 
     def families(self, property: str) -> list[str]:
         """Known by a model, by an asset or by the gallery's manifest."""
@@ -71,8 +72,7 @@ class Desk:
 @contextmanager
 def open_desk(origin: OriginSettings, settings: ConsoleSettings) -> Iterator[Desk]:
     """:class:`kvsync.errors.InputError` for settings that cannot be met."""
-    sites = open_sites(read_properties(origin.properties_dir), open_dams(origin))
-    sites = {name: site for name, site in sites.items() if name in origin.dam}
+    sites = Sites(origin)
     folders = {name: Path(folder) for name, folder in origin.galleries.items() if name in sites}
     catalogues = {name: read_catalogue(folder) for name, folder in folders.items()}
     key = SigningKey.load_or_create(origin.signing_key)

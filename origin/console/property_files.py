@@ -23,6 +23,7 @@ from kvsync.property import (
 )
 from origin.console.accounts import Person
 from origin.console.desk import Desk, NotHere
+from origin.database import ensure_property
 from origin.qa import audit
 
 
@@ -102,9 +103,12 @@ class PropertyFiles:
 
 
 def create_property(desk: Desk, files: PropertyFiles, draft: Draft, person: Person) -> Property:
-    """The same, with its line in the audit."""
+    """Write the draft's file, make a place for the originals, and note it in the audit: from now on
+    the property is served."""
     rules = files.create(draft)
+    desk.sites.begin_store(rules.id)
     with desk.database.writing() as session:
+        ensure_property(session, rules.id)
         audit(session, person.name, "property", rules.id, hosts=list(rules.hosts))
     return rules
 

@@ -7,6 +7,7 @@ from fastapi import APIRouter, Form, Request, Response
 
 from kvsync.errors import InputError
 from origin.console.access import Asking
+from origin.console.confirming import regions_of
 from origin.console.desk import Desk
 from origin.console.families import create_family as make_family
 from origin.console.families import family_row, find_originals, manifest_of
@@ -67,16 +68,21 @@ def _add_properties(router: APIRouter, desk: Desk, files: PropertyFiles) -> None
     ) -> Response:
         draft: Draft = read_draft(id, hosts, like, significant, refused, rendition)
         rules = create(desk, files, draft, person)
-        return go(f"/properties/{rules.id}", "The property is written down.")
+        return go(f"/p/{rules.id}", f"{rules.id} is there. Next: its originals.")
 
 
 def _add_rules(router: APIRouter, desk: Desk, files: PropertyFiles) -> None:
     @router.get("/properties/{property}")
     def rules_page(request: Request, property: str) -> Response:
         found = files.find(property)
-        served = property in desk.sites
         return page(
-            request, "rules.html", property=property, toml=as_toml(found), served=served, one=found
+            request,
+            "rules.html",
+            property=property,
+            toml=as_toml(found),
+            served=property in desk.sites,
+            regions=regions_of(desk, property),
+            one=found,
         )
 
     @router.post("/properties/{property}/urls")

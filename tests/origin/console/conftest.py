@@ -103,6 +103,7 @@ def _environment(folder: Path) -> dict[str, str]:
         "ORIGIN_PROPERTIES_DIR": str(folder / "properties"),
         "ORIGIN_DAM": f"rumba=folder:{SAMPLE}/gallery",
         "ORIGIN_GALLERIES": f"rumba={SAMPLE}",
+        "ORIGIN_STORES": f"folder:{folder}/stores",
         "ORIGIN_DATABASE_URL": f"sqlite:///{folder}/origin.db",
         "ORIGIN_MODELS": f"folder:{folder / 'models'}",
         "ORIGIN_SIGNING_KEY": str(folder / "keys" / "signing.key"),
