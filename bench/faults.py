@@ -170,6 +170,9 @@ class Trial:
 
     async def run(self, breaks: Sequence[tuple[Break, ...]]) -> None:
         await self._images.spoil(self._spoiled)
+        # A region's edges have heard of what they serve: nobody breaks a PoP that was never asked.
+        for path in (*self._steady, *self._spoiled):
+            await self._ask_once(path)
         load = asyncio.create_task(
             steady_load(
                 self._system.ports.edge,
@@ -220,9 +223,7 @@ class Trial:
         tally = Tally(" + ".join(one.name for one in together))
         self.tallies.append(tally)
         if self._doomed:
-            # The edge has heard of what will be revoked, as it has of all that it serves.
-            doomed = next(shot for shot in self._images.shots() if shot.path == self._doomed[0])
-            self._judge(await Shopper(self._system.ports.edge).get(doomed))
+            await self._ask_once(self._doomed[0])
         for one in together:
             await one.begin(self._system)
             self._gone[one.part] = (time.monotonic(), math.inf)
@@ -241,6 +242,10 @@ class Trial:
         in_flight_at_kills = _SHOPPERS if any(one.part == "worker" for one in together) else 0
         for _ in range(in_flight_at_kills, tally.truncated):
             tally.fail("an answer cut short that no kill explains")
+
+    async def _ask_once(self, path: str) -> None:
+        shot = next(shot for shot in self._images.shots() if shot.path == path)
+        self._judge(await Shopper(self._system.ports.edge).get(shot))
 
     def _was_gone(self, part: str, seen: Seen) -> bool:
         """Whether ``part`` was broken at any time while the request ran."""
