@@ -1,5 +1,6 @@
 """The properties that this origin serves: those with an asset store, one made just now included."""
 
+import logging
 import threading
 import time
 from collections.abc import Iterator, Mapping
@@ -11,6 +12,7 @@ from kvsync.property import read_properties
 from origin.settings import OriginSettings, open_dam, store_of
 from origin.site import Site, open_sites
 
+_log = logging.getLogger("sites")
 # A name that nobody knows costs a look at the folder of properties this often.
 _LOOK_S: Final = 1.0
 
@@ -27,9 +29,7 @@ class Sites(Mapping[str, Site]):
         self._lock = threading.Lock()
         self._looked = time.monotonic()
         properties = read_properties(settings.properties_dir)
-        dams = {
-            name: open_dam(where, settings.s3_endpoint) for name, where in settings.dam.items()
-        }
+        dams = {name: open_dam(where, settings.s3_endpoint) for name, where in settings.dam.items()}
         self._open = open_sites(properties, dams)
         self._find_new()
 
@@ -60,7 +60,11 @@ class Sites(Mapping[str, Site]):
         with self._lock:
             if time.monotonic() - self._looked >= _LOOK_S:
                 self._looked = time.monotonic()
-                self._find_new()
+                try:
+                    self._find_new()
+                except InputError as error:
+                    # One file that is wrong must not take away what is served already.
+                    _log.error("no new property is served: %s", error)
 
     def _find_new(self) -> None:
         for name, rules in read_properties(self._settings.properties_dir).items():

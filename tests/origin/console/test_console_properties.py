@@ -9,7 +9,7 @@ from kvsync.property import read_properties
 from origin.console.desk import Desk
 from origin.console.property_files import PropertyFiles, as_toml, read_draft
 from origin.console.tables import Role
-from tests.origin.console.conftest import Room
+from tests.origin.console.conftest import SAMPLE, Room
 from tests.origin.console.visitor import Visitor
 
 FORM: dict[str, object] = {
@@ -47,13 +47,36 @@ def test_a_property_is_written_down_once_and_known_at_once(
     visitor = logged_in("admin")
     visitor.get("/properties/new")
     try:
-        assert visitor.post("/properties", FORM).headers["location"].startswith("/properties/samba")
+        assert visitor.post("/properties", FORM).headers["location"].startswith("/p/samba")
         found = read_properties(room.folder / "properties")["samba"]
         assert found.query.rendition == {"w": "width"} and found.renditions.widths
-        assert "ORIGIN_DAM" in visitor.get("/properties/samba").text
-        assert "/properties/samba" in visitor.get("/").text
+        assert "SYNC_PROPERTIES" in visitor.get("/properties/samba").text
+        assert "/p/samba" in visitor.get("/").text
         again = visitor.post("/properties", FORM)
         assert again.status_code == 422 and "already" in again.text
+    finally:
+        (room.folder / "properties" / "samba.toml").unlink(missing_ok=True)
+
+
+def test_originals_of_a_new_property_go_in_without_a_restart(
+    logged_in: Callable[[Role], Visitor], room: Room
+) -> None:
+    visitor = logged_in("admin")
+    visitor.get("/properties/new")
+    visitor.post("/properties", FORM)
+    try:
+        visitor.get("/p/samba/originals")
+        picture = next((SAMPLE / "gallery").glob("*.jpg")).read_bytes()
+        shown = visitor.http.post(
+            "/p/samba/originals/preview",
+            data={"csrf": visitor.csrf},
+            files={"files": ("samba_red.jpg", picture, "image/jpeg")},
+        )
+        upload = shown.text.partition('name="upload" value="')[2].partition('"')[0]
+        visitor.post("/p/samba/originals", {"upload": upload})
+        assert (room.folder / "stores" / "samba" / "samba_red.jpg").read_bytes() == picture
+        tried = visitor.post("/p/samba/families/try", {"pattern": "samba_{lace}.jpg"})
+        assert "red" in tried.text
     finally:
         (room.folder / "properties" / "samba.toml").unlink(missing_ok=True)
 
