@@ -37,6 +37,7 @@ class Replica:
         if url:
             kept = KeptConnections(url, trusted, body_limit_bytes=body_limit_bytes)
             self._peer = Region(kept, url, rules, concurrency)
+        self._limit = body_limit_bytes
 
     def state(self) -> State:
         return State.CLOSED if self._peer is None else self._peer.state()
@@ -48,8 +49,8 @@ class Replica:
         where it cannot be asked or answers others, :class:`Overloaded`.
         """
         peer = self._peer
-        if peer is None:
-            raise NotReplicated("EDGE_REPLICA_URL names no replica")
+        if peer is None or record.body.original.size > self._limit:
+            raise NotReplicated("there is no replica here, or none that large: EDGE_REPLICA_URL")
         if not peer.admit():
             raise ReplicaUnavailable(f"replica {peer.url} did not answer lately; not asked")
         result, begun = "abandoned", time.monotonic()

@@ -61,6 +61,7 @@ class Claims(msgspec.Struct, frozen=True, gc=False):
 
     key_id: bytes
     property: str
+    family: str
     key: bytes
     seq: int
     not_after: int
@@ -85,6 +86,7 @@ def claims_of(signed: bytes) -> Claims:
     return Claims(
         envelope.key_id,
         record.property,
+        record.family,
         record.key,
         record.seq,
         record.not_after,

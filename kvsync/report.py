@@ -12,6 +12,7 @@ from msgspec import Meta
 from kvsync.encoding import UNREADABLE
 from kvsync.errors import BadRequest, RegionUnavailable
 from kvsync.record import Name, Natural
+from kvsync.replica import ReplicaReport
 
 REGIONS_PATH = "/v1/regions"
 MAX_REPORT_BYTES = 1 << 20
@@ -28,7 +29,8 @@ class PropertyReport(msgspec.Struct, frozen=True):
     how old that was when it came to be so. The last comparison of key ranges, at
     ``compared_at_ms``, found ``differing`` keys (hex, at most 100 of ``differing_count``) and
     repaired them; ``compared_request`` is the origin's last request that one was made for.
-    ``refused`` counts what was not applied, by reason.
+    ``refused`` counts what was not applied, by reason. ``replica`` is what it keeps of originals,
+    None where it keeps none.
     """
 
     seq: Natural
@@ -44,6 +46,7 @@ class PropertyReport(msgspec.Struct, frozen=True):
     differing: Annotated[tuple[str, ...], Meta(max_length=MAX_DIFFERING)] = ()
     repaired_at_ms: Natural = 0
     refused: dict[str, int] = {}
+    replica: ReplicaReport | None = None
 
 
 class RegionReport(msgspec.Struct, frozen=True):

@@ -11,6 +11,7 @@ from origin.cli_errors import OneLineErrors
 from origin.cli_options import PropertyOption, StateOption
 
 if TYPE_CHECKING:
+    from kvsync.replica import ReplicaReport
     from origin.revoke import Revoked
     from origin.sync.confirm import Standing
     from origin.sync.reports import Heard
@@ -200,9 +201,19 @@ def _told(heard: "Heard | None", sealed: int, now_ms: float) -> str:
         f"not purged: {', '.join(report.unpurged)}" if report.unpurged else "",
         f"compared {_ago(report.compared_at_ms, now_ms)}, {report.differing_count} differed",
         f"repaired {_ago(report.repaired_at_ms, now_ms)}",
+        _of_replica(report.replica),
         *(f"refused {count} {name}" for name, count in sorted(report.refused.items())),
     ]
     return "; ".join(fact for fact in facts if fact)
+
+
+def _of_replica(kept: "ReplicaReport | None") -> str:
+    """What a region keeps of the originals, where it keeps or misses any."""
+    if kept is None or not (kept.originals or kept.fault):
+        return ""
+    missing = f", {kept.missing} still to come" if kept.missing else ""
+    fault = f" ({kept.fault})" if kept.fault else ""
+    return f"replica of {kept.originals} originals, {kept.bytes} bytes{missing}{fault}"
 
 
 def _ago(at_ms: int, now_ms: float) -> str:

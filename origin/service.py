@@ -25,14 +25,15 @@ from origin.shop.pages import Shop
 from origin.site import Site, site_of_path
 from origin.sites import Sites
 from origin.sync.metrics import LogMetrics
+from origin.sync.originals import add_originals
 from origin.sync.routes import add_log_routes, add_store_events
 from origin.sync.service import LogService, open_log
 from origin.sync.watch import Watcher
 
 
 class Traffic:
-    """Answers and body bytes by kind: image, model, payload, page, log, snapshot, digests,
-    range."""
+    """Answers and body bytes by kind: image, original, model, payload, page, log, snapshot,
+    digests, range."""
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
@@ -75,6 +76,7 @@ def create_app(settings: OriginSettings) -> FastAPI:
     traffic = Traffic()
     _add_operations(app, traffic, log, sites)
     add_log_routes(app, log, traffic.count)
+    add_originals(app, log, sites, traffic.count)
     add_store_events(app, watcher, settings.dam_token.get_secret_value())
     add_ledger_routes(app, ledger, log)
     _add_models(app, traffic, open_models(settings, database))

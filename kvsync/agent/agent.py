@@ -5,6 +5,7 @@ import logging
 import time
 from collections.abc import AsyncIterator, Coroutine
 from contextlib import asynccontextmanager, suppress
+from functools import partial
 from typing import Any
 
 import httpx2
@@ -15,12 +16,16 @@ from kvsync.agent.held import HeldProperty
 from kvsync.agent.ledger import LedgerAgent
 from kvsync.agent.metrics import SyncMetrics
 from kvsync.agent.models import Models
+from kvsync.agent.original_files import OriginalFiles
 from kvsync.agent.payloads import Payloads
 from kvsync.agent.renewal import Renewal
+from kvsync.agent.replica import Replica
 from kvsync.agent.settings import SyncSettings
 from kvsync.agent.source import Origin, heartbeat_of
 from kvsync.agent.transport import Transport
-from kvsync.errors import RecordError, RehydrationError
+from kvsync.errors import InputError, RecordError, RehydrationError
+from kvsync.ledger import Carried
+from kvsync.property import read_property
 from kvsync.report import MAX_DIFFERING, PropertyReport, RegionReport
 from kvsync.signing import Keyring
 from kvsync.spool import Spool
@@ -49,6 +54,7 @@ class Agent:
         self._models = Models(client, settings.region_urls, self._model_came)
         self._payloads = Payloads(client, settings.region_urls, self._came)
         self.followers: dict[str, Follower] = {}
+        self.replicas: dict[str, Replica] = {}
         self._caches: dict[str, Caches] = {}
         self._news = asyncio.Event()
         self._asked: dict[str, int] = {}
@@ -67,6 +73,8 @@ class Agent:
         ]
         for property, follower in self.followers.items():
             caches = self._caches[property]
+            if property in self.replicas:
+                work.append(self.replicas[property].run())
             work += [
                 self._start(property),
                 caches.run(),
@@ -92,6 +100,7 @@ class Agent:
             self._news.set()
 
         caches = Caches(self._client, (settings.region_urls, settings.edge_admins), confirmed)
+        replica = self._replica(property)
         held = HeldProperty(
             property,
             settings.region,
@@ -102,6 +111,7 @@ class Agent:
             self.metrics,
             caches.drop,
             settings.properties_dir,
+            replica,
         )
         self._caches[property] = caches
         self.followers[property] = Follower(
@@ -113,6 +123,31 @@ class Agent:
             self._news,
             poll_s=settings.poll_s,
         )
+
+    def _replica(self, property: str) -> Replica | None:
+        """What the region keeps of the property's originals, if it keeps any."""
+        settings, ledger = self.settings, self.ledger
+        if settings.replica_dir is None or settings.properties_dir is None:
+            return None
+        replica = Replica(
+            property,
+            OriginalFiles(settings.replica_dir / property),
+            self._store,
+            self._origin,
+            self.metrics,
+            max_bytes=settings.replica_bytes,
+            carried=partial(ledger.meter.add, Carried, (property, "replica")),
+            kept=partial(ledger.keeps, property, "replica"),
+        )
+        file = settings.properties_dir / f"{property}.toml"
+        try:
+            if file.exists():
+                replica.configure(read_property(file).ways)
+        except InputError as error:
+            _log.error("the log has to say first which originals are kept: %s", error)
+            self.metrics.refuse(property, "settings")
+        self.replicas[property] = replica
+        return replica
 
     async def _start(self, property: str) -> None:
         """Follow; first have caches drop what a killed agent may not have told them."""
@@ -218,6 +253,7 @@ class Agent:
             differing=tuple(key.hex() for key in compared.differing[:MAX_DIFFERING]),
             repaired_at_ms=compared.repaired_at_ms,
             refused=dict(self.metrics.refused.get(property, {})),
+            replica=self.replicas[property].report() if property in self.replicas else None,
         )
 
     def _clock(self, before: float, after: float, theirs: float) -> None:
@@ -232,9 +268,7 @@ class Agent:
         self.metrics.clock_offset.set(offset_s)
 
 
-def _ledger(
-    settings: SyncSettings, store: RecordStore, client: httpx2.AsyncClient
-) -> LedgerAgent:
+def _ledger(settings: SyncSettings, store: RecordStore, client: httpx2.AsyncClient) -> LedgerAgent:
     return LedgerAgent(
         settings.region,
         settings.properties,

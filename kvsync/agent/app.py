@@ -8,7 +8,9 @@ from starlette.routing import Route
 
 from kvsync.agent.agent import Agent
 from kvsync.agent.source import HEARTBEAT_PATH
-from kvsync.wire import MSGPACK, ErrorBody
+from kvsync.errors import NotReplicated
+from kvsync.replica import REPLICA_PATH
+from kvsync.wire import BYTES, MSGPACK, ErrorBody
 
 JSON = "application/json"
 
@@ -39,14 +41,30 @@ def create_app(agent: Agent) -> Starlette:
             return _json(ErrorBody("unknown", "no heartbeat of that property here"), 404)
         return Response(follower.renewal.signed, media_type=MSGPACK)
 
+    async def original(request: Request) -> Response:
+        replica = agent.replicas.get(request.path_params["property"])
+        found = None if replica is None else await replica.read(_digest(request))
+        if found is None:
+            return _json(ErrorBody(NotReplicated.reason, "no such original here"), 404)
+        return Response(found, media_type=BYTES)
+
     return Starlette(
         routes=[
+            Route(REPLICA_PATH + "/{property}/{digest}", original),
             Route("/healthz", healthz),
             Route("/readyz", readyz),
             Route("/metrics", metrics),
             Route(HEARTBEAT_PATH + "/{property}", heartbeat),
         ]
     )
+
+
+def _digest(request: Request) -> bytes:
+    """What the path names; nothing is kept under what is no digest."""
+    try:
+        return bytes.fromhex(request.path_params["digest"])
+    except ValueError:
+        return b""
 
 
 def _json(body: object, status: int = 200) -> Response:

@@ -14,6 +14,7 @@ from kvsync.agent.changes import Difference, Lacking, Plan, add_up, difference, 
 from kvsync.agent.metrics import SyncMetrics
 from kvsync.agent.models import Models
 from kvsync.agent.payloads import Payloads
+from kvsync.agent.replica import Replica
 from kvsync.claims import Claims, claims_of, same_picture
 from kvsync.encoding import UNREADABLE
 from kvsync.errors import InputError, MalformedRecord, StoreFull
@@ -58,13 +59,14 @@ class HeldProperty:
         metrics: SyncMetrics,
         drop: Drop,
         settings_dir: Path | None,
+        replica: Replica | None = None,
     ) -> None:
         self.property = property
         self._region = region
         self._store, self._keys, self._models, self._metrics = store, keys, models, metrics
         self._payloads = payloads
         self._drop = drop
-        self._settings_dir = settings_dir
+        self._settings_dir, self._replica = settings_dir, replica
         self._turn = asyncio.Lock()
         self._raw_cursor = b""
         self._waiting: set[bytes] = set()
@@ -80,7 +82,10 @@ class HeldProperty:
             waiting = await self._store.waiting(self.property)
             self._waits(waiting)
             self._bring(lacking(waiting))
-        return state.cursor not in (b"", LOADING)
+        whole = state.cursor not in (b"", LOADING)
+        if whole and self._replica is not None:
+            self._replica.look_again()
+        return whole
 
     async def apply(self, entries: Iterable[Entry | Skipped], after: Cursor) -> None:
         """Make a batch's changes together with the step to ``after``.
@@ -123,6 +128,8 @@ class HeldProperty:
             self.cursor = cursor
             self._waits(self._waiting)
             self._drop((self.property,), cursor.seq)
+            if self._replica is not None:
+                self._replica.look_again()
 
     async def let_read(self) -> None:
         """Let the records be read that have all that they waited for."""
@@ -168,6 +175,8 @@ class HeldProperty:
         for some in _slices(made.changes):
             await self._store.apply(self.property, some)
         self._follow_up(made, {}, quietly=True)
+        if self._replica is not None:
+            self._replica.look_again()
         self._drop((key.hex() for key in found.keys), self.cursor.seq)
 
     async def drop_unused_payloads(self) -> int:
@@ -226,6 +235,8 @@ class HeldProperty:
             buried = (key.hex() for key in made.changes.tombstones)
             changed = _changed(replaced, made.changes.records)
             self._drop((*buried, *changed), self.cursor.seq)
+            if self._replica is not None:
+                self._replica.note({**changes.waiting, **changes.records}, changes.tombstones)
 
     def _announced(self, signed: bytes) -> None:
         try:
@@ -242,9 +253,12 @@ class HeldProperty:
             return
         path = self._settings_dir / f"{self.property}.toml"
         try:
-            if parse_property(toml, path).id != self.property:
+            found = parse_property(toml, path)
+            if found.id != self.property:
                 raise InputError(f"{path}: the log carries another property's settings")
             write_file(path, toml)
+            if self._replica is not None:
+                self._replica.configure(found.ways)
         except InputError as error:
             _log.error("settings as they were stay in force: %s", error)
             self._metrics.refuse(self.property, "settings")

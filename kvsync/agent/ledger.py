@@ -58,7 +58,7 @@ class LedgerAgent:
         self._urls = tuple(url.rstrip("/") for url in urls)
         self._client, self._spool, self._record_bytes = client, spool, record_bytes
         self._every_s = every_s
-        self._kept: dict[str, int] = {}
+        self._kept: dict[tuple[str, str], int] = {}
         self.meter = Meter()
         self.minutes = Minutes(f"{region}-agent", spool, self.meter.totals, tick=self._count_kept)
 
@@ -75,6 +75,10 @@ class LedgerAgent:
         for name in (property,) if property else self._properties:
             share = size if property else -(-size // len(self._properties))
             self.meter.add(Carried, (name, "sync"), share)
+
+    def keeps(self, property: str, what: str, size: int) -> None:
+        """Count ``size`` bytes as kept from now on."""
+        self._kept[property, what] = size
 
     async def ship(self, origin: Origin, source: str | None) -> int:
         """Bring everything that ``source`` has, this agent for None, to the origin; how many
@@ -125,11 +129,11 @@ class LedgerAgent:
         while True:
             for property in self._properties:
                 try:
-                    self._kept[property] = await self._record_bytes(property)
+                    self.keeps(property, "record", await self._record_bytes(property))
                 except RehydrationError as error:
                     _log.warning("%s: how much is kept is not known: %s", property, error)
             await asyncio.sleep(_MEASURE_S)
 
     def _count_kept(self, seconds: float) -> None:
-        for property, size in self._kept.items():
-            self.meter.add(Kept, (property, "record"), size * seconds)
+        for name, size in self._kept.items():
+            self.meter.add(Kept, name, size * seconds)

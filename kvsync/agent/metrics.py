@@ -4,6 +4,7 @@ from collections import Counter as Counts
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, generate_latest
 
+from kvsync.replica import ReplicaReport
 from kvsync.store import StoreState
 
 
@@ -36,6 +37,13 @@ class SyncMetrics:
         self.unpurged = self._gauge(
             "sync_unpurged_caches", "Caches that did not confirm the last purge", "property"
         )
+        self.pulled = self._counter("sync_replica_pulled", "Originals pulled", "property")
+        self._originals = self._gauge("sync_replica_originals", "Originals kept", "property")
+        self._original_bytes = self._gauge("sync_replica_bytes", "Bytes of these", "property")
+        self._missing = self._gauge("sync_replica_missing", "Originals still to pull", "property")
+        self._left_out = self._gauge(
+            "sync_replica_left_out", "Originals that do not fit", "property"
+        )
         self.clock_offset = self._gauge(
             "sync_clock_offset_seconds", "How far this clock is ahead of the origin's"
         )
@@ -48,6 +56,12 @@ class SyncMetrics:
         self._records.labels(property).set(state.records)
         self._tombstones.labels(property).set(state.tombstones)
         self._waiting.labels(property).set(state.waiting)
+
+    def replica(self, property: str, report: ReplicaReport) -> None:
+        self._originals.labels(property).set(report.originals)
+        self._original_bytes.labels(property).set(report.bytes)
+        self._missing.labels(property).set(report.missing)
+        self._left_out.labels(property).set(report.left_out)
 
     def exposition(self) -> bytes:
         return generate_latest(self.registry)

@@ -70,6 +70,10 @@ class SyncSettings(BaseSettings):
     ledger_keep_s: PositiveFloat = 30 * 86_400.0
     # How often what edges and GPU services counted is brought to the origin.
     ledger_s: PositiveFloat = 5.0
+    # Originals of families that this region keeps a replica of, for its edges; none: it keeps none.
+    replica_dir: Path | None = None
+    # Of one property; what does not fit is left out and named.
+    replica_bytes: PositiveInt = 4 << 30
     # A clock that is off by more than this is told of.
     clock_tolerance_s: PositiveFloat = 2.0
 
@@ -86,6 +90,8 @@ def read_settings(**given: Any) -> SyncSettings:
         raise InputError("; ".join(faults)) from error
     if not settings.properties:
         raise InputError("SYNC_PROPERTIES: name at least one property that this region serves")
+    if settings.replica_dir is not None and settings.properties_dir is None:
+        raise InputError("SYNC_REPLICA_DIR: set SYNC_PROPERTIES_DIR too, which names the families")
     if urlsplit(settings.origin_url).scheme == "http" and not _is_loopback(settings.origin_url):
         raise InputError("SYNC_ORIGIN_URL: use https://; plain HTTP is for the same machine only")
     return settings

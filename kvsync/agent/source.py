@@ -1,6 +1,7 @@
 """The origin as a region's agent sees it: logs, snapshots, ranges, and where reports go."""
 
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 
 import httpx2
 import msgspec
@@ -19,6 +20,7 @@ from kvsync.ledger import LEDGER_PATH
 from kvsync.log import LOG_PATH
 from kvsync.log_answer import MAX_ANSWER_BYTES, LogAnswer
 from kvsync.ranges import DIGESTS_PATH, RANGES_PATH
+from kvsync.replica import original_path
 from kvsync.report import REGIONS_PATH, RegionReport, ReportAnswer
 from kvsync.snapshot import MAX_PIECE_BYTES, SNAPSHOTS_PATH, Piece
 from kvsync.wire import MSGPACK, ErrorBody
@@ -29,6 +31,7 @@ _MAX_MANIFEST_BYTES = 1 << 20
 _MAX_DIGESTS_BYTES = 128 << 10
 _MAX_RANGE_BYTES = 64 << 20
 _SILENCE_S = 10.0
+_PIECE_BYTES = 256 << 10
 
 
 class NotThere(OriginUnavailable):
@@ -128,6 +131,30 @@ class Origin:
         if answer.status_code != 200:
             raise _refused(answer.status_code, bytes(body), where)
         return bytes(body)
+
+    @asynccontextmanager
+    async def original(
+        self, property: str, key: bytes, after: int, tag: str, carried: Callable[[int], None]
+    ) -> AsyncIterator[tuple[int, AsyncIterator[bytes]]]:
+        """An asset's original from byte ``after`` on, if ``tag`` is still its entity tag, else from
+        its beginning: where the pieces begin, and the pieces. ``carried`` is told their bytes."""
+        where = self._url + original_path(property, key)
+        fields = {**self._fields, "accept-encoding": "identity"}
+        if after:
+            fields |= {"range": f"bytes={after}-", "if-range": tag}
+        try:
+            async with self._client.stream(
+                "GET", where, headers=fields, timeout=_SILENCE_S
+            ) as answer:
+                try:
+                    if answer.status_code not in (200, 206):
+                        raise _refused(answer.status_code, await answer.aread(), where)
+                    begin = after if answer.status_code == 206 else 0
+                    yield begin, answer.aiter_raw(_PIECE_BYTES)
+                finally:
+                    carried(carried_bytes(answer))
+        except httpx2.HTTPError as error:
+            raise _unavailable(self._url, error) from error
 
 
 async def heartbeat_of(client: httpx2.AsyncClient, url: str, property: str) -> bytes:

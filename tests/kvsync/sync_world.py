@@ -52,6 +52,8 @@ class OriginStandIn:
     clock_ahead_s: float = 0.0
     spoiled: Any = None
     asked: list[str] = field(default_factory=list)
+    originals: dict[bytes, bytes] = field(default_factory=dict)
+    pulled: list[tuple[bytes, int]] = field(default_factory=list)
     _manifest: bytes = b""
     _pieces: dict[str, bytes] = field(default_factory=dict)
 
@@ -140,6 +142,17 @@ class OriginStandIn:
         made = RangeEntries.make(PROPERTY, number, self.head.seq, entries)
         return Response(made.sign(self.signer))
 
+    async def original(self, request: Request) -> Response:
+        """As the origin does, whose entity tags are all ``"v1"``."""
+        key = bytes.fromhex(request.path_params["key"])
+        body = self.originals.get(key)
+        if body is None:
+            return _problem(404, "not-found")
+        asked = request.headers.get("range") if request.headers.get("if-range") == '"v1"' else None
+        after = int(asked[6:-1]) if asked else 0
+        self.pulled.append((key, after))
+        return Response(body[after:], 206 if after else 200)
+
     async def report(self, request: Request) -> Response:
         self.reports.append(RegionReport.decode(await request.body()))
         return Response(ReportAnswer(self.now_ms, self.compare).encode())
@@ -152,6 +165,7 @@ class OriginStandIn:
                 Route("/v1/snapshots/{property}/{digest}", self.piece),
                 Route("/v1/digests/{property}", self.digests),
                 Route("/v1/ranges/{property}/{number}", self.range),
+                Route("/v1/originals/{property}/{key}", self.original),
                 Route("/v1/regions/{region}/report", self.report, methods=["POST"]),
             ]
         )

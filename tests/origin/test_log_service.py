@@ -12,6 +12,7 @@ from typer.testing import CliRunner, Result
 
 from kvsync.log import Announce, Bury, Configure, Entry, Put, Skipped
 from kvsync.ranges import RangeDigests, RangeEntries, RangeSums, entry_hash, range_of
+from kvsync.replica import ReplicaReport
 from kvsync.snapshot import SnapshotManifest, unpack_piece
 from origin.approved import Approved
 from origin.cli import app
@@ -249,7 +250,8 @@ def test_status_shows_every_region(
     approve_all()
     run("publish")
     followed(region, 6)
-    region.report(lag_ms=12, refused={"gap": 2})
+    replica = ReplicaReport(3, 150_000, 1, fault="no space left")
+    region.report(lag_ms=12, refused={"gap": 2}, replica=replica)
     found = json.loads(run("sync", "status", "--json").output)
     assert (found["given"], found["sealed"], found["records"]) == (6, 6, 4)
     assert found["regions"]["us-east"] is None
@@ -257,6 +259,8 @@ def test_status_shows_every_region(
     shown = run("sync", "status").output.splitlines()
     assert shown[0] == "rumba: 6 changes, 6 in the log, 4 records in force"
     assert "at 6, 0 behind; lag 12 ms; 4 records" in shown[1] and "refused 2 gap" in shown[1]
+    kept = "replica of 3 originals, 150000 bytes, 1 still to come (no space left)"
+    assert kept in shown[1]
     assert shown[2] == "us-east: never heard of"
 
 
