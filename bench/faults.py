@@ -12,6 +12,7 @@ import asyncio
 import math
 import os
 import random
+import shutil
 import tempfile
 import time
 from collections import Counter
@@ -32,7 +33,7 @@ from bench._faults import Break, matrix
 from bench._faulty_system import CACHE_BYTES, FaultySystem, started
 from bench._kept_answers import KeptAnswers
 from bench._purge_everything import POPS, purge_everything
-from bench._resumed import Steps
+from bench._resumed import KEPT_IN, Steps
 from bench._shoppers import Seen, Shopper, Shot, steady_load
 from deploy.layout import SAMPLE
 from kvsync.errors import RehydrationError
@@ -118,7 +119,12 @@ def _walk(
     breaks: Sequence[tuple[Break, ...]], times_s: tuple[float, float], console: Console
 ) -> Walk:
     with tempfile.TemporaryDirectory(prefix="rehydrate-faults-") as folder:
-        return asyncio.run(measure(Path(folder), breaks, times_s, console))
+        walk = asyncio.run(measure(Path(folder), breaks, times_s, console))
+        if any(one.failed for one in walk.tallies):
+            kept = KEPT_IN / "faults-log"
+            shutil.copytree(Path(folder) / "log", kept, dirs_exist_ok=True)
+            console.print(f"What the parts said of it is kept in {kept}")
+        return walk
 
 
 async def measure(
