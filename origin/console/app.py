@@ -30,6 +30,7 @@ from origin.console.pages import (
 from origin.console.permissions import check_table
 from origin.console.prompt_sets.reading import MAX_BYTES
 from origin.console.rendering import SECURITY_HEADERS, STATIC, page
+from origin.dashboard.routes import routers as dashboard
 
 MAX_FORM_BYTES = MAX_BYTES + (1 << 20)
 _STATIC = {
@@ -74,6 +75,7 @@ def routers(desk: Desk, jobs: Jobs, drawing: Drawing) -> tuple[APIRouter, ...]:
         audit.routes(desk),
         people.routes(desk),
         api.routes(desk, jobs),
+        *dashboard(desk),
     )
 
 

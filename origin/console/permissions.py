@@ -34,6 +34,19 @@ NEEDED: dict[str, Needed] = {
     "change_progress": "viewer",
     "audit_page": "viewer",
     "export_audit": "viewer",
+    # what it saves
+    "dashboard_static": None,
+    "dashboard_page": "viewer",
+    "dashboard_figures": "viewer",
+    "what_if_part": "viewer",
+    "statement_page": "viewer",
+    "rows_page": "viewer",
+    "rows_csv": "viewer",
+    "policy_page": "viewer",
+    "prices_page": "viewer",
+    "ledger_metrics": "viewer",
+    "choose_policy": "approver",
+    "choose_prices": "admin",
     # prompt sets and jobs
     "upload_page": "operator",
     "example_set": "operator",
@@ -103,6 +116,14 @@ NEEDED: dict[str, Needed] = {
     "api_go_everywhere": "approver",
     "api_roll_back": "approver",
     "api_audit": "viewer",
+    "api_savings": "viewer",
+    "api_savings_parts": "viewer",
+    "api_traffic": "viewer",
+    "api_ledger_rows": "viewer",
+    "api_what_if": "viewer",
+    "api_ways": "viewer",
+    "api_choose_policy": "approver",
+    "api_prices": "viewer",
 }
 
 

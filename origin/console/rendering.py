@@ -15,8 +15,10 @@ from origin.console.decisions import worst_delta_e
 from origin.console.permissions import NEEDED, allows
 from origin.console.queue import colour_meaning, meaning, one_line
 from origin.console.sessions import Login
+from origin.dashboard import words
 
 _FOLDER: Final = Path(__file__).parent
+_DASHBOARD: Final = _FOLDER.parent / "dashboard"
 STATIC: Final = _FOLDER / "static"
 SECURITY_HEADERS: Final[Mapping[str, str]] = {
     "content-security-policy": (
@@ -63,7 +65,7 @@ def _bytes(count: float) -> str:
     return f"{count:.0f} {unit}" if unit == "B" or count >= 100 else f"{count:.1f} {unit}"
 
 
-def _moment(seconds: int | None) -> str:
+def moment(seconds: int | None) -> str:
     if seconds is None:
         return "–"
     return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%d %H:%M UTC")
@@ -87,14 +89,22 @@ def _query(values: Mapping[str, Any], **other: Any) -> str:
 
 def _open() -> Environment:
     environment = Environment(
-        loader=FileSystemLoader(_FOLDER / "templates"),
+        loader=FileSystemLoader([_FOLDER / "templates", _DASHBOARD / "templates"]),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
     environment.filters.update(
-        bytes=_bytes, moment=_moment, ago=_ago, meaning=meaning, colour_meaning=colour_meaning
+        bytes=_bytes, moment=moment, ago=_ago, meaning=meaning, colour_meaning=colour_meaning
+    )
+    environment.filters.update(
+        money=words.money,
+        share=words.share,
+        count=words.count,
+        wait=words.seconds,
+        span=words.span,
+        figure=words.figure,
     )
     environment.globals.update(query=_query, one_line=one_line, worst_delta_e=worst_delta_e)
     return environment

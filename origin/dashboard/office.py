@@ -10,6 +10,7 @@ from origin.console.desk import Desk
 from origin.dashboard.asked import Asked, ask
 from origin.economics.chosen_books import Books, named_book, read_books
 from origin.ledger.reading import Reader
+from origin.sync.tokens import RegionTokens
 
 Name = Annotated[str, Query(max_length=80)]
 Day = Annotated[date | None, Query()]
@@ -30,6 +31,12 @@ class Office:
     def ask(self, **given: Any) -> Asked:
         """:class:`kvsync.errors.InputError` for days or a zone that cannot be."""
         return ask(begun_at=self.reader.begun_at(), default_zone=self.desk.origin.zone, **given)
+
+    def regions(self) -> list[str]:
+        """Every region that was admitted for one of the desk's properties."""
+        tokens = RegionTokens(self.desk.origin.region_tokens).regions()
+        mine = set(self.desk.sites)
+        return sorted(name for name, one in tokens.items() if mine & set(one.properties))
 
 
 def asking(office: Office) -> Callable[..., Asked]:

@@ -64,8 +64,8 @@ def what_if(reader: Reader, books: Books, asked: Asked, change: Change) -> WhatI
     answers = sum(one.counted.sums["answers"] for one in cases)
     misses = sum(one.counted.sums["misses"] for one in cases)
     times = change.misses(answers, misses)
-    others = [_changed(one, change, times) for one in cases]
     given = _given(books, asked, cases, 1 - misses / answers if answers else None)
+    others = [_changed(one, change, times, given.machines) for one in cases]
     changed = Circumstances(
         given.per_gb if change.per_gb is None else change.per_gb,
         given.device_per_hour if change.device_per_hour is None else change.device_per_hour,
@@ -117,9 +117,12 @@ def _cases(reader: Reader, books: Books, asked: Asked) -> Iterator[_Case]:
             )
 
 
-def _changed(case: _Case, change: Change, times: float) -> Statement:
+def _changed(case: _Case, change: Change, times: float, machines: float) -> Statement:
+    """``machines`` is how many a region had: others are as many times that, everywhere."""
     allocated = None
-    if change.machines is not None:
+    if change.machines is not None and machines:
+        allocated = _held(case.counted) * change.machines / machines
+    elif change.machines is not None:
         allocated = change.machines * case.elapsed_s * case.share
     device = case.device or _USUAL
     prices = change.prices(case.prices.with_device(device, _per_hour(case)), device)

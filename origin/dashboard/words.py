@@ -7,16 +7,19 @@ _SIGNS: Final = {"USD": "$", "EUR": "€", "GBP": "£", "JPY": "¥"}
 MINUS: Final = "−"
 
 
+def sign(currency: str) -> str:
+    return _SIGNS.get(currency, f"{currency} ")
+
+
 def money(amount: float, currency: str) -> str:
     """In cents; what is less in two digits that say something, however small it is."""
-    sign = _SIGNS.get(currency, f"{currency} ")
     size = abs(amount)
     if 0 < size < 0.01:
         digits = min(12, 1 - floor(log10(size)))
         text = f"{size:.{digits}f}"
     else:
         text = f"{size:,.2f}"
-    return f"{MINUS if amount < 0 and float(text.replace(',', '')) else ''}{sign}{text}"
+    return f"{MINUS if amount < 0 and float(text.replace(',', '')) else ''}{sign(currency)}{text}"
 
 
 def share(part: float | None) -> str:
@@ -48,3 +51,10 @@ def span(length: float) -> str:
         if length >= 2 * size:
             return f"{length / size:.1f} {unit}"
     return f"{length:.1f} s"
+
+
+def figure(value: object) -> str:
+    """A stored value: numbers with their thousands apart, text as it is."""
+    if isinstance(value, float):
+        return f"{value:,.3f}".rstrip("0").rstrip(".")
+    return f"{value:,}" if isinstance(value, int) else str(value)

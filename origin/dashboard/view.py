@@ -1,0 +1,156 @@
+"""Everything that the page of savings shows, worked out once for the page and its live part."""
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+import msgspec
+
+from origin.dashboard.asked import RANGES, Asked
+from origin.dashboard.office import Office
+from origin.dashboard.savings import Earned, Share, by_family, earned, headline
+from origin.dashboard.telling import break_even, honest, verdict
+from origin.dashboard.traffic import Device, traffic
+from origin.dashboard.ways import FamilyWays, forecasts
+from origin.dashboard.what_if import Circumstances, what_if
+from origin.dashboard.words import sign
+from origin.economics.chosen_books import Books
+from origin.economics.what_if import Change
+
+# More properties than this are compared one by one.
+_FEW = 4
+_ZONES = (
+    "UTC",
+    "Europe/Berlin",
+    "Europe/London",
+    "America/New_York",
+    "America/Los_Angeles",
+    "Asia/Kolkata",
+    "Asia/Shanghai",
+    "Asia/Tokyo",
+    "Australia/Sydney",
+)
+
+
+def figures(office: Office, asked: Asked) -> dict[str, Any]:
+    """The context of the live part; ``digest`` names the figures, to tell whether they changed."""
+    books = office.books()
+    head = headline(office.reader, books, asked)
+    found = earned(office.reader, books, asked)
+    seen = traffic(office.reader, books, asked)
+    ways = _ways(office, books, asked)
+    spans = found.by_span()
+    context = {
+        "headline": head,
+        "verdict": verdict(head),
+        "honest": honest(ways or []),
+        "traffic": seen,
+        "ways": ways or [],
+        "many_properties": ways is None,
+        "by_span": spans,
+        "by_property": found.by_property(),
+        "by_region": found.by_region(),
+        "by_family": by_family(office.reader, found),
+        "chart_days": _chart_of_days(spans, found),
+        "machines": [(one, break_even(one), _chart_of_break_even(one)) for one in seen.devices],
+    }
+    told = msgspec.json.encode(context)
+    return {
+        **context,
+        "asked": asked,
+        "digest": hashlib.blake2b(told, digest_size=8).hexdigest(),
+        **_queries(asked, head.since),
+    }
+
+
+def around(office: Office, asked: Asked, context: Mapping[str, Any]) -> dict[str, Any]:
+    """What stands around the live part: choices and sliders."""
+    books = office.books()
+    given = what_if(office.reader, books, asked, Change()).given
+    properties = {one.name for one in context["by_property"] if one.name}
+    regions = {one.name for one in context["by_region"]}
+    return {
+        "ranges": RANGES,
+        "zones": _ZONES,
+        "properties": sorted({*office.desk.sites, *properties, asked.scope.property} - {""}),
+        "regions": sorted({*regions, *office.regions(), asked.scope.region} - {""}),
+        "sliders": _sliders(given),
+        "scope_query": {
+            name: value
+            for name, value in asked.query.items()
+            if name in ("property", "region", "zone")
+        },
+    }
+
+
+def _ways(office: Office, books: Books, asked: Asked) -> list[FamilyWays] | None:
+    """None where there are too many properties to compare all their families at once."""
+    names = [asked.scope.property] if asked.scope.property else list(office.desk.sites)
+    if len(names) > _FEW:
+        return None
+    return [
+        one
+        for name in names
+        for one in forecasts(office.reader, books, name, asked.now, asked.today)
+    ]
+
+
+def _queries(asked: Asked, since: str | None) -> dict[str, dict[str, str]]:
+    """What asks for the rows behind each headline."""
+
+    def of(range: str) -> dict[str, str]:
+        return replace(asked, range=range).query
+
+    return {"today_query": of("today"), "month_query": of("month"), "since_query": of("all")}
+
+
+def _chart_of_days(spans: Sequence[Share], found: Earned) -> str:
+    """Of the currency with most of it; a chart cannot add two."""
+    main = found.all[0].currency if found.all else ""
+    mine = [one for one in spans if one.money.currency == main]
+    values = {
+        "names": [one.name for one in mine],
+        "saved": [one.money.saved for one in mine],
+        "hauled": [one.money.haul_avoided for one in mine],
+        "sign": sign(main) if main else "",
+    }
+    return msgspec.json.encode(values).decode()
+
+
+def _chart_of_break_even(one: Device) -> str:
+    here, even = one.images_per_busy_s, one.break_even_per_s
+    if here is None or even is None:
+        return "{}"
+    values = {
+        "per_hour": one.per_hour,
+        "haul": one.haul_per_image,
+        "here": here,
+        "break_even": even,
+        "least": min(here, even) / 4,
+        "most": max(here, even) * 4,
+        "sign": sign(one.currency),
+    }
+    return msgspec.json.encode(values).decode()
+
+
+def _sliders(given: Circumstances) -> list[dict[str, Any]]:
+    return [
+        _slider("per_gb", "Price of a GB", given.per_gb, max(0.2, 2 * given.per_gb)),
+        _slider(
+            "device_per_hour",
+            "Price of a machine's hour",
+            given.device_per_hour,
+            max(4.0, 2 * given.device_per_hour),
+        ),
+        _slider("machines", "Machines a region", given.machines, max(8.0, 4 * given.machines)),
+        {
+            **_slider("hit_ratio", "Answered by caches", given.hit_ratio or 0.0, 1.0),
+            "off": given.hit_ratio is None,
+        },
+    ]
+
+
+def _slider(name: str, label: str, value: float, most: float) -> dict[str, Any]:
+    parts = {"name": name, "label": label, "value": value, "least": 0, "most": most}
+    return {**parts, "unit": "", "off": False}
