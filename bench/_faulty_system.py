@@ -208,6 +208,7 @@ class FaultySystem:
             REGIONS[0],
             ports.agent,
             self.state.trusted_keys,
+            folder=self._folder,
             token=admit(tokens, REGIONS[0], [PROPERTY]),
             properties=[PROPERTY],
             store=self.store_url,

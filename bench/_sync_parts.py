@@ -184,6 +184,7 @@ def _agent(
         place.name,
         place.agent,
         state.trusted_keys,
+        folder=state.region(place.name),
         token=token,
         properties=properties,
         store=place.store_url,

@@ -92,6 +92,7 @@ def region_environment(
         "REGION_MODELS_DIR": str(folder / "models"),
         "REGION_PAYLOADS_DIR": str(folder / "payloads"),
         "REGION_RENDITIONS_DIR": str(folder / "renditions"),
+        "REGION_LEDGER_DIR": str(folder / "gpu-ledger"),
         # The other parts share the cores; a second torch thread would wait for them.
         "REGION_THREADS": "1",
     }
@@ -126,6 +127,7 @@ def agent_environment(
     port: int,
     trusted_keys: Path,
     *,
+    folder: Path,
     token: str,
     properties: Iterable[str],
     store: str,
@@ -134,7 +136,7 @@ def agent_environment(
     edge_admins: Sequence[str],
 ) -> dict[str, str]:
     """What the agent of ``region`` is told: it follows the log with ``token`` and keeps ``store``,
-    the GPU services and the edges in step with it."""
+    the GPU services and the edges in step with it; what it counts waits in ``folder``."""
     return {
         "SYNC_REGION": region,
         "SYNC_HOST": HOST,
@@ -146,6 +148,7 @@ def agent_environment(
         "SYNC_STORE_URL": store,
         "SYNC_REGION_URLS": ",".join(gpus),
         "SYNC_EDGE_ADMINS": ",".join(edge_admins),
+        "SYNC_LEDGER_DIR": str(folder / "agent-ledger"),
     }
 
 

@@ -248,6 +248,7 @@ class System:
             place.name,
             own.agent,
             self.state.trusted_keys,
+            folder=self.state.region(place.name),
             token=token,
             properties=served,
             store=parts.redis_url(own.valkey),

@@ -44,5 +44,5 @@ def rows_between(before: Totals, after: Totals) -> tuple[Row, ...]:
 def _row(kind: type[Row], labels: tuple[str, ...], sums: tuple[float, ...]) -> Row:
     if kind is Answers:
         whole = len(msgspec.structs.fields(Answers)) - len(labels) - 1
-        return Answers(*labels, *sums[:whole], sums[whole:])  # type: ignore[arg-type]
+        return Answers(*labels, *sums[:whole], sums[whole:])  # type: ignore[arg-type, call-arg]
     return kind(*labels, *sums)  # type: ignore[arg-type]

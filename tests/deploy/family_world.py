@@ -69,6 +69,7 @@ async def family_world(folder: Path, gallery: Path, pictures: Path) -> AsyncIter
         "here",
         agent,
         keys,
+        folder=folder,
         token=admit(Path(environment["ORIGIN_REGION_TOKENS"]), "here", [parts.PROPERTY]),
         properties=[parts.PROPERTY],
         store=records,
