@@ -43,6 +43,8 @@ FILES = {
     "rejected_lines",
     "example_set",
     "api_manifest",
+    "dashboard_static",
+    "rows_csv",
     "family_manifest",
 }
 # What stands for each part of a path.

@@ -8,6 +8,7 @@ from rich.console import Console
 from rich.table import Table
 
 from deploy import parts
+from deploy.layout import State
 from deploy.processes import Running
 from deploy.system import Place, Published, System
 
@@ -69,9 +70,10 @@ def _way_in(system: System) -> str:
     line = f"Operators: [bold]{system.console_url}[/bold]"
     if system.password is None:
         return line
+    own = "" if system.state == State() else f" --state {system.state.folder}"
     return (
         f"{line}, the first time as [bold]admin[/bold] with [bold]{system.password}[/bold], which "
-        "is shown this once (lost? ./rehydrate console password admin)"
+        f"is shown this once (lost? ./rehydrate console password admin{own})"
     )
 
 

@@ -1,8 +1,12 @@
 """``./rehydrate console``: the operators' pages, and the worker that makes their candidates."""
 
+from contextlib import closing
+from typing import Annotated
+
 import typer
 
 from origin.cli_errors import OneLineErrors
+from origin.cli_options import StateOption
 
 console = typer.Typer(no_args_is_help=True)
 
@@ -30,12 +34,14 @@ def worker() -> None:
 
 
 @console.command(cls=OneLineErrors)
-def password(name: str) -> None:
+def password(
+    name: Annotated[str, typer.Argument(help="The account's name.")], state: StateOption = None
+) -> None:
     """Give an account a new one-time password, for somebody who lost theirs."""
     from origin.console.accounts import one_time_password
-    from origin.console.desk import open_desk
-    from origin.console.settings import read_console_settings
+    from origin.database import Database
     from origin.settings import read_settings
 
-    with open_desk(read_settings(), read_console_settings()) as desk:
-        typer.echo(f"{name} may log in once with {one_time_password(desk.database, name)}")
+    settings = read_settings() if state is None else read_settings().kept_in(state)
+    with closing(Database(settings.database_url)) as database:
+        typer.echo(f"{name} may log in once with {one_time_password(database, name)}")
