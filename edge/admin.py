@@ -9,11 +9,15 @@ from edge.fronts import Fronts
 from edge.purging import EdgePurge, purge
 from edge.sites import Sites
 from kvsync.errors import BadRequest, MethodNotAllowed, RehydrationError
+from kvsync.handing_out import confirm, hand_out
+from kvsync.ledger import LEDGER_PATH
+from kvsync.spool import Spool
 from kvsync.wire import MAX_PURGE_BYTES, PURGE_PATH, ErrorBody, read_body
 
 
-def admin_app(edge: Edge, sites: Sites, fronts: Fronts) -> FastAPI:
-    """The admin application of an edge that is ready: it is built last."""
+def admin_app(edge: Edge, sites: Sites, fronts: Fronts, minutes: Spool) -> FastAPI:
+    """The admin application of an edge that is ready: it is built last. ``minutes`` are those of
+    all its workers."""
     app = FastAPI(title="Media rehydration: edge", openapi_url=None)
 
     @app.exception_handler(RehydrationError)
@@ -40,6 +44,14 @@ def admin_app(edge: Edge, sites: Sites, fronts: Fronts) -> FastAPI:
     @app.get("/metrics")
     async def metrics() -> Response:
         return Response(edge.counters.exposition(), media_type="text/plain; version=0.0.4")
+
+    @app.get(LEDGER_PATH)
+    def unconfirmed() -> Response:
+        return hand_out(minutes)
+
+    @app.post(LEDGER_PATH)
+    async def taken(request: Request) -> Response:
+        return _json({"dropped": await confirm(minutes, request)})
 
     @app.post(PURGE_PATH)
     async def drop(request: Request) -> Response:

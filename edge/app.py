@@ -8,6 +8,7 @@ from typing import Any
 
 import httpx2
 from uvicorn._types import ASGIReceiveCallable, ASGISendCallable, Scope
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE
 
 from edge.access_log import About
 from edge.ask import Ask, announces_content, read_ask
@@ -21,6 +22,7 @@ from kvsync.property import Property
 _log = logging.getLogger(__name__)
 _NO_PROPERTY = "-"
 _LOGGED = frozenset({"host", "user-agent"})
+_FIELD_BYTES = len(b": \r\n")
 
 
 class PublicApp:
@@ -61,11 +63,12 @@ class PublicApp:
         headers = answer.headers
         if answer.outcome == "error":  # all others are the same for everybody
             headers = [*headers, (REQUEST_ID.encode(), trace.request_id.encode())]
-        await _start(send, answer.status, headers)
+        head_bytes = await _start(send, answer.status, headers)
         body: Any = answer.body
         await send({"type": "http.response.body", "body": body, "more_body": False})
-        told = (site, answer.outcome, answer.reason, len(answer.body))
-        self._told(_Seen(scope, trace, begun), answer.status, *told)
+        name = (site, answer.family, answer.outcome, answer.reason)
+        seen = _Seen(scope, trace, begun)
+        self._told(seen, answer.status, name, head_bytes, len(answer.body))
 
     async def _stream(
         self,
@@ -82,7 +85,7 @@ class PublicApp:
             headers = streamed_headers(
                 passing.fields, self._edge.node, travel, passing.status, step.reason
             )
-            await _start(send, passing.status, headers)
+            head_bytes = await _start(send, passing.status, headers)
             try:
                 if not ask.head:
                     async for piece in passing.pieces:
@@ -94,23 +97,26 @@ class PublicApp:
                 _log.warning("the origin broke off after %d bytes: %r", sent, error)
             finally:
                 self._edge.counters.hauled(ask.site.id, sent)
-                self._told(seen, passing.status, ask.site.id, "origin", step.reason, sent)
+                outcome: Outcome = "origin"
+                name = (ask.site.id, travel.family, outcome, step.reason)
+                self._told(seen, passing.status, name, head_bytes, sent)
 
     def _told(
         self,
         seen: "_Seen",
         status: int,
-        site: str,
-        outcome: Outcome,
-        reason: str,
+        name: tuple[str, str, Outcome, str],
+        head_bytes: int,
         body_bytes: int,
     ) -> None:
-        """Count an answer that was sent, and write it down."""
+        """Count an answer that was sent, by property, family, outcome and reason, and write it
+        down."""
         seconds = time.perf_counter() - seen.begun
-        self._edge.counters.answered(site, outcome, reason, body_bytes, seconds)
+        self._edge.counters.tally(*name).add(head_bytes, body_bytes, seconds)
         log = self._edge.access_log
         if not log.on:
             return
+        site, _, outcome, reason = name
         named = _named(seen.scope, _LOGGED)
         client = seen.scope["client"]
         about = About(
@@ -176,7 +182,10 @@ def _told(raised: Exception) -> RehydrationError:
     return RehydrationError("the edge failed; it has been logged")
 
 
-async def _start(send: ASGISendCallable, status: int, headers: list[tuple[bytes, bytes]]) -> None:
+async def _start(send: ASGISendCallable, status: int, headers: list[tuple[bytes, bytes]]) -> int:
+    """Send an answer's head; the bytes that it takes, without what the server may add to it."""
     await send(
         {"type": "http.response.start", "status": status, "headers": headers, "trailers": False}
     )
+    fields = sum(len(name) + len(value) for name, value in headers)
+    return len(STATUS_LINE[status]) + fields + _FIELD_BYTES * len(headers) + len(b"\r\n")

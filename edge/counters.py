@@ -8,10 +8,15 @@ from pathlib import Path
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, generate_latest
 
+from edge.ask import Ask
 from edge.decide import Outcome
+from edge.haul import Crossings, Haul, OriginHeads
+from edge.reply import Generated
 from edge.tally import Tallies, Tally
 from edge.worker_metrics import WorkerMetrics
 from kvsync.errors import InputError
+from kvsync.property import Property
+from kvsync.record import RecordBody
 
 _log = logging.getLogger(__name__)
 # How long a worker's counts are its own before its disk is asked again.
@@ -24,8 +29,10 @@ class Counters:
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
         self._all: WorkerMetrics | None = None
-        self._tallies = Tallies()
-        self.registry.register(self._tallies)
+        self.tallies = Tallies()
+        self.registry.register(self.tallies)
+        self.crossings = Crossings()
+        self.origin_heads = OriginHeads()
         self._middle_mile = self._counter(
             "edge_middle_mile_bytes", "Body bytes hauled from the origin", "property"
         )
@@ -46,14 +53,27 @@ class Counters:
         )
         self._purged = self._counter("edge_purged", "Answers dropped from the cache by purges")
 
-    def answered(
-        self, property: str, outcome: Outcome, reason: str, body_bytes: int, seconds: float
-    ) -> None:
-        self.tally(property, outcome, reason).add(body_bytes, seconds)
-
-    def tally(self, property: str, outcome: Outcome, reason: str) -> Tally:
+    def tally(self, property: str, family: str, outcome: Outcome, reason: str) -> Tally:
         """Where answers are counted; it stays the same for as long as this."""
-        return self._tallies.of(property, outcome, reason)
+        return self.tallies.of(property, family, outcome, reason)
+
+    def haul(self, ask: Ask, family: str, reason: str) -> Haul:
+        """The origin is about to be asked."""
+        tally = self.tally(ask.site.id, family, "origin", reason)
+        return Haul(tally, self.crossings, (ask.site.id, ask.asset.path, reason))
+
+    def had_in_region(
+        self, site: Property, record: RecordBody, outcome: Outcome, made: Generated | None
+    ) -> None:
+        """Count a miss that a region answered by a record; ``made`` is None for a replica's."""
+        self.avoided(site.id, record.original.size)
+        tally = self.tally(site.id, record.family, outcome, "")
+        if made is None or made.missed:
+            tally.missed(record.original.size + self.origin_heads.size(site, record))
+        if made is not None and made.missed:
+            took_ms = dict(made.timings)
+            tally.generate_ms += took_ms.get("device", took_ms.get("generate", 0.0))
+            tally.queue_ms += took_ms.get("queue", 0.0)
 
     def hauled(self, property: str, body_bytes: int) -> None:
         self._middle_mile.labels(property).inc(body_bytes)

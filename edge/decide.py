@@ -293,6 +293,20 @@ def may_be_shared(step: Serve | Stream | Fail, ask: Ask, miss: AskStore) -> bool
     return shared is not None and fits(shared.stored, ask.sends)
 
 
+def of_family(step: Serve | Stream | Fail, family: str) -> Serve | Stream | Fail:
+    """A step that says of which family the asset is, for whoever counts its answers."""
+    if not family or not isinstance(step, Serve):
+        return step
+
+    def named(cached: Cached) -> Cached:
+        return replace(cached, stored=structs.replace(cached.stored, family=family))
+
+    cached = named(step.cached)
+    if step.keep is None or step.keep is step.cached:
+        return structs.replace(step, cached=cached, keep=step.keep and cached)
+    return structs.replace(step, cached=cached, keep=named(step.keep))
+
+
 def for_others(step: Serve | Stream | Fail) -> Serve | Stream | Fail:
     """A step as those get it whose request did not cause it."""
     if isinstance(step, Serve) and step.keep is not None:

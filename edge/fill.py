@@ -32,8 +32,10 @@ from edge.decide import (
     instead_of_origin,
     may_keep,
     may_stand_in,
+    of_family,
 )
 from edge.forward import to_fill
+from edge.haul import Haul
 from edge.origin_client import Origin
 from edge.race import overtaken
 from edge.records import Records
@@ -100,7 +102,8 @@ async def fill(parts: Parts, ask: Ask, miss: AskStore, laps: Laps) -> Filled:
     if isinstance(step, AskReplica):
         step = await _from_replica(parts, ask, miss, step.record, laps, mark)
     if isinstance(step, AskOrigin):
-        hauled = await from_origin(parts, ask, miss, step, laps, mark)
+        family = found.body.family if isinstance(found, Record) else ""
+        hauled = await from_origin(parts, ask, miss, step, laps, mark, family)
         instead = instead_of_origin(hauled.step, step)
         if instead is None:
             return hauled
@@ -142,6 +145,7 @@ async def _from_region(
     """Region, the origin beside it when it is late, the origin after it when it cannot, and the
     region again, with more time, when nobody else can either."""
     late = asyncio.get_running_loop().create_future()
+    family = wanted[0].body.family
 
     def is_late() -> None:
         if not late.done():
@@ -154,7 +158,7 @@ async def _from_region(
         hauled = await overtaken(
             region,
             late,
-            lambda: from_origin(parts, ask, miss, LATE, laps, mark),
+            lambda: from_origin(parts, ask, miss, LATE, laps, mark, family),
             first_good=lambda made: isinstance(made, Generated),
             second_good=lambda filled: isinstance(filled.step, Serve),
         )
@@ -164,7 +168,7 @@ async def _from_region(
     filled = _rehydrated(parts, ask, miss, wanted, made, laps, mark)
     if isinstance(filled, Filled):
         return filled
-    hauled = await from_origin(parts, ask, miss, filled, laps, mark)
+    hauled = await from_origin(parts, ask, miss, filled, laps, mark, family)
     if not isinstance(hauled.step, Fail) or not isinstance(made, Unavailable):
         return hauled
     with laps.lap("again"):
@@ -194,24 +198,39 @@ def _rehydrated(
         return step
     if isinstance(made, Generated):
         laps.timings.extend(made.timings)
-    return _by_record(parts, ask, miss, wanted[0], step, laps, mark)
+    generated = made if isinstance(made, Generated) else None
+    return _by_record(parts, ask, miss, wanted[0], step, laps, mark, generated)
 
 
 def _by_record(
-    parts: Parts, ask: Ask, miss: AskStore, record: Record, step: Serve, laps: Laps, mark: int
+    parts: Parts,
+    ask: Ask,
+    miss: AskStore,
+    record: Record,
+    step: Serve,
+    laps: Laps,
+    mark: int,
+    made: Generated | None = None,
 ) -> Filled:
     """What was had in the region, so that nothing was hauled for it."""
-    stored = _keep(parts, ask, step, mark)
-    avoided = record.body.original.size
-    parts.counters.avoided(ask.site.id, avoided)
+    stored, body = _keep(parts, ask, step, mark), record.body
+    parts.counters.had_in_region(ask.site, body, step.outcome, made)
     timings = tuple(laps.timings)
-    return Filled(step, Travel(miss.forward, 0, False, stored, timings, avoided))
+    travel = Travel(miss.forward, 0, False, stored, timings, body.original.size, family=body.family)
+    return Filled(step, travel)
 
 
 async def from_origin(
-    parts: Parts, ask: Ask, miss: AskStore, asked: AskOrigin, laps: Laps, mark: int
+    parts: Parts,
+    ask: Ask,
+    miss: AskStore,
+    asked: AskOrigin,
+    laps: Laps,
+    mark: int,
+    family: str = "",
 ) -> Filled:
-    """The origin's answer, or what stands in for it; ``mark`` is the cache's at the beginning."""
+    """The origin's answer, or what stands in for it; ``mark`` is the cache's at the beginning, and
+    ``family`` that of the asset's record, where it has one."""
     kept = miss.stand_in.stored if miss.stand_in is not None else None
     if asked.withdrawn and kept is not None and kept.by_record:
         parts.cache.drop(ask.cache_key)
@@ -219,10 +238,11 @@ async def from_origin(
     of_use = partial(may_keep, ask, stale_if_error_s=parts.stale_if_error_s)
     with laps.lap("origin"):
         hurry_s = _hurry_s(ask, miss, asked, parts.clock())
-        fetched = await settle(parts.origin.fetch(sent, of_use, hurry_s))
+        haul = parts.counters.haul(ask, family, asked.reason)
+        fetched = await settle(parts.origin.fetch(sent, of_use, haul.carried, hurry_s))
     status = 0 if isinstance(fetched, RehydrationError) else fetched.status
     if isinstance(fetched, Fetched):
-        parts.counters.hauled(ask.site.id, len(fetched.body))
+        _count_body(parts, ask, fetched, haul)
     step = after_origin(
         fetched,
         ask,
@@ -233,9 +253,18 @@ async def from_origin(
         stale_if_error_s=parts.stale_if_error_s,
         jitter=random.random(),
     )
+    if not isinstance(step, Fail):
+        haul.answered()
+    step = of_family(step, family)
     stored = not isinstance(step, Fail) and _keep(parts, ask, step, mark)
-    travel = Travel(miss.forward, status, False, stored, tuple(laps.timings))
+    travel = Travel(miss.forward, status, False, stored, tuple(laps.timings), family=family)
     return Filled(step, travel, asked)
+
+
+def _count_body(parts: Parts, ask: Ask, fetched: Fetched, haul: Haul) -> None:
+    parts.counters.hauled(ask.site.id, len(fetched.body))
+    if fetched.status == 200 and ask.choice is not None:
+        parts.counters.origin_heads.note(ask.site.id, haul.carried_bytes - len(fetched.body))
 
 
 def _keep(parts: Parts, ask: Ask, step: Serve | Stream, mark: int) -> bool:

@@ -123,7 +123,8 @@ class Edge(Parts):
         if filled.asked is not None and not may_be_shared(filled.step, ask, miss):
             if isinstance(filled.step, Stream):
                 return replace(filled, step=replace(filled.step, passing=None))
-            return await from_origin(self, ask, miss, filled.asked, laps, self.cache.mark())
+            mark, family = self.cache.mark(), filled.travel.family
+            return await from_origin(self, ask, miss, filled.asked, laps, mark, family)
         self.counters.coalesced(ask.site.id)
         return Filled(for_others(filled.step), replace(filled.travel, collapsed=True, stored=False))
 
@@ -132,7 +133,11 @@ class Edge(Parts):
         self, ask: Ask, step: Stream, content: AsyncIterable[bytes] | None
     ) -> AsyncIterator[Passing]:
         """The origin's answer as it comes, kept nowhere; what it makes untrue is dropped."""
-        passing = step.passing or await self.origin.pass_on(to_pass(ask, self.node), content)
+        passing = step.passing
+        if passing is None:
+            haul = self.counters.haul(ask, "", step.reason)
+            passing = await self.origin.pass_on(to_pass(ask, self.node), haul.carried, content)
+            haul.answered()
         async with passing:
             for key in untrue(ask, passing.status, passing.fields):
                 self.cache.drop(key)

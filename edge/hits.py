@@ -70,7 +70,7 @@ class Hits:
         if not isinstance(step, Serve) or step.outcome != "hit":
             return None
         answer = respond(step, ask, _NOWHERE, node=edge.node, now=now, fronted=edge.fronted)
-        tally = edge.counters.tally(ask.site.id, answer.outcome, answer.reason)
+        tally = edge.counters.tally(ask.site.id, answer.family, answer.outcome, answer.reason)
         told = said(known, answer, step.cached.stored, now, tally)
         if not answer.body or answer.body is step.cached.body:
             known.keep(told)
@@ -78,7 +78,7 @@ class Hits:
 
     def told(self, hit: Hit, client: bytes, seconds: float) -> None:
         """Count one that was sent to an address, and write it down."""
-        hit.said.tally.add(hit.said.length, seconds)
+        hit.said.tally.add(len(hit.said.head), hit.said.length, seconds)
         log = self._edge.access_log
         if log.on:
             log.note(self._edge.clock(), client, seconds * 1000, hit.said.about)

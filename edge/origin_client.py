@@ -17,10 +17,12 @@ from edge.rules.fields import end_to_end
 from edge.rules.invalidation import SAFE
 from edge.rules.stored import Fields
 from edge.trace import TRACE_FIELDS, onward
+from kvsync.carried import carried_bytes
 from kvsync.errors import OriginUnavailable
 
 Clock = Callable[[], float]
 MayKeep = Callable[[int, Fields], bool]
+Carried = Callable[[int], None]
 # What is not to be kept is held all the same when it is small: one write to the client.
 _SMALL = 64 << 10
 # Past this share of the deadline a body that may pass is passed on as it comes.
@@ -51,10 +53,15 @@ class Origin:
         return self._breaker.state(time.monotonic())
 
     async def fetch(
-        self, wanted: Outgoing, may_keep: MayKeep, hurry_s: float | None = None
+        self,
+        wanted: Outgoing,
+        may_keep: MayKeep,
+        carried: Carried,
+        hurry_s: float | None = None,
     ) -> Fetched | Passing:
         """The whole answer, or one that is on its way where ``may_keep`` says of its head that the
-        whole is of no use, or where it is too large to be held.
+        whole is of no use, or where it is too large to be held. ``carried`` is told the bytes of
+        head and body that came, whatever becomes of them, when no more do.
 
         ``hurry_s`` is for who has something else to show: an origin that was silent lately is not
         asked then, and gets this long at most. Without it the origin is the last way out, which no
@@ -67,7 +74,7 @@ class Origin:
         async with AsyncExitStack() as held:
             await held.enter_async_context(self.gate.passage())
             try:
-                fetched = await self._fetch(wanted, may_keep, deadline_s, held)
+                fetched = await self._fetch(wanted, may_keep, carried, deadline_s, held)
             except (httpx2.HTTPError, TimeoutError) as error:
                 self._breaker = self._breaker.failed(time.monotonic())
                 raise _unavailable(error) from error
@@ -75,12 +82,17 @@ class Origin:
         return fetched
 
     async def _fetch(
-        self, wanted: Outgoing, may_keep: MayKeep, deadline_s: float, held: AsyncExitStack
+        self,
+        wanted: Outgoing,
+        may_keep: MayKeep,
+        carried: Carried,
+        deadline_s: float,
+        held: AsyncExitStack,
     ) -> Fetched | Passing:
         asked_at, begun = self._clock(), time.monotonic()
         async with asyncio.timeout(deadline_s):
             answer = await self._open(wanted)
-            held.push_async_callback(answer.aclose)
+            _close_and_tell(held, answer, carried)
             received_at = self._clock()
             status, fields, pieces = answer.status_code, _fields(answer), answer.aiter_raw()
             length, body = _length(answer), bytearray()
@@ -96,10 +108,10 @@ class Origin:
         return Passing(status, end_to_end(fields), rest, held.pop_all())
 
     async def pass_on(
-        self, wanted: Outgoing, content: AsyncIterable[bytes] | None = None
+        self, wanted: Outgoing, carried: Carried, content: AsyncIterable[bytes] | None = None
     ) -> Passing:
         """An answer that is not to be held; the deadline is for its head, from the last piece of
-        ``content`` on."""
+        ``content`` on. ``carried`` as of :meth:`fetch`."""
         async with AsyncExitStack() as held:
             await held.enter_async_context(self.gate.passage())
             try:
@@ -108,7 +120,7 @@ class Origin:
                     answer = await self._open(wanted, sent)
             except (httpx2.HTTPError, TimeoutError) as error:
                 raise _unavailable(error) from error
-            held.push_async_callback(answer.aclose)
+            _close_and_tell(held, answer, carried)
             fields = end_to_end(_fields(answer))
             return Passing(answer.status_code, fields, answer.aiter_raw(), held.pop_all())
 
@@ -138,6 +150,11 @@ class Origin:
 
     def _holds(self, length: float) -> bool:
         return length <= self._limit or length == math.inf
+
+
+def _close_and_tell(held: AsyncExitStack, answer: httpx2.Response, carried: Carried) -> None:
+    held.callback(lambda: carried(carried_bytes(answer)))
+    held.push_async_callback(answer.aclose)
 
 
 async def _renewing(

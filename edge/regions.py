@@ -269,7 +269,8 @@ def read_answer(url: str, told: Told, rendition: Still) -> Generated:
         if media_type != rendition.media_type or not told.body:
             raise RegionUnavailable(f"region {url}: {len(told.body)} bytes of {media_type!r}")
         timings = parse_server_timing(fields.get("server-timing", ""))
-        return Generated(told.body, seconds(fields.get("age")) or 0, timings)
+        missed = fields.get("rendition-cache") != "hit"
+        return Generated(told.body, seconds(fields.get("age")) or 0, timings, missed)
     try:
         said = msgspec.json.decode(told.body, type=ErrorBody)
     except UNREADABLE:

@@ -35,11 +35,13 @@ _NOT_OF_IMAGES = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class Generated:
-    """A region's answer: the approved image, its age, and where the time went (ms)."""
+    """A region's answer: the approved image, its age, where the time went (ms), and whether it was
+    made for this edge, not had already."""
 
     body: bytes
     age_s: float = 0.0
     timings: tuple[tuple[str, float], ...] = ()
+    missed: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,6 +123,7 @@ def _by_record(
         etag=tag,
         last_modified=headers.get("last-modified"),
         negotiable=True,
+        family=body.family,
     )
     return Cached(stored, image.body)
 

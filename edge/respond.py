@@ -41,6 +41,7 @@ class Answer(Struct, frozen=True, gc=False):
     body: Body
     outcome: Outcome
     reason: str
+    family: str = ""
 
     @property
     def headers(self) -> list[tuple[bytes, bytes]]:
@@ -60,6 +61,7 @@ class Travel:
     stored: bool = False
     timings: Timings = ()
     avoided_bytes: int | None = None
+    family: str = ""
 
 
 def respond(
@@ -80,7 +82,7 @@ def respond(
     if fronted:
         lines.append(_for_fronts(served, ask, now))
     sent = b"" if ask.head else body
-    return Answer(status, b"".join(lines), sent, served.outcome, served.reason)
+    return Answer(status, b"".join(lines), sent, served.outcome, served.reason, stored.family)
 
 
 def _selected_part(cached: Cached, ask: Ask) -> tuple[int, Body, bytes]:

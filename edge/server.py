@@ -26,6 +26,7 @@ from edge.fronts import Fronts, NginxFolder, Varnish
 from edge.gate import Gate
 from edge.held import HeldEntries
 from edge.hits import Hits
+from edge.ledger import minutes_of
 from edge.origin_client import Origin
 from edge.protocol import EdgeProtocol
 from edge.records import Records
@@ -35,10 +36,12 @@ from edge.replica import Replica
 from edge.settings import EdgeSettings
 from edge.sites import Sites
 from edge.upstream import CheckedTransport, allowed_networks
+from kvsync.ending import end
 from kvsync.errors import InputError
 from kvsync.flights import Flights, Sharing
 from kvsync.property import read_properties
 from kvsync.signing import Keyring
+from kvsync.spool import Spool
 from kvsync.store import ValkeyStore
 
 _CONNECTIONS = 256
@@ -116,11 +119,14 @@ async def running(
             hits = Hits(edge, sites)
             protocol = partial(EdgeProtocol, hits=hits)
             public = _server(settings, PublicApp(edge, sites), protocol)
-            admin = _server(settings, admin_app(edge, sites, fronts), "httptools")
+            spool = Spool(settings.ledger_dir, settings.ledger_keep_s)
+            admin = _server(settings, admin_app(edge, sites, fronts, spool), "httptools")
+            minutes = minutes_of(edge, settings, spool)
             watch_sites(edge, sites)
             beside = [
                 sites.watch(settings.reload_s, hits.forget),
                 watch_renewals(edge, fronts, sites),
+                minutes.keep_cutting(),
             ]
             if inherited:
                 # Whichever worker is scraped, it tells what all of them have counted.
@@ -129,8 +135,8 @@ async def running(
             await edge.connect(sites.ids[0])
             async with _serving((public, listeners.public), (admin, listeners.admin)):
                 yield listeners.public.getsockname()[1], listeners.admin.getsockname()[1]
-            for task in tasks:
-                task.cancel()
+            await end(tasks)
+            minutes.cut()
             edge.counters.close()
 
 

@@ -70,7 +70,14 @@ class EdgeSettings(BaseSettings):
     # Caches in front of this one, told of purges: an nginx's folder, Varnishes by URL.
     nginx_cache_dir: Path | None = None
     varnish_urls: Annotated[tuple[Annotated[str, Field(pattern=_URL)], ...], NoDecode] = ()
+    # What was counted and the ledger does not have yet is kept so long.
+    ledger_keep_s: float = Field(30 * 86_400.0, gt=0)
     shutdown_grace_s: int = Field(5, gt=0)
+
+    @property
+    def ledger_dir(self) -> Path:
+        """Where all workers keep what they counted until the ledger has it."""
+        return self.cache_dir / "ledger"
 
     @property
     def metrics_dir(self) -> Path:

@@ -4,11 +4,12 @@ import asyncio
 import logging
 import os
 import secrets
+import threading
 import time
 from collections.abc import Callable
 
 from kvsync.errors import InputError
-from kvsync.ledger import MINUTE_S, Minute, Row
+from kvsync.ledger import MINUTE_S, Minute, MinuteName, Row
 from kvsync.meter import Totals, rows_between
 from kvsync.spool import Spool
 
@@ -38,6 +39,7 @@ class Minutes:
         self._tick, self._largest = tick, largest
         self._clock = clock
         self._worker = _worker_name(node)
+        self._lock = threading.Lock()
         self._told: Totals = {}
         self._ticked_at = time.monotonic()
         self._start = _minute_of(clock())
@@ -48,44 +50,39 @@ class Minutes:
             await asyncio.sleep(_TICK_S)
             self._count_time()
             if _minute_of(self._clock()) != self._start:
-                minute, totals = self._end_minute()
                 # A disk may take long to say that it has it.
-                if await asyncio.to_thread(self._write, minute):
-                    self._told = totals
+                await asyncio.to_thread(self._write, *self._end_minute())
 
     def cut(self) -> None:
         """Spool what was counted since the last cut: the process ends."""
         self._count_time()
-        minute, totals = self._end_minute()
-        if self._write(minute):
-            self._told = totals
+        self._write(*self._end_minute())
 
     def _count_time(self) -> None:
         now = time.monotonic()
         self._tick(now - self._ticked_at)
         self._ticked_at = now
 
-    def _end_minute(self) -> tuple[Minute, Totals]:
-        totals = self._totals()
-        minute = Minute(
-            self._worker, self._start, (*rows_between(self._told, totals), *self._largest())
-        )
+    def _end_minute(self) -> tuple[MinuteName, Totals, tuple[Row, ...]]:
+        name = MinuteName(self._worker, self._start)
         start = _minute_of(self._clock())
         if start <= self._start:  # The clock was set back: a name must not come again.
             self._worker = _worker_name(self._node)
         self._start = start
-        return minute, totals
+        return name, self._totals(), self._largest()
 
-    def _write(self, minute: Minute) -> bool:
-        """Whether it is in the spool; what a full disk does not take goes into a later minute."""
-        try:
-            if minute.rows:
-                self._spool.add(minute)
-            self._spool.drop_old(self._clock())
-        except InputError as error:
-            _log.error("what was counted waits for the next minute: %s", error)
-            return False
-        return True
+    def _write(self, name: MinuteName, totals: Totals, largest: tuple[Row, ...]) -> None:
+        """Into the spool; what a full disk does not take goes into a later minute. One at a time:
+        who was cancelled waiting for the disk leaves a thread that goes on."""
+        with self._lock:
+            rows = (*rows_between(self._told, totals), *largest)
+            try:
+                if rows:
+                    self._spool.add(Minute(name.worker, name.start, rows))
+                self._told = totals
+                self._spool.drop_old(self._clock())
+            except InputError as error:
+                _log.error("what was counted waits for the next minute: %s", error)
 
 
 def _worker_name(node: str) -> str:

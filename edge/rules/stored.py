@@ -43,6 +43,8 @@ class Stored(msgspec.Struct, frozen=True, array_like=True, tag="response"):
     negotiable: bool = False
     # The entity tag is the edge's own: the origin does not know it.
     own_tag: bool = False
+    # Of the record that was known of the asset; empty where none was.
+    family: str = ""
 
     @property
     def by_record(self) -> bool:

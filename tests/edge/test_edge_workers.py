@@ -47,6 +47,9 @@ class Pop:
 
     async def start(self) -> None:
         await self.origin.start()
+        await self.start_edge()
+
+    async def start_edge(self) -> None:
         self.process = await asyncio.create_subprocess_exec(
             sys.executable, "-m", "edge", env=self.environment, stderr=asyncio.subprocess.PIPE
         )

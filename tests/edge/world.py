@@ -105,6 +105,7 @@ class RegionPeer(Peer):
         self.told: list[Headers] = []
         self.refusal: tuple[int, str] | None = None
         self.age_s: int | None = None
+        self.has_it = False
         self.takes_s = 0.0
 
     async def _answer(self, request: Request) -> Response:
@@ -130,7 +131,7 @@ class RegionPeer(Peer):
             status, reason = self.refusal
             body = msgspec.json.encode(ErrorBody(reason, "as told"))
             return Response(body, status, {"retry-after": "7"}, "application/json")
-        headers = {"server-timing": SPLIT}
+        headers = {"server-timing": SPLIT, "rendition-cache": "hit" if self.has_it else "miss"}
         if self.age_s is not None:
             headers["age"] = str(self.age_s)
         return Response(b"generated " + form.encode(), 200, headers, rendition.media_type)

@@ -1,0 +1,94 @@
+"""What is fetched from the origin, counted where it is asked for: bytes, misses, and the assets
+that cost most of them."""
+
+from dataclasses import dataclass
+from heapq import nlargest
+
+from edge.tally import Tally
+from kvsync.ledger import MAX_ASSET_LENGTH, MOST_CROSSED, Crossed, Row
+from kvsync.property import Property
+from kvsync.record import RecordBody
+
+# How many assets are told apart within a minute: past that the smallest are forgotten.
+_TOLD_APART = 2_000
+
+Asset = tuple[str, str, str]
+
+
+class Crossings:
+    """Misses and bytes by property, asset and reason, since they were last told."""
+
+    def __init__(self) -> None:
+        self._by_asset: dict[Asset, tuple[int, int]] = {}
+
+    def add(self, asset: Asset, carried: int) -> None:
+        misses, before = self._by_asset.get(asset, (0, 0))
+        self._by_asset[asset] = misses + 1, before + carried
+        if len(self._by_asset) > _TOLD_APART:
+            self._by_asset = dict(self._largest(_TOLD_APART // 2))
+
+    def tell(self) -> tuple[Row, ...]:
+        """Those that cost most; it begins anew."""
+        largest = self._largest(MOST_CROSSED)
+        self._by_asset = {}
+        return tuple(
+            Crossed(site, asset[:MAX_ASSET_LENGTH], reason, misses, carried)
+            for (site, asset, reason), (misses, carried) in largest
+        )
+
+    def _largest(self, count: int) -> list[tuple[Asset, tuple[int, int]]]:
+        return nlargest(count, self._by_asset.items(), key=lambda one: one[1][1])
+
+
+@dataclass
+class Haul:
+    """One asking of the origin. What it carried counts whatever came of it; it is a miss where
+    its answer was of use, and then it could have been avoided."""
+
+    tally: Tally
+    crossings: Crossings
+    asset: Asset
+    carried_bytes: int = 0
+    _of_use: bool = False
+
+    def carried(self, size: int) -> None:
+        """Told once, when the connection carries no more of the answer."""
+        self.carried_bytes = size
+        self.tally.middle_mile_bytes += size
+        self.crossings.add(self.asset, size)
+        if self._of_use:
+            self.tally.avoidable_bytes += size
+
+    def answered(self) -> None:
+        self._of_use = True
+        self.tally.missed(self.carried_bytes)
+
+
+class OriginHeads:
+    """How long the heads of a property's originals are: that of the last one, or before there was
+    one that of the property's own template."""
+
+    def __init__(self) -> None:
+        self._last: dict[str, int] = {}
+
+    def note(self, property: str, size: int) -> None:
+        self._last[property] = size
+
+    def size(self, site: Property, record: RecordBody) -> int:
+        """Bytes of status line and fields of an answer with the record's original."""
+        known = self._last.get(site.id)
+        return _by_template(site, record) if known is None else known
+
+
+def _by_template(site: Property, record: RecordBody) -> int:
+    original = record.original
+    fields = {
+        **site.image_headers(record.family, record.key.hex()),
+        "etag": original.validator,
+        "content-type": original.media_type,
+        "content-length": str(original.size),
+        "last-modified": "Thu, 01 Jan 1970 00:00:00 GMT",
+        "date": "Thu, 01 Jan 1970 00:00:00 GMT",
+    }
+    lines = sum(len(f"{name}: {value}\r\n") for name, value in fields.items())
+    return len("HTTP/1.1 200 OK\r\n\r\n") + lines
