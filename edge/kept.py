@@ -96,9 +96,17 @@ class KeptConnections:
             return await self._exchange(new, request)
 
     async def open(self, count: int) -> None:
-        """Have ``count`` connections ready; raises :class:`OSError` where there can be none."""
+        """Have ``count`` connections ready; raises :class:`OSError` for one that there cannot be,
+        once the others are."""
         missing = count - len(self._idle)
-        self._idle += await asyncio.gather(*(self._connect() for _ in range(missing)))
+        opening = [asyncio.ensure_future(self._connect()) for _ in range(missing)]
+        if opening:
+            await asyncio.wait(opening)
+        made = [one.result() for one in opening if one.exception() is None]
+        # The first may be lost again before the last is there.
+        self._idle += [one for one in made if not one.transport.is_closing()]
+        for one in opening:
+            one.result()
 
     def close(self) -> None:
         """Close those that are not in use; whoever uses one closes it with its call."""
@@ -162,7 +170,10 @@ class _Connection(asyncio.Protocol):
         self.idle_since = self._loop.time()
 
     def ask(self, request: bytes) -> "asyncio.Future[Told]":
+        """Raises :class:`_Unheard` where the connection has ended already."""
         self.reusable = False
+        if self.transport.is_closing():
+            raise _Unheard("the connection was closed")
         self._parser = httptools.HttpResponseParser(self)
         self._parts = _Parts()
         self._waiter = self._loop.create_future()

@@ -1,11 +1,16 @@
 """Kept connections to a region, against a server that says exactly what a test has it say."""
 
 import asyncio
+import contextlib
+import socket
 import ssl
+import struct
+import threading
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 import pytest
+import uvloop
 
 from edge.kept import KeptConnections, Told
 from kvsync.errors import InputError
@@ -179,3 +184,35 @@ async def test_nobody_waits_past_the_deadline_and_the_connection_goes_with_the_c
 def test_a_url_with_a_password_is_refused() -> None:
     with pytest.raises(InputError, match="scheme, host and port only"):
         KeptConnections("http://me:secret@region", ssl.create_default_context(), body_limit_bytes=1)
+
+
+def _hang_up_on_everyone(listening: socket.socket) -> None:
+    """Reset each connection as soon as it is there."""
+    while True:
+        try:
+            connection, _ = listening.accept()
+        except OSError:
+            return
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        connection.close()
+
+
+def test_connections_lost_before_all_of_them_are_open_are_not_kept() -> None:
+    """uvloop, which edges run on, raises no OSError for writing to such a one."""
+
+    async def open_and_ask(url: str) -> None:
+        kept = KeptConnections(url, ssl.create_default_context(), body_limit_bytes=100)
+        with contextlib.suppress(OSError):
+            await kept.open(50)
+        for _ in range(50):
+            with pytest.raises(OSError):
+                await ask(kept)
+
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        resetting = threading.Thread(target=_hang_up_on_everyone, args=(listening,))
+        resetting.start()
+        try:
+            uvloop.run(open_and_ask(f"http://127.0.0.1:{listening.getsockname()[1]}"))
+        finally:
+            listening.shutdown(socket.SHUT_RDWR)
+            resetting.join()
