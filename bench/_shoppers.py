@@ -27,6 +27,7 @@ class Shot:
     query: str
     still: Still
     first_bytes: int | None = None
+    accept: str = "image/*"
 
     @property
     def target(self) -> str:
@@ -107,7 +108,7 @@ class Shopper:
         if self._streams is None:
             self._streams = await asyncio.open_connection(HOST, self._port, limit=_HEAD_LIMIT)
         reader, writer = self._streams
-        head = f"GET {shot.target} HTTP/1.1\r\nHost: localhost\r\nAccept: image/*\r\n"
+        head = f"GET {shot.target} HTTP/1.1\r\nHost: localhost\r\nAccept: {shot.accept}\r\n"
         if shot.first_bytes is not None:
             head += f"Range: bytes=0-{shot.first_bytes - 1}\r\n"
         try:

@@ -3,8 +3,6 @@ looks at it."""
 
 from collections.abc import Mapping
 
-import msgspec
-
 from kvsync.ledger import Answers, Row
 
 Name = tuple[type[Row], tuple[str, ...]]
@@ -43,6 +41,6 @@ def rows_between(before: Totals, after: Totals) -> tuple[Row, ...]:
 
 def _row(kind: type[Row], labels: tuple[str, ...], sums: tuple[float, ...]) -> Row:
     if kind is Answers:
-        whole = len(msgspec.structs.fields(Answers)) - len(labels) - 1
+        whole = len(Answers.__struct_fields__) - len(labels) - 1
         return Answers(*labels, *sums[:whole], sums[whole:])  # type: ignore[arg-type, call-arg]
     return kind(*labels, *sums)  # type: ignore[arg-type]
