@@ -54,6 +54,7 @@ _PARTS = {
     "candidate_id": "40001",
     "job_id": "1",
     "number": "1",
+    "table": "answers",
     "seq": str(SEQ),
 }
 _URLS = "\n".join(f"https://shop.example/{PROPERTY}/bench/{n:06}.jpg?w=384" for n in range(20))

@@ -12,6 +12,7 @@ from playwright.sync_api import Browser, Page, ViewportSize, sync_playwright
 from deploy.console_alone import ConsoleAlone
 from deploy.parts import PROPERTY
 from kvsync.errors import InputError
+from origin.console import publishing
 from origin.console.accounts import Person
 from origin.console.decisions import decide
 from origin.console.desk import Desk
@@ -34,6 +35,10 @@ PAGES: Final = {
     "queue": f"/p/{PROPERTY}/queue",
     "candidate": "/candidates/{candidate}",
     "live": f"/p/{PROPERTY}/live",
+    "dashboard": "/dashboard",
+    "statement": "/dashboard/statement",
+    "policy": "/dashboard/policy",
+    "prices": "/dashboard/prices",
     "audit": "/audit",
     "people": "/people",
     "tokens": "/tokens",
@@ -98,12 +103,15 @@ def _pictures(
 
 def _some_work(desk: Desk, person: Person) -> int:
     """A set of candidates, some of them decided on; the one to look at."""
-    prompts = "".join(f"{lace} lace, white sole, front view\n" for lace in _LACES)
+    pairs = ((lace, sole) for lace in _LACES for sole in ("white", "red"))
+    prompts = "".join(f"{lace} lace, {sole} sole, front view\n" for lace, sole in pairs)
     found = preview(desk, PROPERTY, PROPERTY, lines_of_file(prompts.encode(), "laces.txt"))
     set_id = take_in(desk, PROPERTY, PROPERTY, "Autumn laces", found.good, person)
     run(desk, LoadedModels(desk), Jobs(desk, not_asked).start(set_id, 2, 80.0, person))
     rows = page_of(desk, Wanted(PROPERTY), 1).rows
     decide(desk, rows[-1].id, "approved", "", person)
+    publishing.publish(desk, PROPERTY, None, person)
+    decide(desk, rows[-3].id, "approved", "", person)
     decide(desk, rows[-2].id, "rejected", "wrong colour", person)
     return rows[0].id
 

@@ -1,4 +1,4 @@
-"""How far each family has come: counts that an index alone answers."""
+"""How far each family has come, from counts that the database keeps or an index answers."""
 
 from collections import defaultdict
 from collections.abc import Mapping
@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from origin.tables import AssetRow, CandidateRow, RecordRow
+from origin.console.tables import CountRow
+from origin.tables import AssetRow, RecordRow
 
 FROM_SCORE = 80
 BINS = 20
@@ -29,10 +30,8 @@ def coverage(session: Session, property: str) -> Coverage:
         .where(AssetRow.property == property)
         .group_by(AssetRow.family)
     )
-    by_state = (
-        select(CandidateRow.state, CandidateRow.family, func.count())
-        .where(CandidateRow.property == property)
-        .group_by(CandidateRow.state, CandidateRow.family)
+    by_state = select(CountRow.state, CountRow.family, CountRow.candidates).where(
+        CountRow.property == property, CountRow.candidates > 0
     )
     by_live = (
         select(AssetRow.family, func.count())
@@ -43,7 +42,7 @@ def coverage(session: Session, property: str) -> Coverage:
     )
     states: defaultdict[str, dict[str, int]] = defaultdict(dict)
     for state, family, count in session.execute(by_state):
-        states[family][state] = count
+        states[family][state] = states[family].get(state, 0) + count
     return Coverage(
         {family: (count, size) for family, count, size in session.execute(by_family)},
         states,
@@ -56,15 +55,11 @@ def spread(session: Session, property: str, family: str) -> tuple[int, ...]:
 
     The first bin has all below 81, the last all from 99.
     """
-    score = CandidateRow.ssimulacra2
-    counts = []
-    for at in range(BINS):
-        query = select(func.count()).where(
-            CandidateRow.property == property,
-            CandidateRow.family == family,
-            CandidateRow.state.in_(("approved", "proposed")),
-        )
-        query = query.where(score >= FROM_SCORE + at) if at else query
-        query = query.where(score < FROM_SCORE + at + 1) if at < BINS - 1 else query
-        counts.append(query.scalar_subquery())
-    return tuple(session.execute(select(*counts)).one())
+    query = (
+        select(CountRow.points, func.sum(CountRow.candidates))
+        .where(CountRow.property == property, CountRow.family == family)
+        .where(CountRow.state.in_(("approved", "proposed")))
+        .group_by(CountRow.points)
+    )
+    counts = {points: int(count) for points, count in session.execute(query)}
+    return tuple(counts.get(FROM_SCORE + at, 0) for at in range(BINS))

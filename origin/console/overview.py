@@ -60,7 +60,8 @@ def overview(desk: Desk, property: str, *, with_scores: bool = False) -> Overvie
         Family(
             name,
             desk.newest_model(property, name),
-            *found.originals.get(name, _listed(desk, property, name)),
+            # What was described so far, or all that the gallery lists.
+            *max(found.originals.get(name, (0, 0)), _listed(desk, property, name)),
             states=found.states.get(name, {}),
             live=found.live.get(name, 0),
             scores=scores.get(name, ()),
@@ -131,8 +132,7 @@ def read_url(desk: Desk, rules: Property, url: str) -> Reading:
 
 
 def _listed(desk: Desk, property: str, family: str) -> tuple[int, int]:
-    """Assets and bytes by the gallery's manifest, or by the pattern's own look, before the first of
-    them was described."""
+    """Assets and bytes by the gallery's manifest, or by the pattern's own look."""
     if (made := family_rows(desk, property).get(family)) is not None:
         return made.originals, 0
     catalogue = desk.catalogues.get(property)

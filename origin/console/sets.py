@@ -41,12 +41,6 @@ class Preview:
     def count(self, verdict: str) -> int:
         return sum(one.verdict == verdict for one in self.good)
 
-    @property
-    def rejected(self) -> bytes:
-        """The wrong rows as a file: line number, why, and the row as it was."""
-        rows = (f"{one.number}\t{one.why}\t{one.text}\n" for one in self.wrong)
-        return "".join(("line\twhy\trow\n", *rows)).encode()
-
 
 def preview(desk: Desk, property: str, family: str, lines: Iterable[Line | Wrong]) -> Preview:
     """Check each line against the family's model and the asset store; nothing is written."""

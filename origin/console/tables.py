@@ -88,6 +88,18 @@ class FamilyRow(Base):
     looked_at: Mapped[Big]
 
 
+class CountRow(Base):
+    """How many candidates of a family are in a state and score so many whole points, from 80 (and
+    fewer) to 99 (and more). The database's own triggers keep it, with every write to them."""
+
+    __tablename__ = "candidate_counts"
+    property: Mapped[str] = mapped_column(String(40), primary_key=True)
+    family: Mapped[str] = mapped_column(primary_key=True)
+    state: Mapped[str] = mapped_column(String(16), primary_key=True)
+    points: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    candidates: Mapped[int]
+
+
 class PromptSetRow(Base):
     """A prompt set that was imported."""
 

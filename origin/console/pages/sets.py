@@ -18,6 +18,7 @@ from origin.console.decisions import newest_sample
 from origin.console.desk import Desk, NotHere
 from origin.console.jobs import Jobs, Step
 from origin.console.prompt_sets.reading import MAX_BYTES, Line, Wrong
+from origin.console.prompt_sets.returning import returned
 from origin.console.rendering import go, page
 from origin.console.sets import (
     Preview,
@@ -114,8 +115,10 @@ def _taking_in(router: APIRouter, desk: Desk) -> None:
     @router.get("/p/{property}/rejected/{upload}")
     def rejected_lines(property: str, upload: str, person: Asking, family: str) -> Response:
         found = _again(desk, uploads, person, property, family, upload)
-        headers = {"content-disposition": 'attachment; filename="rejected.tsv"'}
-        return Response(found.rejected, media_type="text/tab-separated-values", headers=headers)
+        source, data = uploads.open(person, upload)
+        name, media_type, rows = returned(data, source, found.wrong)
+        headers = {"content-disposition": f'attachment; filename="{name}"'}
+        return Response(rows, media_type=f"{media_type}; charset=utf-8", headers=headers)
 
 
 def _generating(router: APIRouter, desk: Desk, jobs: Jobs) -> None:

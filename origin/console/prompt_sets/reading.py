@@ -100,6 +100,11 @@ def format_of(text: str, name: str) -> Format:
     return "csv" if "prompt" in columns else "recipes"
 
 
+def delimiter_of(header: str) -> str:
+    """What stands between the columns of a CSV file, by its first line."""
+    return max(",;\t", key=header.count)
+
+
 def read_recipe(text: str) -> dict[str, str]:
     """The fields of ``prompt, Steps: 4, Sampler: Euler, …``; settings not known are left out."""
     at = list(_SETTING.finditer(text))
@@ -115,8 +120,7 @@ def read_recipe(text: str) -> dict[str, str]:
 
 
 def _csv(text: str, name: str) -> Iterator[Line | Wrong]:
-    first = text.partition("\n")[0]
-    delimiter = max(",;\t", key=first.count)
+    delimiter = delimiter_of(text.partition("\n")[0])
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter)
     try:
         header = [_NAMES.get(_folded(word)) for word in next(reader)]
@@ -136,13 +140,19 @@ def _csv(text: str, name: str) -> Iterator[Line | Wrong]:
             yield Wrong(reader.line_num, "", f"not CSV: {error}")
             continue
         if any(cell.strip() for cell in cells):
-            shown = delimiter.join(cells)
+            shown = _as_csv(cells, delimiter)
             if len(cells) > len(header):
                 why = f"{len(cells)} cells under {len(header)} columns: quote texts"
                 yield Wrong(reader.line_num, shown, why)
                 continue
             fields = {key: cell for key, cell in zip(header, cells, strict=False) if key}
             yield _line(reader.line_num, shown, fields)
+
+
+def _as_csv(cells: Iterable[str], delimiter: str) -> str:
+    out = io.StringIO()
+    csv.writer(out, delimiter=delimiter, lineterminator="").writerow(cells)
+    return out.getvalue()
 
 
 def _json_lines(text: str, name: str) -> Iterator[Line | Wrong]:
@@ -164,6 +174,8 @@ def _json_lines(text: str, name: str) -> Iterator[Line | Wrong]:
 
 def _recipes(text: str, name: str) -> Iterator[Line | Wrong]:
     for number, raw in _numbered(text):
+        if raw.startswith("#"):
+            continue
         path, tab, rest = raw.partition("\t")
         fields = read_recipe(rest if tab else raw)
         yield _line(number, raw, fields | ({"path": path} if tab else {}))

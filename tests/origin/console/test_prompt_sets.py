@@ -13,6 +13,7 @@ from origin.console.prompt_sets.checking import (
     check_lines,
 )
 from origin.console.prompt_sets.reading import Line, Wrong, read_lines
+from origin.console.prompt_sets.returning import returned
 from origin.console.prompt_sets.templates import filled, named_by
 from regional_gpu.generator.text import Vocabulary
 
@@ -195,3 +196,19 @@ def test_attributes_are_read_from_names() -> None:
         ("shoe_red_black.jpg", {"lace": "red", "sole": "black"}),
         ("shoe_red_off-white.jpg", {"lace": "red", "sole": "off-white"}),
     ]
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("set.csv", 'asset;prompt;seed\n"a;b.jpg";"red lace, white sole";-1\n;;;;\n'),
+        ("set.jsonl", '{"prompt": "red lace", "seed": -1}\nnot json\n'),
+        ("set.txt", "red lace, Steps: 1, Seed: x\n"),
+    ],
+)
+def test_wrong_rows_come_back_as_they_came_and_can_be_uploaded_again(name: str, text: str) -> None:
+    wrong = [one for one in read(text, name) if isinstance(one, Wrong)]
+    file, _, rows = returned(text.encode(), name, wrong)
+    again = [one for one in read(rows.decode(), file) if isinstance(one, Wrong)]
+    assert [one.why for one in again] == [one.why for one in wrong]
+    assert wrong[0].why in rows.decode()
