@@ -39,6 +39,9 @@ def up(
     sample: Annotated[
         bool, typer.Option(help="--no-sample: nothing is live; take it there in the console.")
     ] = True,
+    traffic: Annotated[
+        bool, typer.Option("--traffic", help="With made-up shoppers, to watch the figures move.")
+    ] = False,
     state: StateOption = None,
 ) -> None:
     """Start the whole system on this machine and show the shop."""
@@ -50,7 +53,8 @@ def up(
     from deploy.up import up as start
 
     own = State(state) if state else State()
-    start(System(own, Ports.starting_at(port, regions), shapes, sample=sample), Console())
+    ports = Ports.starting_at(port, regions)
+    start(System(own, ports, shapes, sample=sample, traffic=traffic), Console())
 
 
 @app.command()

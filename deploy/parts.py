@@ -67,6 +67,13 @@ def worker(environment: Mapping[str, str]) -> Part:
     return Part("worker", command, told, lambda: somebody_is_at_work(folder), str(folder))
 
 
+def traffic(ports: Iterable[int]) -> Part:
+    """Made-up shoppers of the edges on these ports; who they ask may come and go."""
+    words = (word for port in ports for word in ("--port", str(port)))
+    command = (sys.executable, "-m", "deploy.traffic", *words)
+    return Part("traffic", command, PYTHON_PATH, lambda: True, "")
+
+
 def relay(
     name: str, module: str, routes: Mapping[str, tuple[int, int]], asked: str, *options: str
 ) -> Part:

@@ -85,8 +85,10 @@ class System:
         approved: Path = APPROVED,
         *,
         sample: bool = True,
+        traffic: bool = False,
     ) -> None:
         self.state, self.ports, self.approved, self.sample = state, ports, approved, sample
+        self.traffic = traffic
         count = len(ports.regions)
         self.places = tuple(
             Place(name, own, shape, ports.regions[(at + 1) % count] if count > 1 else None)
@@ -111,6 +113,17 @@ class System:
             }
             with parts.all_running(self.running.values()):
                 yield self
+
+    @contextmanager
+    def visited(self) -> Iterator[None]:
+        """While entered, made-up shoppers ask every edge, where that was asked for."""
+        if not self.traffic:
+            yield
+            return
+        part = parts.traffic(place.ports.edge for place in self.places)
+        running = Running(part, self.state.folder / "log" / "traffic.log")
+        with parts.all_running([running]):
+            yield
 
     async def wait_ready(self, told: Callable[[str], None] = lambda name: None) -> None:
         """As :func:`deploy.parts.wait_ready`, for every part: they all start on the same cores."""
@@ -141,6 +154,8 @@ class System:
             "ORIGIN_PORT": str(self.ports.origin),
             "ORIGIN_LOG_URL": parts.redis_url(self.ports.streams),
             "ORIGIN_REGIONS": ",".join(gpus),
+            # Whoever reads the figures is told where they are from.
+            "ORIGIN_SAMPLE_TRAFFIC": str(self.traffic).lower(),
         }
 
     def console_environment(self) -> dict[str, str]:

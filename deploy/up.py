@@ -11,6 +11,7 @@ from deploy import parts
 from deploy.layout import State
 from deploy.processes import Running
 from deploy.system import Place, Published, System
+from deploy.traffic import PER_SECOND
 
 _LOOK_SECONDS = 0.5
 
@@ -32,7 +33,8 @@ async def _run(system: System, console: Console) -> None:
         if show.done():
             show.result()
             ends = asyncio.create_task(tell_ends(system.running.values(), console.out))
-            await stopped
+            with system.visited():
+                await stopped
             ends.cancel()
         show.cancel()
         console.print("Stopping…")
@@ -49,6 +51,12 @@ async def _show(system: System, console: Console) -> None:
     console.print(_summary(published))
     shops = " or ".join(f"[bold]{_shop(place)}[/bold]" for place in system.places)
     console.print(f"\n{_way_in(system)}", soft_wrap=True)
+    if system.traffic:
+        console.print(
+            f"[bold]Sample traffic[/bold]: from now on {PER_SECOND:g} requests a second ask each "
+            "edge. This command makes them up: the figures are of no real shopper. They reach "
+            f"{system.console_url}/dashboard a minute later."
+        )
     console.print(f"Open {shops}; Ctrl-C stops it all.")
 
 

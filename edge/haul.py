@@ -70,6 +70,8 @@ class OriginHeads:
 
     def __init__(self) -> None:
         self._last: dict[str, int] = {}
+        # By property and family, as long as the property's settings stay what they were.
+        self._templates: dict[tuple[str, str], tuple[Property, int]] = {}
 
     def note(self, property: str, size: int) -> None:
         self._last[property] = size
@@ -77,18 +79,23 @@ class OriginHeads:
     def size(self, site: Property, record: RecordBody) -> int:
         """Bytes of status line and fields of an answer with the record's original."""
         known = self._last.get(site.id)
-        return _by_template(site, record) if known is None else known
+        return self._by_template(site, record) if known is None else known
+
+    def _by_template(self, site: Property, record: RecordBody) -> int:
+        name, original = (site.id, record.family), record.original
+        known, size = self._templates.get(name, (None, 0))
+        if known is not site:
+            size = _template_bytes(site, record)
+            self._templates[name] = site, size
+        own = len(original.validator) + len(original.media_type) + len(str(original.size))
+        return size + own
 
 
-def _by_template(site: Property, record: RecordBody) -> int:
-    original = record.original
-    fields = {
-        **site.image_headers(record.family, record.key.hex()),
-        "etag": original.validator,
-        "content-type": original.media_type,
-        "content-length": str(original.size),
-        "last-modified": "Thu, 01 Jan 1970 00:00:00 GMT",
-        "date": "Thu, 01 Jan 1970 00:00:00 GMT",
-    }
+def _template_bytes(site: Property, record: RecordBody) -> int:
+    """Without what is the original's own."""
+    date = "Thu, 01 Jan 1970 00:00:00 GMT"
+    own = dict.fromkeys(("etag", "content-type", "content-length"), "")
+    headers = site.image_headers(record.family, record.key.hex())
+    fields = {**headers, **own, "last-modified": date, "date": date}
     lines = sum(len(f"{name}: {value}\r\n") for name, value in fields.items())
     return len("HTTP/1.1 200 OK\r\n\r\n") + lines
