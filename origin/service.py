@@ -15,9 +15,12 @@ from starlette.exceptions import HTTPException
 from kvsync.errors import BadRequest, MethodNotAllowed, RehydrationError
 from kvsync.wire import BYTES, MSGPACK, PAYLOADS_PATH, ErrorBody
 from origin.catalogue import Catalogue, read_catalogue
+from origin.dashboard.policy import Deciding
 from origin.database import Database
-from origin.ledger.intake import Ledger
+from origin.economics.chosen_books import named_book
+from origin.ledger.intake import Ages, Ledger
 from origin.ledger.routes import add_ledger_routes
+from origin.ledger.tables import DAY_S
 from origin.model_store import ModelStore, open_models
 from origin.originals import Originals
 from origin.settings import OriginSettings
@@ -58,8 +61,12 @@ def create_app(settings: OriginSettings) -> FastAPI:
     database = Database(settings.database_url)
 
     log = open_log(settings, database)
-    ledger = Ledger(database)
+    ages = Ages(settings.ledger_minutes_days * DAY_S, settings.ledger_hours_days * DAY_S)
+    ledger = Ledger(database, ages)
     watcher = Watcher(database, sites, log.key, log.sealer.wake)
+    deciding = Deciding(
+        database, settings.properties_dir, named_book(settings.prices), settings.zone
+    )
 
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
@@ -67,6 +74,8 @@ def create_app(settings: OriginSettings) -> FastAPI:
             if settings.dam_watch_s:
                 log.start(watcher.run(settings.dam_watch_s))
             log.start(ledger.keep_house())
+            if settings.decide_s:
+                log.start(deciding.run(sites, settings.decide_s))
             yield
         database.close()
 
