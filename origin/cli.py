@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.console import Console
 
+from origin.cli_analysis import register as add_analysis
 from origin.cli_console import console as operators
 from origin.cli_errors import OneLineErrors
 from origin.cli_model import model, range_
@@ -28,6 +29,7 @@ app.add_typer(model, name="model", help="A family's models: the next one, and th
 app.add_typer(sync, name="sync", help="Regions: admit them, see where they are, compare.")
 app.add_typer(range_, name="range", help="Approve spans of a continuous attribute by a sample.")
 console = Console()
+add_analysis(app)
 
 
 @app.command(cls=OneLineErrors)
