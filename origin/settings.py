@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import BeforeValidator, SecretStr, ValidationError
+from pydantic import BeforeValidator, PositiveInt, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from kvsync.errors import InputError
@@ -78,6 +78,9 @@ class OriginSettings(BaseSettings):
     zone: str = "UTC"
     # How often families of the policy "economical" are compared anew, 0 for never.
     decide_s: float = 3_600.0
+    # For how long the ledger keeps minutes and hours; days and months it always does.
+    ledger_minutes_days: PositiveInt = 30
+    ledger_hours_days: PositiveInt = 400
     # The traffic is generated, and the dashboard says so.
     sample_traffic: bool = False
     # A region that cannot be heard is not waited for; one that can has this long to confirm.
