@@ -9,7 +9,7 @@ from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from kvsync.errors import BadRequest
 from origin.console.desk import Desk, NotHere
-from origin.console.tables import CommentRow, DecisionRow, PromptRow, PromptSetRow
+from origin.console.tables import CommentRow, CountRow, DecisionRow, PromptRow, PromptSetRow
 from origin.qa import recipe_of
 from origin.tables import AssetRow, CandidateRow, RecordRow, State
 
@@ -37,7 +37,13 @@ class Wanted:
     order: Order = "doubt"
 
     def count(self) -> Select[Any]:
-        return self._where(select(func.count()).select_from(CandidateRow), self._of_property())
+        if self.set_id is not None:
+            return self._where(select(func.count()).select_from(CandidateRow), self._of_property())
+        # The database counts along: :class:`CountRow`.
+        query = select(func.sum(CountRow.candidates)).where(CountRow.property == self.property)
+        if self.state != "any":
+            query = query.where(CountRow.state == self.state)
+        return query.where(CountRow.family == self.family) if self.family else query
 
     def ordered(self, *, backwards: bool = False) -> Select[Any]:
         """Ids from the first to the last, or from the last to the first."""

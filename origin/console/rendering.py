@@ -10,11 +10,13 @@ from urllib.parse import urlencode
 from fastapi import Request, Response
 from fastapi.responses import HTMLResponse, RedirectResponse
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup, escape
 
 from origin.console.decisions import worst_delta_e
 from origin.console.permissions import NEEDED, allows
 from origin.console.queue import colour_meaning, meaning, one_line
 from origin.console.sessions import Login
+from origin.console.showing import MANY
 from origin.dashboard import words
 
 _FOLDER: Final = Path(__file__).parent
@@ -71,6 +73,16 @@ def moment(seconds: int | None) -> str:
     return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%d %H:%M UTC")
 
 
+def _many(count: int) -> str:
+    return f"{MANY}+" if count > MANY else str(count)
+
+
+def _breakable(name: str) -> Markup:
+    """A file's name that may go on in the next line after an underscore or a dash."""
+    plain = str(escape(name))
+    return Markup(plain.replace("_", "_<wbr>").replace("-", "-<wbr>"))
+
+
 def _ago(seconds: int | None) -> str:
     if seconds is None:
         return "never"
@@ -96,7 +108,13 @@ def _open() -> Environment:
         lstrip_blocks=True,
     )
     environment.filters.update(
-        bytes=_bytes, moment=moment, ago=_ago, meaning=meaning, colour_meaning=colour_meaning
+        bytes=_bytes,
+        many=_many,
+        breakable=_breakable,
+        moment=moment,
+        ago=_ago,
+        meaning=meaning,
+        colour_meaning=colour_meaning,
     )
     environment.filters.update(
         money=words.money,

@@ -11,8 +11,9 @@ from origin.console.jobs import MOST_SEEDS
 from origin.console.prompt_sets.reading import MAX_BYTES
 from origin.console.queue import one_line
 from origin.console.sets import Preview
+from origin.console.showing import Live
 from origin.console.tables import CommentRow, JobRow, PublicationRow
-from origin.tables import CandidateRow, RecordRow
+from origin.tables import CandidateRow
 
 SHOWN = 1_000
 Json = dict[str, Any]
@@ -131,10 +132,10 @@ def sample_json(sample: Sample) -> Json:
     }
 
 
-def record_json(row: RecordRow) -> Json:
+def live_json(row: Live) -> Json:
     return {
-        "path": row.asset.path,
-        "family": row.asset.family,
+        "path": row.path,
+        "family": row.family,
         "seq": row.seq,
         "kind": row.kind,
         "candidate": row.candidate_id,

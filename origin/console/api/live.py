@@ -13,8 +13,8 @@ from origin.console.api.forms import (
     Number,
     Revoke,
     change_json,
+    live_json,
     publication_json,
-    record_json,
 )
 from origin.console.confirming import change, counts_since
 from origin.console.desk import Desk
@@ -34,7 +34,7 @@ def add_live(router: APIRouter, desk: Desk) -> None:
         found = shown(desk, property, like, page)
         with desk.database.reading() as session:
             wait = waiting(session, property)
-        records = [record_json(row) for row in found.rows]
+        records = [live_json(row) for row in found.rows]
         counts = {"page": page, "pages": found.last, "total": found.total, "waiting": wait}
         return {**counts, "records": records}
 

@@ -66,6 +66,8 @@ function comparison(box) {
   for (const image of box.querySelectorAll("img")) image.addEventListener("load", enlarge);
   range.addEventListener("input", clip);
   zoom.addEventListener("change", enlarge);
+  // Beside each other two pictures are too small there.
+  if (matchMedia("(max-width: 640px)").matches) show("slider");
   const toggle = (mode) => show(box.dataset.mode === mode ? "pair" : mode);
   return { p: () => show("pair"), s: () => toggle("slider"), f: () => toggle("flicker"), d: () => toggle("difference"), e: () => toggle("errors") };
 }
