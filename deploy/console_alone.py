@@ -5,7 +5,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,6 +18,7 @@ from kvsync.errors import InputError
 from origin.console.accounts import Person, add_account
 from origin.console.desk import Desk, open_desk
 from origin.console.settings import read_console_settings
+from origin.database import Database
 from origin.publish import Publisher
 from origin.settings import OriginSettings, read_settings
 from origin.sync.tokens import admit
@@ -48,6 +49,14 @@ class ConsoleAlone:
                 row.must_change = False
                 person = Person.of(row)
             yield desk, model, person
+
+    def count(self, fill: Callable[[Database], None]) -> None:
+        """Fill its ledger, whether it is served now or not."""
+        database = Database(self._origin().database_url)
+        try:
+            fill(database)
+        finally:
+            database.close()
 
     @contextmanager
     def served(self) -> Iterator[None]:

@@ -3,13 +3,14 @@
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Final, Literal, get_args
 
 from playwright.sync_api import Browser, Page, ViewportSize, sync_playwright
 
 from deploy.console_alone import ConsoleAlone
+from deploy.made_up_ledger import LOSES, fill
 from deploy.parts import PROPERTY
 from kvsync.errors import InputError
 from origin.console import publishing
@@ -36,6 +37,8 @@ PAGES: Final = {
     "candidate": "/candidates/{candidate}",
     "live": f"/p/{PROPERTY}/live",
     "dashboard": "/dashboard",
+    "dashboard-loss": f"/dashboard?region={LOSES}",
+    "rows": "/dashboard/rows/answers",
     "statement": "/dashboard/statement",
     "policy": "/dashboard/policy",
     "prices": "/dashboard/prices",
@@ -45,6 +48,9 @@ PAGES: Final = {
     "not-found": "/candidates/999999",
 }
 """Every page that people see often, by what its picture is called."""
+
+FIRST_DAY: Final = {"dashboard-first-day": "/dashboard"}
+"""Before anything was counted."""
 
 Scheme = Literal["light", "dark"]
 VIEWPORTS: Final[dict[str, ViewportSize]] = {
@@ -66,7 +72,9 @@ def take(folder: Path) -> list[Path]:
             cookie = open_session(desk.database, person)
         with alone.served(), sync_playwright() as playwright:
             browser = playwright.chromium.launch(executable_path=chromium(), args=list(QUIET))
-            found = list(_pictures(browser, alone.url, cookie, candidate, folder))
+            found = list(_pictures(browser, alone.url, cookie, candidate, folder, FIRST_DAY))
+            alone.count(fill)
+            found += _pictures(browser, alone.url, cookie, candidate, folder, PAGES)
             browser.close()
     return found
 
@@ -90,10 +98,15 @@ def looks(browser: Browser, url: str, cookie: str) -> Iterator[tuple[str, Page]]
 
 
 def _pictures(
-    browser: Browser, url: str, cookie: str, candidate: int, folder: Path
+    browser: Browser,
+    url: str,
+    cookie: str,
+    candidate: int,
+    folder: Path,
+    pages: Mapping[str, str],
 ) -> Iterator[Path]:
     for look, page in looks(browser, url, cookie):
-        for name, path in PAGES.items():
+        for name, path in pages.items():
             page.goto(url + path.format(candidate=candidate))
             page.wait_for_load_state("networkidle")
             shot = folder / f"{name}-{look}.png"

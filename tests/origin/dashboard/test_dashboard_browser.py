@@ -1,0 +1,150 @@
+"""The dashboard as somebody who pays the bill meets it, in a browser."""
+
+import time
+from collections.abc import Callable, Iterator
+
+import httpx2
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Page, expect, sync_playwright
+
+from deploy.screenshots import QUIET, chromium
+from kvsync.errors import InputError
+from kvsync.ledger import Row
+from origin.console.accounts import Person
+from origin.console.desk import Desk
+from origin.console.sessions import open_session
+from origin.console.tables import Role
+from origin.dashboard.words import money
+from origin.ledger.intake import Ledger
+from tests.origin.dashboard.ledger_world import answers, count, held, some_of_everything, work
+
+pytestmark = pytest.mark.slow
+
+Api = Callable[[Role], httpx2.Client]
+PARTS = ("haul_avoided", "busy", "idle", "sync", "models", "replicas", "storage")
+
+
+@pytest.fixture
+def page(web: str, desk: Desk, person: Callable[[Role], Person]) -> Iterator[Page]:
+    """A viewer's browser; a script or style that the policy refuses fails the test."""
+    try:
+        path = chromium()
+    except InputError:
+        pytest.skip("no Chromium on this machine")
+    complaints: list[str] = []
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=path, args=list(QUIET))
+        context = browser.new_context(base_url=web)
+        cookie = open_session(desk.database, person("viewer"))
+        context.add_cookies([{"name": "console", "value": cookie, "url": web}])
+        opened = context.new_page()
+        opened.on("console", lambda said: complaints.append(said.text) if bad(said.type) else None)
+        opened.on("pageerror", lambda error: complaints.append(str(error)))
+        yield opened
+        browser.close()
+    assert complaints == []
+
+
+def bad(kind: str) -> bool:
+    return kind in ("error", "warning")
+
+
+def test_figures_on_the_page_are_the_api_s_and_a_hand_computation(
+    page: Page, api: Api, ledger: Ledger
+) -> None:
+    count(ledger, time.time(), some_of_everything())
+    page.goto("/dashboard")
+    told = api("viewer").get("/api/v1/savings").json()
+    for name in ("today", "month", "since_start"):
+        card, (figure,) = page.locator(f"[data-headline={name}]"), told[name]
+        expect(card.locator(".large .money")).to_have_text(money(figure["saved"], "USD"))
+        for part in PARTS:
+            sign = 1 if part == "haul_avoided" else -1
+            expect(card.locator(f"[data-part={part}]")).to_have_text(
+                money(sign * figure[part], "USD")
+            )
+    # 3000 of 50 kB at $0.05/GB, less a minute of a host at $0.04 an hour and 1.1 MB at $0.05/GB.
+    by_hand = 3_000 * 50e3 / 1e9 * 0.05 - 60 / 3600 * 0.04 - 1.1e6 / 1e9 * 0.05
+    assert told["month"][0]["saved"] == pytest.approx(by_hand, rel=1e-4)
+    offload = page.locator("section[aria-labelledby=offload-title]")
+    expect(offload).to_contain_text("75.0 %")
+    expect(offload).to_contain_text("60.0 %")
+    expect(offload).to_contain_text("90.0 %")
+    expect(offload).to_contain_text("no-record")
+
+
+def test_a_number_leads_to_its_rows_and_they_to_a_csv(page: Page, ledger: Ledger) -> None:
+    count(ledger, time.time(), some_of_everything())
+    page.goto("/dashboard?range=today")
+    page.locator("[data-headline=today] [data-part=busy]").click()
+    page.get_by_role("heading", name="Rows: work").wait_for()
+    expect(page.locator("tbody")).to_contain_text("serve")
+    with page.expect_download() as download:
+        page.get_by_role("link", name="CSV of all").click()
+    assert download.value.suggested_filename == "work.csv"
+
+
+def test_figures_move_without_reloading(page: Page, ledger: Ledger) -> None:
+    count(ledger, time.time(), some_of_everything())
+    page.goto("/dashboard")
+    page.evaluate("document.body.dataset.same = 'yes'")
+    before = page.locator("[data-headline=month] .large .money").inner_text()
+    count(ledger, time.time(), [answers("rehydrated", 900_000)], worker="edge-2")
+    expect(page.locator("[data-headline=month] .large .money")).not_to_have_text(
+        before, timeout=20_000
+    )
+    assert page.evaluate("document.body.dataset.same") == "yes"
+    expect(page.locator("#chart-days canvas")).to_have_count(1)
+
+
+def test_what_if_is_computed_as_the_api_does(page: Page, api: Api, ledger: Ledger) -> None:
+    count(ledger, time.time(), some_of_everything())
+    page.goto("/dashboard")
+    net = page.locator("#would-be [data-would-be=USD] h3 .money")
+    (month,) = api("viewer").get("/api/v1/savings").json()["month"]
+    expect(net).to_have_text(money(month["saved"], "USD"))
+    slider = page.locator("input[name=per_gb]")
+    slider.evaluate("one => { one.value = 0.15; one.dispatchEvent(new Event('input')); }")
+    slider.dispatch_event("input", {"bubbles": True})
+    changed = api("viewer").get("/api/v1/what-if", params={"per_gb": 0.15}).json()
+    expect(net).to_have_text(money(changed["would_be"][0]["saved"], "USD"))
+    # Three times the price: hauls, records and models are worth three times as much.
+    by_hand = month["saved"] + 2 * (month["haul_avoided"] - month["sync"] - month["models"])
+    assert changed["would_be"][0]["saved"] == pytest.approx(by_hand)
+    page.get_by_role("button", name="As it was").click()
+    expect(net).to_have_text(money(month["saved"], "USD"))
+
+
+def test_a_loss_is_red_and_explained(page: Page, ledger: Ledger) -> None:
+    rows: list[Row] = [
+        answers("rehydrated", 10),
+        work(10, 0.2, device="h200"),
+        held(60.0, device="h200"),
+    ]
+    count(ledger, time.time(), rows)
+    page.goto("/dashboard")
+    verdict = page.locator(".verdict[data-loss]")
+    expect(verdict).to_contain_text("A loss: this month rehydration cost")
+    expect(verdict).to_contain_text("went into machines that waited")
+    card = page.locator("[data-headline=month][data-loss] .large .money")
+    red, plain = (
+        where.evaluate("one => getComputedStyle(one).color") for where in (card, page.locator("h1"))
+    )
+    assert red == "rgb(162, 48, 28)" and red != plain
+    expect(card).to_have_text("−$0.05")
+
+
+def test_the_first_day_says_what_will_stand_there(page: Page) -> None:
+    page.goto("/dashboard")
+    page.get_by_role("heading", name="The first day").wait_for()
+    expect(page.locator(".verdict")).to_have_count(0)
+
+
+def test_the_page_is_there_for_everybody(page: Page, ledger: Ledger) -> None:
+    count(ledger, time.time(), some_of_everything())
+    for path in ("/dashboard", "/dashboard/statement", "/dashboard/policy", "/dashboard/prices"):
+        page.goto(path)
+        issues = Axe().run(page).response["violations"]
+        serious = [one["id"] for one in issues if one["impact"] in ("serious", "critical")]
+        assert serious == [], f"{path}: {issues}"

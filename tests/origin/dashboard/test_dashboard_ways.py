@@ -1,0 +1,130 @@
+"""What is ahead by the ledger, the policy that follows from it, and who may choose one."""
+
+import time
+from collections.abc import Callable
+
+import httpx2
+import pytest
+from sqlalchemy import select
+
+from kvsync.ledger import Row
+from kvsync.property import Ways
+from origin.console.desk import Desk
+from origin.console.tables import Role
+from origin.dashboard.policy import Deciding
+from origin.economics.price_book import preset
+from origin.ledger.intake import Ledger
+from origin.sync.ways import set_ways, ways_of
+from origin.tables import AssetRow, AuditRow
+from tests.origin.dashboard.ledger_world import ASIA, FAMILY, SHOP, answers, count, held, work
+
+Api = Callable[[Role], httpx2.Client]
+IMAGES = 216
+
+
+@pytest.fixture
+def described(desk: Desk) -> Desk:
+    """The family's images are known."""
+    with desk.database.writing() as session:
+        for number in range(IMAGES):
+            session.add(
+                AssetRow(
+                    property=SHOP,
+                    path=f"/{SHOP}/{number}.jpg",
+                    key=number.to_bytes(16, "big"),
+                    family=FAMILY,
+                    validator='"1"',
+                    digest=bytes(32),
+                    media_type="image/jpeg",
+                    size=50_000,
+                    attributes={},
+                )
+            )
+    return desk
+
+
+def some_misses(ledger: Ledger) -> None:
+    now = time.time()
+    rows: list[Row] = [answers("rehydrated", 300_000), work(300_000, 6_000.0), held(60.0)]
+    count(ledger, now - now % 86_400, rows)
+
+
+def test_a_small_gallery_is_told_to_be_kept(api: Api, described: Desk, ledger: Ledger) -> None:
+    some_misses(ledger)
+    (family,) = api("viewer").get(f"/api/v1/properties/{SHOP}/ways").json()["families"]
+    assert family["cheapest"] == "replica" and "Keep a replica" in family["saying"]
+    (there,) = family["regions"]
+    assert there["region"] == ASIA and there["images_per_s"] == pytest.approx(50)
+    assert there["inventory_bytes"] == IMAGES * 50_000
+    # Keeping 10.8 MB costs a quarter of a millidollar a month.
+    assert family["replica"] == pytest.approx(IMAGES * 50_000 / 1e9 * 0.023)
+    assert family["haul"] == pytest.approx(there["misses"] * 50_000 / 1e9 * 0.05)
+    assert there["replica_from_misses"] == pytest.approx(0.023 / 0.05)
+    assert there["rehydrate_from_misses"] > there["replica_from_misses"]
+    assert there["rehydrate_from_images"] > 1_000_000
+    assert family["resilience"] > family["rehydrate"] > family["economical"]
+    assert "the honest answer is a replica" in api("viewer").get("/dashboard").text
+
+
+def test_what_was_never_made_has_no_price(api: Api, described: Desk, ledger: Ledger) -> None:
+    count(ledger, time.time(), [answers("origin", 100, reason="no-record")])
+    (family,) = api("viewer").get(f"/api/v1/properties/{SHOP}/ways").json()["families"]
+    assert family["rehydrate"] is None and "No machine has made its pictures" in family["saying"]
+
+
+def test_an_approver_chooses_a_policy_which_edges_and_the_audit_are_told(
+    api: Api, described: Desk, ledger: Ledger
+) -> None:
+    some_misses(ledger)
+    path = f"/api/v1/properties/{SHOP}/families/{FAMILY}/policy"
+    assert api("operator").put(path, json={"policy": "economical"}).status_code == 403
+    told = api("approver").put(path, json={"policy": "economical"})
+    assert told.status_code == 200 and told.json()["changed"], told.text
+    ways = ways_of(described.database, described.origin.properties_dir, SHOP)
+    assert ways[FAMILY] == Ways("economical", "replica")
+    with described.database.reading() as session:
+        row = session.scalars(select(AuditRow).where(AuditRow.what == "policy")).one()
+    assert (row.who, row.subject) == ("approver", f"{SHOP}/{FAMILY}")
+    assert row.detail == {"policy": "economical", "way": "replica"}
+    for policy in ("resilience", "always"):
+        assert api("approver").put(path, json={"policy": policy}).status_code == 200
+        ways = ways_of(described.database, described.origin.properties_dir, SHOP)
+        assert ways.get(FAMILY, Ways()) == Ways(policy)  # type: ignore[arg-type]
+
+
+def test_what_there_is_not_cannot_be_chosen(api: Api, described: Desk) -> None:
+    client = api("approver")
+    for property, family, policy in (
+        (SHOP, FAMILY, "cheap"),
+        (SHOP, "sandals", "always"),
+        ("nobody", FAMILY, "always"),
+    ):
+        path = f"/api/v1/properties/{property}/families/{family}/policy"
+        assert client.put(path, json={"policy": policy}).status_code in (404, 422)
+
+
+def test_economical_families_follow_the_forecast(described: Desk, ledger: Ledger) -> None:
+    properties = described.origin.properties_dir
+    set_ways(described.database, properties, SHOP, {FAMILY: Ways("economical", "rehydrate")})
+    deciding = Deciding(described.database, properties, preset("seed"), "UTC")
+    assert deciding.decide(SHOP) == {}, "nothing is known yet"
+    some_misses(ledger)
+    assert deciding.decide(SHOP) == {FAMILY: "replica"}
+    assert ways_of(described.database, properties, SHOP)[FAMILY].way == "replica"
+    assert deciding.decide(SHOP) == {}, "told once"
+
+
+def test_an_admin_chooses_prices_from_today_on(api: Api, ledger: Ledger, desk: Desk) -> None:
+    from tests.origin.console.visitor import Visitor
+
+    count(ledger, time.time(), [answers("rehydrated", 1_000_000)])
+    visitor = Visitor(str(api("admin").base_url))
+    visitor.log_in("admin", "correct horse battery")
+    today = time.strftime("%Y-%m-%d", time.gmtime())
+    asked: dict[str, object] = {"since": today, "name": "s3-regions", "property": SHOP}
+    assert visitor.post("/dashboard/prices", asked).status_code == 303
+    (month,) = api("viewer").get("/api/v1/savings").json()["month"]
+    assert month["haul_avoided"] == pytest.approx(1_000_000 * (50e3 / 1e9 * 0.02 + 0.4 / 1e6))
+    wrong: dict[str, object] = {"since": today, "toml": "currency = 'dollars'"}
+    assert "not a price book" in visitor.post("/dashboard/prices", wrong).text
+    visitor.http.close()
