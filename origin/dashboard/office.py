@@ -1,8 +1,10 @@
 """What every page and call of the dashboard reads from: the ledger and the prices of one desk."""
 
-from collections.abc import Callable
+import math
+import time
+from collections.abc import Callable, Hashable
 from datetime import date
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar, cast
 
 from fastapi import Query
 
@@ -12,14 +14,36 @@ from origin.economics.chosen_books import Books, named_book, read_books
 from origin.ledger.reading import Reader
 from origin.sync.tokens import RegionTokens
 
+_Made = TypeVar("_Made")
+_MOST_REMEMBERED = 256
+
 Name = Annotated[str, Query(max_length=80)]
 Day = Annotated[date | None, Query()]
+
+
+class Remembered:
+    """What pages that ask again and again are shown, worked out once in a while for all of them."""
+
+    def __init__(self) -> None:
+        self._found: dict[Hashable, tuple[float, Any]] = {}
+
+    def of(self, name: Hashable, age_s: float, make: Callable[[], _Made]) -> _Made:
+        """What was made under this name at most ``age_s`` ago, or made now."""
+        now = time.monotonic()
+        made_at, found = self._found.get(name, (-math.inf, None))
+        if now - made_at > age_s:
+            found = make()
+            if len(self._found) >= _MOST_REMEMBERED:
+                self._found.clear()
+            self._found[name] = now, found
+        return cast(_Made, found)
 
 
 class Office:
     """Prices are read anew for every request: they are changed on a page of another process."""
 
     def __init__(self, desk: Desk) -> None:
+        self.remembered = Remembered()
         self.desk = desk
         self.reader = Reader(desk.database)
         self._default = named_book(desk.origin.prices)

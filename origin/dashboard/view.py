@@ -20,6 +20,8 @@ from origin.economics.what_if import Change
 
 # More properties than this are compared one by one.
 _FEW = 4
+# Pages ask every five seconds; a month ahead changes slowly.
+_FIGURES_S, _AHEAD_S = 3.0, 30.0
 _ZONES = (
     "UTC",
     "Europe/Berlin",
@@ -35,6 +37,11 @@ _ZONES = (
 
 def figures(office: Office, asked: Asked) -> dict[str, Any]:
     """The context of the live part; ``digest`` names the figures, to tell whether they changed."""
+    name = ("figures", *asked.query.values())
+    return office.remembered.of(name, _FIGURES_S, lambda: _figures(office, asked))
+
+
+def _figures(office: Office, asked: Asked) -> dict[str, Any]:
     books = office.books()
     head = headline(office.reader, books, asked)
     found = earned(office.reader, books, asked)
@@ -89,11 +96,15 @@ def _ways(office: Office, books: Books, asked: Asked) -> list[FamilyWays] | None
     names = [asked.scope.property] if asked.scope.property else list(office.desk.sites)
     if len(names) > _FEW:
         return None
-    return [
-        one
-        for name in names
-        for one in forecasts(office.reader, books, name, asked.now, asked.today)
-    ]
+
+    def look() -> list[FamilyWays]:
+        return [
+            one
+            for name in names
+            for one in forecasts(office.reader, books, name, asked.now, asked.today)
+        ]
+
+    return office.remembered.of(("ways", *names), _AHEAD_S, look)
 
 
 def _queries(asked: Asked, since: str | None) -> dict[str, dict[str, str]]:

@@ -172,7 +172,7 @@ def least_images_to_rehydrate(demand: Demand, generator: Generator, prices: Pric
 
 def _first(gain: Callable[[float], float], low: float, high: float) -> float:
     """Where ``gain``, rising from ``low`` to ``high``, becomes 0 or more, by bisection."""
-    for _ in range(200):
+    for _ in range(100):
         middle = (low + high) / 2
         low, high = (low, middle) if gain(middle) >= 0 else (middle, high)
     return high
