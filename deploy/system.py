@@ -251,6 +251,7 @@ class System:
             origin=parts.http(own.link_images),
         )
         environment["EDGE_NODE"] = place.name
+        environment["EDGE_REPLICA_URL"] = parts.http(own.agent)
         environment["EDGE_PROPERTIES_DIR"] = str(self.state.region_properties(place.name))
         return parts.python(place.part("edge"), "edge", own.edge_admin, environment)
 
@@ -272,6 +273,7 @@ class System:
             edge_admins=[parts.http(own.edge_admin)],
         )
         told["SYNC_PROPERTIES_DIR"] = str(self.state.region_properties(place.name))
+        told["SYNC_REPLICA_DIR"] = str(self.state.region(place.name) / "replica")
         if place.neighbour is not None:
             told["SYNC_NEIGHBOURS"] = parts.http(own.link_agent)
         return parts.python(place.part("agent"), "kvsync", own.agent, told)

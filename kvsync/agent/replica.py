@@ -93,8 +93,9 @@ class Replica:
 
     async def read(self, digest: bytes) -> bytes | None:
         """An original's bytes, None where it is not kept here."""
+        was_held = digest in self._files.held
         found = await asyncio.to_thread(self._files.read, digest)
-        if found is None and digest in self._fit.kept:
+        if was_held and found is None:
             self._more.set()
         return found
 

@@ -85,7 +85,7 @@ class PropertyFiles:
             raise InputError(f"there is a property {draft.id!r} already")
         query = QueryRules(draft.significant, draft.refused, dict(draft.rendition))
         meant = msgspec.structs.replace(
-            others[draft.like], id=draft.id, hosts=draft.hosts, query=query
+            others[draft.like], id=draft.id, hosts=draft.hosts, query=query, ways={}
         )
         written = parse_property(as_toml(meant).encode(), Path(f"{draft.id[:40]}.toml"))
         if written != meant:

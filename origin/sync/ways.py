@@ -4,7 +4,7 @@ A property's file says it where operators keep it there. Elsewhere the last sett
 what was decided stays when the rest of the file changes.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import msgspec
@@ -29,14 +29,29 @@ def set_ways(
 ) -> bool:
     """Have every region answer ``property``'s misses so, by family; whether that is a change.
 
-    A family that is not in ``ways`` is always rehydrated. :class:`InputError` where the property
-    is not known, where its file has ways of its own, or for ways that no property may have.
+    A family that is not in ``ways`` is always rehydrated. Raises as :func:`change_ways` does.
+    """
+    return change_ways(database, properties_dir, property, lambda before: ways)
+
+
+def change_ways(
+    database: Database,
+    properties_dir: Path,
+    property: str,
+    change: Callable[[dict[str, Ways]], Mapping[str, Ways]],
+) -> bool:
+    """Set what ``change`` makes of the ways that were set last; whether that is a change. Nobody
+    else sets others meanwhile.
+
+    :class:`InputError` where the property is not known, where its file has ways of its own, or for
+    ways that no property may have.
     """
     path = _path_of(properties_dir, property)
     toml = _read(path)
     if parse_property(toml, path).ways:
         raise InputError(f"{path}: has ways of its own; change them there, or remove them first")
     with database.writing() as session:
+        ways = change(_set_last(session, property))
         return configure(session, property, _with_ways(toml, ways, path) if ways else toml)
 
 
@@ -73,13 +88,14 @@ def _path_of(properties_dir: Path, property: str) -> Path:
 
 def _with_ways(toml: bytes, ways: Mapping[str, Ways], path: Path) -> bytes:
     """The file's settings with the ways at their end."""
-    lines = [
-        f'"{family}" = {{ policy = "{chosen.policy}", way = "{chosen.way}" }}'
+    # One table each: the file may have an empty one of them all.
+    tables = "".join(
+        f'\n[ways."{family}"]\npolicy = "{chosen.policy}"\nway = "{chosen.way}"\n'
         for family, chosen in sorted(ways.items())
-    ]
-    whole = b"\n".join((toml.rstrip(), b"", b"[ways]", *(line.encode() for line in lines), b""))
+    )
+    whole = toml.rstrip() + b"\n" + tables.encode()
     if parse_property(whole, path).ways != ways:
-        raise InputError(f"{path}: the ways {lines} cannot be written down")
+        raise InputError(f"{path}: ways of {', '.join(ways)[:100]!r} cannot be written down")
     return whole
 
 

@@ -7,9 +7,10 @@ import pytest
 
 from kvsync.errors import InputError
 from kvsync.property import Ways, parse_property
+from origin.console.property_files import as_toml
 from origin.database import Database
 from origin.sync.outbox import last_settings
-from origin.sync.ways import publish_file, set_ways, ways_of
+from origin.sync.ways import change_ways, publish_file, set_ways, ways_of
 
 SHOP = Path(__file__).parents[1] / "properties" / "rumba.toml"
 REPLICA = {"rumba": Ways("economical", "replica")}
@@ -39,6 +40,22 @@ def test_ways_go_into_the_log_with_the_rest_of_the_settings(database: Database, 
     assert found.ways == REPLICA == ways_of(database, file.parent, "rumba")
     assert found.hosts == parse_property(file.read_bytes(), file).hosts
     assert not set_ways(database, file.parent, "rumba", REPLICA)
+
+
+def test_a_file_with_an_empty_table_of_ways_has_none_of_its_own(
+    database: Database, file: Path
+) -> None:
+    """As the console writes that of a new property."""
+    file.write_text(as_toml(parse_property(file.read_bytes(), file)))
+    assert set_ways(database, file.parent, "rumba", REPLICA)
+    assert parse_property(told(database), file).ways == REPLICA
+
+
+def test_one_family_s_ways_are_changed_beside_the_others(database: Database, file: Path) -> None:
+    set_ways(database, file.parent, "rumba", REPLICA)
+    hats = {"hats": Ways("resilience")}
+    assert change_ways(database, file.parent, "rumba", lambda before: before | hats)
+    assert ways_of(database, file.parent, "rumba") == REPLICA | hats
 
 
 def test_without_ways_the_log_has_the_file_as_it_is(database: Database, file: Path) -> None:
