@@ -20,7 +20,7 @@ RECORD_BYTES = 512
 AT_ONCE = 5_000
 # A single record is looked for closely; where many come, looking must not cost what they do.
 _LOOK_S, _LOOK_FOR_MANY_S = 0.001, 0.02
-_PATIENCE_S = 300.0
+_PATIENCE_S = 900.0
 _PROMPT, _WIDEST = 67, 5
 _MODEL, _CHECK = bytes(range(32)), bytes(range(112))
 

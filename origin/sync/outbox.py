@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import assert_never
 
 import msgspec
+from sqlalchemy.dialects import sqlite
 from sqlalchemy.orm import Session
 
 from kvsync.errors import MalformedRecord
@@ -12,6 +13,7 @@ from origin.database import ensure_property, next_seq
 from origin.tables import Base, LogEntryRow, PropertyRow
 
 _INSERT = Base.metadata.tables[LogEntryRow.__tablename__].insert()
+_SQLITE_INSERT = str(_INSERT.compile(dialect=sqlite.dialect()))
 
 
 class _Told(msgspec.Struct, frozen=True, array_like=True):
@@ -30,8 +32,14 @@ def append(session: Session, property: str, entries: Sequence[Entry]) -> None:
             "a key that is none cannot be published; nothing was"
         )
     session.flush()
+    connection = session.connection()
     # Beside the session, which would look at each row: half of what publishing many costs.
-    session.connection().execute(_INSERT, [_row(property, one) for one in entries])
+    if connection.dialect.paramstyle == "qmark":
+        # And beside what looks at each value, which SQLite's driver takes as it is.
+        rows = [tuple(_row(property, one).values()) for one in entries]
+        connection.exec_driver_sql(_SQLITE_INSERT, rows)
+    else:
+        connection.execute(_INSERT, [_row(property, one) for one in entries])
 
 
 def configure(session: Session, property: str, toml: bytes) -> bool:

@@ -46,7 +46,7 @@ def _add_log(app: FastAPI, log: LogService, count: Count) -> None:
         speaking_region(request, log, property)
         wait_ms = int(min(wait_s, MAX_WAIT_S) * 1_000)
         answer = await log.stream.read(property, after, wait_ms)
-        if not answer.batches:
+        if not answer.batches and after > log.sealer.sealed.get(property, 0):
             await run_in_threadpool(_demand_known, log, property, after)
         raw = answer.encode()
         count("log", 200, len(raw))

@@ -6,8 +6,9 @@ trimmed, flushed or lost. ``log:{property}`` has one element per batch, ``{last}
 ``head:{property}`` says where it ends and ``beat:{property}`` holds the last signed heartbeat.
 """
 
+from collections import defaultdict, deque
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from redis.asyncio import Redis, RedisCluster
 from redis.exceptions import RedisClusterException, RedisError
@@ -19,7 +20,7 @@ from kvsync.log_answer import LogAnswer
 BROKEN = (RedisError, RedisClusterException, OSError, TimeoutError, RuntimeError)
 _CLUSTER = "+cluster://"
 _TIMEOUT_S = 5.0
-_ANSWER_BYTES = 4 << 20
+_ANSWER_BYTES, _TAIL_BYTES = 4 << 20, 2 << 20
 _MOST_BATCHES = 512
 
 # Head and batch move together, so a stream that lost its end is never written on.
@@ -44,6 +45,40 @@ class _Read:
     batches: tuple[bytes, ...]
 
 
+class _Added(NamedTuple):
+    first: int
+    last: int
+    signed: bytes
+
+
+class _Tail:
+    """The last batches that this process added itself: every region asks for the same ones."""
+
+    def __init__(self) -> None:
+        self._batches: deque[_Added] = deque()
+        self._bytes = 0
+
+    def add(self, batch: Batch) -> None:
+        if self._batches and self._batches[-1].last + 1 != batch.first:
+            self.trim(batch.first)
+        self._batches.append(_Added(batch.first, batch.last, batch.signed))
+        self._bytes += len(batch.signed)
+        while self._bytes > _TAIL_BYTES:
+            self._forget()
+
+    def trim(self, first: int) -> None:
+        while self._batches and self._batches[0].first < first:
+            self._forget()
+
+    def after(self, seq: int) -> list[_Added]:
+        """Those that follow, together no more than an answer holds; none where one is missing."""
+        found = [one for one in self._batches if one.first > seq]
+        return found if found and found[0].first == seq + 1 else []
+
+    def _forget(self) -> None:
+        self._bytes -= len(self._batches.popleft().signed)
+
+
 class LogStream:
     """The streams of all properties; :class:`StoreUnavailable` when their server is gone."""
 
@@ -56,6 +91,7 @@ class LogStream:
         except (ValueError, RedisClusterException) as error:
             raise InputError(f"ORIGIN_LOG_URL: {self.where}: {error}") from error
         self._append = self.redis.register_script(_APPEND)
+        self._tails: defaultdict[str, _Tail] = defaultdict(_Tail)
 
     async def close(self) -> None:
         await self.redis.aclose()
@@ -86,10 +122,15 @@ class LogStream:
             )
         except BROKEN as error:
             raise self.unavailable(error) from error
-        return int(head) == batch.last
+        if int(head) != batch.last:
+            self._tails.pop(batch.property, None)
+            return False
+        self._tails[batch.property].add(batch)
+        return True
 
     async def begin(self, property: str, seq: int) -> None:
         """Throw the stream away and begin anew after ``seq``."""
+        self._tails.pop(property, None)
         try:
             async with self.redis.pipeline(transaction=True) as pipe:
                 pipe.delete(_name("log", property), _name("beat", property))
@@ -100,6 +141,7 @@ class LogStream:
 
     async def trim(self, property: str, first: int) -> None:
         """Forget the batches that end before ``first``."""
+        self._tails[property].trim(first)
         try:
             await self.redis.xtrim(_name("log", property), minid=f"{first}-0", approximate=False)
         except BROKEN as error:
@@ -134,6 +176,12 @@ class LogStream:
 
     async def _read(self, property: str, after: int) -> _Read:
         """Heartbeat and batches as they were at one moment, while they fit into one answer."""
+        if self._tails[property].after(after):
+            beat = await self.redis.get(_name("beat", property))
+            # Looked for after the heartbeat, so that none is missing that it knows of.
+            if added := self._tails[property].after(after):
+                found = tuple(one.signed for one in added)
+                return _Read(beat, added[0].first, added[-1].last, found)
         heartbeat, size, first, batches = None, 0, 0, list[bytes]()
         count = 8
         while size < _ANSWER_BYTES:

@@ -160,6 +160,26 @@ async def test_many_entries_become_batches_of_bounded_size(world: LogWorld) -> N
     assert len((await world.tail())[0]) == 2_500
 
 
+async def test_what_the_sealers_own_process_added_is_what_the_stream_has(world: LogWorld) -> None:
+    own = LogStream(world.url)
+    sealer = world.sealer(own)
+    for number in range(3):
+        world.publish(number)
+        await sealer.step()
+    world.publish(3)
+    await world.seal()  # Another process; what it added is read from the stream.
+    for after in range(5):
+        there, here = await world.read(after), await own.read(SHOP, after, 0)
+        assert here.heartbeat == there.heartbeat
+        assert here.batches == (there.batches[: 3 - after] or there.batches)
+    world.publish(4)
+    await sealer.step()
+    await sealer.step()
+    for after in range(6):
+        assert (await own.read(SHOP, after, 0)).batches == (await world.read(after)).batches
+    await own.close()
+
+
 async def test_a_stream_is_trimmed_and_says_so_to_who_is_too_late(world: LogWorld) -> None:
     world.max_bytes = 1_000
     for number in range(20):
