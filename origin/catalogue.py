@@ -19,6 +19,7 @@ class CatalogueAsset(msgspec.Struct, frozen=True):
 class _Manifest(msgspec.Struct, frozen=True):
     family: str
     assets: list[CatalogueAsset]
+    below: str = ""
 
 
 @dataclass(frozen=True)
@@ -58,11 +59,12 @@ def read_catalogue(folder: Path) -> Catalogue:
     for file in files:
         if file.startswith("/") or ".." in file.split("/"):
             raise InputError(f"{path}: {file!r} is outside the gallery's folder")
-    names = store_names(files)
+    names = store_names(files, manifest.below)
     return Catalogue(folder, manifest.family, dict(zip(names, manifest.assets, strict=True)))
 
 
-def store_names(files: list[str]) -> list[str]:
-    """Names in the asset store of a manifest's files: less the folder that all of them share."""
+def store_names(files: list[str], below: str = "") -> list[str]:
+    """Names in the asset store of a manifest's files: less the folder that all of them share, which
+    is the store's folder ``below``."""
     shared = os.path.commonpath([os.path.dirname(file) for file in files])
-    return [PurePosixPath(file).relative_to(shared).as_posix() for file in files]
+    return [below + PurePosixPath(file).relative_to(shared).as_posix() for file in files]

@@ -7,6 +7,7 @@ import typer
 from rich.console import Console
 
 from origin.cli_errors import OneLineErrors
+from origin.cli_options import StateOption
 
 console = Console()
 
@@ -65,6 +66,34 @@ def analyse(
         write_file(json, as_json(found))
 
 
+def take(
+    id: Annotated[str, typer.Argument(help="The family's id in the hit list.")],
+    out: Annotated[Path, typer.Option(help="Folder for its gallery; the model lies in it.")],
+    property: Annotated[
+        str | None, typer.Option("--property", help="The property's id; the customer's by default.")
+    ] = None,
+    minutes: Annotated[float, typer.Option(min=0.1, help="Train at most this long.")] = 20.0,
+    seeds: Annotated[int, typer.Option(min=1, help="Seeds to try for each asset.")] = 8,
+    min_score: Annotated[float, typer.Option(help="Least SSIMULACRA2 to propose.")] = 80.0,
+    into: ListOption = INTO,
+    state: StateOption = None,
+) -> None:
+    """Take a family from the hit list: write its gallery, train it, propose its records."""
+    from origin.analysis.taking import take_into_qa
+
+    take_into_qa(
+        id,
+        into,
+        out,
+        property=property,
+        minutes=minutes,
+        seeds=seeds,
+        min_score=min_score,
+        state=state,
+        console=console,
+    )
+
+
 def _of_customer(place: str) -> tuple[str, str]:
     customer, given, where = place.partition("=")
     if given and "/" not in customer:
@@ -81,3 +110,4 @@ def _of_log(log: str) -> tuple[str, Path]:
 def register(app: typer.Typer) -> None:
     """Add these commands to the origin's."""
     app.command(cls=OneLineErrors)(analyse)
+    app.command(cls=OneLineErrors)(take)

@@ -137,7 +137,7 @@ def _open(site: Site, request: AssetRequest) -> tuple[Original, bytes]:
 
 def plan(site: Site, gallery: Gallery, only: str = "*") -> list[tuple[AssetRequest, Asset]]:
     """The gallery's assets whose name matches ``only``, with their requests."""
-    names = store_names([asset.file for asset in gallery.assets])
+    names = store_names([asset.file for asset in gallery.assets], gallery.below)
     work = [
         (site.request(name), asset)
         for name, asset in zip(names, gallery.assets, strict=True)

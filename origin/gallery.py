@@ -40,6 +40,7 @@ class Gallery:
     background: tuple[int, int, int] = (255, 255, 255)
     kinds: Mapping[str, Kind] = field(default_factory=dict)  # an attribute not in it has words
     synonyms: Mapping[str, Spoken] = field(default_factory=dict)
+    below: str = ""  # the asset store's folder
 
     @property
     def attributes(self) -> tuple[str, ...]:
@@ -171,6 +172,7 @@ def _gallery(
         background=manifest.background,
         kinds=manifest.kinds,
         synonyms=manifest.synonyms,
+        below=manifest.below,
     )
 
 

@@ -76,6 +76,14 @@ class ManifestFile(msgspec.Struct):
         str, Meta(description="What shows through transparent pixels, like #ffffff.")
     ] = "#ffffff"
     attributes: dict[Text, AttributeRule] = {}
+    below: Annotated[
+        str,
+        Meta(
+            pattern="^([^/]+/)*$",
+            description="The asset store's folder, like shoes/, that has what lies in the files' "
+            "shared folder; its root by default.",
+        ),
+    ] = ""
 
 
 @dataclass(frozen=True)
@@ -88,6 +96,7 @@ class Manifest:
     synonyms: Mapping[str, Spoken]
     phrase: str
     background: tuple[int, int, int]
+    below: str = ""
 
 
 def read_manifest(folder: Path) -> Manifest:
@@ -128,7 +137,13 @@ def _checked(stored: ManifestFile) -> Manifest:
     }
     _check_template(stored.template, names)
     return Manifest(
-        stored.family, assets, kinds, synonyms, _phrase(stored.prompt), _background(stored)
+        stored.family,
+        assets,
+        kinds,
+        synonyms,
+        _phrase(stored.prompt),
+        _background(stored),
+        stored.below,
     )
 
 

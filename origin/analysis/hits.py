@@ -104,8 +104,8 @@ def hit_of(family: Family, place: Place | None, traffic: Sequence[Monthly], mark
         prompt=", ".join(f"{{{name}}} {name}" for name in values),
         requests=sum(one.requests for one in traffic),
         misses=misses,
-        recall=expected.recall.share if expected else None,
-        recall_error=expected.recall.error if expected else None,
+        recall=expected.recall if expected else None,
+        recall_error=expected.recall_error if expected else None,
         model_bytes=round(expected.model_bytes) if expected else None,
         record_bytes=round(expected.record_bytes) if expected else None,
         train_cost=expected.train_cpu_h * hourly if expected else None,
@@ -148,7 +148,7 @@ def _cases(
     generator = Generator(
         DEVICE, expected.images_per_s, expected.model_bytes, expected.record_bytes, shared=True
     )
-    share = expected.recall.share
+    share = expected.recall
     images = max(1, round(share * len(family.members)))
     for one in traffic:
         if one.misses:
@@ -163,10 +163,10 @@ def _against(family: Family, found: Sample | None, expected: Expected | None) ->
         return
     if found.varies < SAME:
         yield "one picture in several codings or sizes: keep one, no generator is needed"
-    if expected is not None and expected.recall.share < WORTH:
+    if expected is not None and expected.recall < WORTH:
         yield (
-            f"only {expected.recall.share:.0%} is expected to come back "
-            f"(SSIMULACRA2 {expected.recall.score:.0f} in the middle, {80} is the gate)"
+            f"only {expected.recall:.0%} is expected to come back, by what became of families "
+            "like it"
         )
     names = f"{family.template} {family.members[0].path}"
     if found.text >= 0.5 or _TEXT.search(names):
@@ -222,6 +222,6 @@ def _total(found: Sequence[float | None]) -> float | None:
     return sum(known) if len(known) == len(found) else None
 
 
-def taken_as(hits: Sequence[Hit], marks: Mapping[str, str]) -> list[Hit]:
-    """The list with what became of families that were taken."""
-    return [msgspec.structs.replace(hit, taken=marks.get(hit.id, "")) for hit in hits]
+def taken_as(hits: Sequence[Hit], taken: Mapping[str, str]) -> list[Hit]:
+    """The list with where families went that were taken, by id."""
+    return [msgspec.structs.replace(hit, taken=taken.get(hit.id, hit.taken)) for hit in hits]

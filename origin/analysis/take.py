@@ -1,6 +1,7 @@
 """Take a family from the list into training: its gallery, with the manifest that is proposed."""
 
 import json
+import os
 import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -53,7 +54,13 @@ def take(family: Family, places: Mapping[str, Place], out: Path) -> Taken:
             (folder / file).parent.mkdir(parents=True, exist_ok=True)
             (folder / file).write_bytes(place.read(member.path))
             assets.append({"file": file, "attributes": dict(shows), "bytes": member.size})
-        manifest = {"family": family_name(family), "prompt": proposal.prompt, "assets": assets}
+        shared = os.path.commonpath([os.path.dirname(str(one["file"])) for one in assets])
+        manifest = {
+            "family": family_name(family),
+            "prompt": proposal.prompt,
+            "below": f"{shared}/" if shared else "",
+            "assets": assets,
+        }
         (folder / "manifest.json").write_text(json.dumps(manifest, indent=1) + "\n")
         read_gallery(folder)
         shutil.move(folder, out)
