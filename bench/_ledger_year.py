@@ -47,11 +47,11 @@ _TABLES: dict[type[Row], Table] = {
 _AT_ONCE = 5_000
 
 
-def fill(database: Database, end: int, seed: int = 7) -> dict[str, int]:
-    """Fill the year up to ``end`` (Unix seconds); how many rows each table has of it."""
+def fill(database: Database, end: int, seed: int = 7, days: int = DAYS) -> dict[str, int]:
+    """Fill ``days`` up to ``end`` (Unix seconds); how many rows each table has of them."""
     draw = random.Random(seed)
     day = begin_of(DAY_S, end)
-    spans = [(DAY_S, day - DAY_S * back) for back in range(DAYS)]
+    spans = [(DAY_S, day - DAY_S * back) for back in range(days)]
     spans += [(HOUR_S, begin_of(HOUR_S, end) - HOUR_S * back) for back in range(48)]
     spans += [(MINUTE_S, begin_of(MINUTE_S, end) - MINUTE_S * back) for back in range(60)]
     months = sorted({begin_of(MONTH_S, start) for span_s, start in spans if span_s == DAY_S})
