@@ -31,8 +31,8 @@ WHY = {
     "model": "the model cannot be used there",
     "store": "the region's record store did not answer",
     "log": "the log's word is missing",
-    "haul": "the policy hauls this family",
-    "policy": "the policy hauls this family",
+    "haul": "hauling this family is the cheapest way",
+    "resilience": "the policy hauls while the origin is quick",
     DRIFT: "the picture made was not the approved one",
 }
 """What a reason of the edge's means to whoever pays for it."""
