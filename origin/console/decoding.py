@@ -15,7 +15,8 @@ if TYPE_CHECKING:
 
 MEMORY: Final = 2 << 30
 CPU_S: Final = 20
-_PATIENCE_S: Final = 60.0
+# By the clock, on a machine that is busy: the limit is in seconds of the processor.
+_PATIENCE_S: Final = 300.0
 
 
 class Decoding(AbstractContextManager["Decoding"]):
