@@ -3,7 +3,7 @@
 import time
 from collections.abc import Collection
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, datetime, timedelta
 from typing import Any, Final, Literal, get_args
 from zoneinfo import ZoneInfo
 
@@ -126,10 +126,6 @@ def _days(range: str, here: date, begun: date) -> tuple[date, date]:
 def _begun(begun_at: int | None, zone: ZoneInfo, here: date) -> date:
     """The first day of the month in which the ledger began."""
     return month_of(here if begun_at is None else min(here, today(begun_at, zone)))
-
-
-def begun_on(begun_at: int | None) -> date | None:
-    return None if begun_at is None else datetime.fromtimestamp(begun_at, UTC).date()
 
 
 def month_named(text: str) -> tuple[date, date]:

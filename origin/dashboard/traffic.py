@@ -51,13 +51,18 @@ class Reason(msgspec.Struct, frozen=True):
 
 class Offload(msgspec.Struct, frozen=True):
     """``before`` and ``after`` are in a CDN's sense: the share of answers (or of the bytes sent to
-    clients) that took nothing from the origin, without and with rehydration."""
+    clients) that took nothing from the origin, without and with rehydration.
+
+    ``avoidable_bytes`` are what misses would have hauled, once per miss of the region's shared
+    cache; ``unshielded_bytes`` what they would have without it: once per answer not kept at an edge.
+    """
 
     answers: float
     client_bytes: float
     misses: float
     kept_misses: float
     avoidable_bytes: float
+    unshielded_bytes: float
     hauled_bytes: float
     kept_share: float | None
     before: float | None
@@ -174,6 +179,11 @@ def offload_of(answers: Sequence[Row]) -> Offload:
         misses=total["misses"],
         kept_misses=kept,
         avoidable_bytes=total["avoidable_bytes"],
+        unshielded_bytes=sum(
+            row["avoidable_bytes"] * max(1.0, row["answers"] / row["misses"])
+            for row in answers
+            if row["misses"]
+        ),
         hauled_bytes=total["middle_mile_bytes"],
         kept_share=_ratio(kept, total["misses"]),
         before=_less(total["misses"], total["answers"]),

@@ -67,7 +67,7 @@ def _figures(office: Office, asked: Asked) -> dict[str, Any]:
         **context,
         "asked": asked,
         "digest": hashlib.blake2b(told, digest_size=8).hexdigest(),
-        **_queries(asked, head.since),
+        **_queries(asked),
     }
 
 
@@ -107,7 +107,7 @@ def _ways(office: Office, books: Books, asked: Asked) -> list[FamilyWays] | None
     return office.remembered.of(("ways", *names), _AHEAD_S, look)
 
 
-def _queries(asked: Asked, since: str | None) -> dict[str, dict[str, str]]:
+def _queries(asked: Asked) -> dict[str, dict[str, str]]:
     """What asks for the rows behind each headline."""
 
     def of(range: str) -> dict[str, str]:
