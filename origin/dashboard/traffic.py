@@ -54,7 +54,8 @@ class Offload(msgspec.Struct, frozen=True):
     clients) that took nothing from the origin, without and with rehydration.
 
     ``avoidable_bytes`` are what misses would have hauled, once per miss of the region's shared
-    cache; ``unshielded_bytes`` what they would have without it: once per answer not kept at an edge.
+    cache; ``unshielded_bytes`` what they would have without it, once per answer that was not kept
+    at its edge.
     """
 
     answers: float
