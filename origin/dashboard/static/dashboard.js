@@ -73,7 +73,7 @@ const KINDS = { days, even };
 function draw(source) {
   const target = document.getElementById(source.dataset.target);
   const text = source.dataset.values;
-  const known = drawn.get(target.id);
+  const known = drawn.get(source.dataset.target);
   if (!target || (known && known.text === text && known.target === target)) return;
   const values = JSON.parse(text);
   const { options, data } = KINDS[source.dataset.chart](values);
