@@ -1,9 +1,12 @@
 """``python -m kvsync``: the agent that keeps one region as the origin's logs say."""
 
 import asyncio
+import contextlib
 import logging
+import signal
 import socket
 import sys
+from collections.abc import Generator
 
 import uvicorn
 import uvloop
@@ -12,6 +15,8 @@ from kvsync.agent.agent import built
 from kvsync.agent.app import create_app
 from kvsync.agent.settings import SyncSettings, read_settings
 from kvsync.errors import InputError
+
+_GRACE_S = 2
 
 
 def main() -> int:
@@ -24,17 +29,35 @@ def main() -> int:
     return 0
 
 
+class _Server(uvicorn.Server):
+    """Leaves signals to the process, which has more to end than a server."""
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Generator[None, None, None]:
+        yield
+
+
 async def serve(settings: SyncSettings) -> None:
     """Run until SIGTERM or SIGINT; raises :class:`InputError` for what cannot work."""
+    stop = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
     with _listen(settings) as bound:
         async with built(settings) as agent:
-            config = uvicorn.Config(create_app(agent), log_config=None, access_log=False)
-            working = asyncio.create_task(agent.run())
-            serving = asyncio.create_task(uvicorn.Server(config).serve(sockets=[bound]))
-            await asyncio.wait({working, serving}, return_when=asyncio.FIRST_COMPLETED)
-            for task in (working, serving):
+            config = uvicorn.Config(
+                create_app(agent),
+                log_config=None,
+                access_log=False,
+                timeout_graceful_shutdown=_GRACE_S,
+            )
+            server = _Server(config)
+            serving = asyncio.create_task(server.serve(sockets=[bound]))
+            others = [asyncio.create_task(agent.run()), asyncio.create_task(stop.wait())]
+            await asyncio.wait((serving, *others), return_when=asyncio.FIRST_COMPLETED)
+            for task in others:
                 task.cancel()
-            results = await asyncio.gather(working, serving, return_exceptions=True)
+            server.should_exit = True
+            results = await asyncio.gather(serving, *others, return_exceptions=True)
     for failed in results:
         if isinstance(failed, Exception):
             raise failed

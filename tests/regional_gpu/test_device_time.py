@@ -113,3 +113,23 @@ def test_what_is_of_no_property_is_shared_by_all() -> None:
     DeviceTime(meter).settle(["shop", "other"])
     shares = told(meter)
     assert shares["shop", "", "load"] == shares["other", "", "load"]
+
+
+@pytest.mark.gpu
+def test_a_gpu_is_busy_while_a_batch_is_on_it(meter: Meter) -> None:
+    torch = pytest.importorskip("torch")
+    if not torch.cuda.is_available():
+        pytest.skip("no CUDA device")
+    device = DeviceTime(meter, "cuda:0")
+
+    def multiply() -> None:
+        square = torch.ones(4_096, 4_096, device="cuda:0")
+        for _ in range(50):
+            square = square @ square / 4_096
+
+    begun = time.perf_counter()
+    _, took = device.generate([BOOTS], multiply)
+    assert 0 < took <= time.perf_counter() - begun
+    device.run(BOOTS, "encode", compute, 0.05)
+    device.settle(["shop"])
+    assert meter.totals() == {(Work, (device.name, *BOOTS)): (1, took, 0.0, 0.0, 0.0)}

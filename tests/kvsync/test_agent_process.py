@@ -1,0 +1,50 @@
+"""``python -m kvsync`` ends when it is told to, and keeps what it had counted."""
+
+import asyncio
+import os
+import signal
+import sys
+from pathlib import Path
+
+from kvsync.ledger import Carried
+from kvsync.spool import Spool
+from tests.kvsync.conftest import Trust
+
+HOST = "127.0.0.1"
+NOTHING = b"HTTP/1.1 404 Not Found\r\ncontent-length: 2\r\nconnection: close\r\n\r\nno"
+
+
+async def test_what_was_counted_outlives_sigterm(trust: Trust, tmp_path: Path, url: str) -> None:
+    answered = asyncio.Event()
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(NOTHING)
+        await writer.drain()
+        writer.close()
+        answered.set()
+
+    origin = await asyncio.start_server(answer, HOST, 0)
+    trust.ring.write(tmp_path / "keys.json")
+    told = {
+        "SYNC_PORT": "0",
+        "SYNC_PROPERTIES": "shop",
+        "SYNC_TRUSTED_KEYS": str(tmp_path / "keys.json"),
+        "SYNC_ORIGIN_URL": f"http://{HOST}:{origin.sockets[0].getsockname()[1]}",
+        "SYNC_STORE_URL": url,
+        "SYNC_LEDGER_DIR": str(tmp_path / "ledger"),
+    }
+    agent = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "kvsync", env={**os.environ, **told}, stderr=asyncio.subprocess.PIPE
+    )
+    await asyncio.wait_for(answered.wait(), 60)
+    # What was answered is counted once it was read.
+    await asyncio.sleep(0.2)
+    agent.send_signal(signal.SIGTERM)
+    _, said = await asyncio.wait_for(agent.communicate(), 30)
+    origin.close()
+    assert agent.returncode == 0 and b"Traceback" not in said
+    rows = [
+        row for minute in Spool(tmp_path / "ledger", 3_600.0).oldest(1 << 20) for row in minute.rows
+    ]
+    assert any(isinstance(row, Carried) and row.carried_bytes >= len(NOTHING) - 20 for row in rows)
