@@ -70,12 +70,8 @@ async def from_csv_to_shoppers_and_back(world: World) -> str:
         (one,) = found["candidates"]
         await who.api("POST", f"/candidates/{one['id']}/decision", {"verdict": "approved"})
         done = await who.api("POST", f"/properties/{PROPERTY}/publish", {"set_id": set_id})
-        change = f"/properties/{PROPERTY}/changes/{done['seq']}"
-
-        async def confirmed() -> bool:
-            return bool((await who.api("GET", change))["done"])
-
-        await _until(confirmed, "no region confirmed")
+        told = await who.api("GET", f"/properties/{PROPERTY}/changes/{done['seq']}")
+        expect(bool(told["regions"]), "the console knows of no region")
         await _until(lambda: _seed_is(world, path), "the record did not come")
         seen = world.expect_rehydrated(path, await world.get(path))
         reason = {"path": path, "reason": "the check's own"}
