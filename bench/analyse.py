@@ -90,7 +90,7 @@ def described(folder: Path) -> list[Asset]:
     """Every image of a folder, looked at."""
     place = FolderPlace(folder)
     listed = [one for page in place.pages("") for one in page]
-    looked = look_at(((one.path, one.size) for one in listed), place, lambda digest: False)
+    looked = look_at(((one.path, one.size) for one in listed), place, lambda digest: None)
     contents = {one.digest: one for one in looked.contents if not one.why}
     sizes = {one.path: one.size for one in listed}
     return [
@@ -154,7 +154,7 @@ def images_per_s_core() -> float:
 
 
 def _look(place: FolderPlace, listed: list[tuple[str, int]]) -> Looked:
-    return look_at(listed, place, lambda digest: False)
+    return look_at(listed, place, lambda digest: None)
 
 
 def _scaling(sizes: tuple[int, ...], kept: Path | None) -> dict[int, float]:

@@ -3,6 +3,7 @@
 Two pictures of one product in other colours have the same layout; other products have not.
 """
 
+import warnings
 from io import BytesIO
 from typing import Final
 
@@ -28,6 +29,10 @@ _ORIENTATION: Final = 0x0112
 _PLAIN: Final = frozenset(["1", "L", "LA", "P", "PA", "RGB", "RGBA"])
 
 
+# Past its own limit a file is refused from its header; Pillow's warning would only be noise.
+warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)
+
+
 class Unfit(InputError):
     """A file that cannot be a family's picture; ``kind`` is one word for counting."""
 
@@ -36,18 +41,18 @@ class Unfit(InputError):
         self.kind = kind
 
 
-def thumbnail(data: bytes, suffix: str) -> tuple[Pixels, str, int, int, bool]:
+def thumbnail(data: bytes) -> tuple[Pixels, str, int, int, bool]:
     """(64, 64, 3) sRGB over white, media type, width and height as shown, and whether EXIF turned
     it. JPEGs are decoded at an eighth or so of their size.
 
-    Raises :class:`Unfit` for what training would not take: not an image, named as another kind
-    than it is, animated, CMYK, more than 8 bits, above 40 megapixels, or broken.
+    Raises :class:`Unfit` for what training would not take: not an image, animated, CMYK, more than
+    8 bits, above 40 megapixels, or broken.
     """
     if not data:
         raise Unfit("empty", "no bytes")
     try:
         with Image.open(BytesIO(data), formats=READABLE) as image:
-            _check(image, suffix)
+            _check(image)
             form = image.format or ""
             media_type = Image.MIME.get("JPEG" if form == "MPO" else form, "")
             width, height = image.size
@@ -66,6 +71,20 @@ def thumbnail(data: bytes, suffix: str) -> tuple[Pixels, str, int, int, bool]:
         raise Unfit("not-an-image", "no JPEG, PNG, WebP, AVIF, GIF, TIFF or BMP") from error
     except (OSError, SyntaxError, ValueError, EOFError) as error:
         raise Unfit("broken", f"damaged or cut short: {error}") from error
+
+
+def small_picture(data: bytes, side: int) -> Pixels:
+    """(height, width, 3) sRGB over white, upright, the longer side at most ``side``: to be looked
+    at. Raises :class:`Unfit`."""
+    try:
+        with Image.open(BytesIO(data), formats=READABLE) as image:
+            _check(image)
+            image.draft("RGB", (side, side))
+            over = _over_white(ImageOps.exif_transpose(image))
+            over.thumbnail((side, side))
+            return np.asarray(over)
+    except (OSError, SyntaxError, ValueError, EOFError, Image.DecompressionBombError) as error:
+        raise Unfit("broken", f"cannot be shown: {error}") from error
 
 
 def describe(pictures: Pixels) -> NDArray[np.int8]:
@@ -107,13 +126,11 @@ def _layouts(pictures: Floats) -> Floats:
     return np.asarray(flat / np.maximum(length, 1e-6), np.float32)
 
 
-def _check(image: Image.Image, suffix: str) -> None:
-    form = "JPEG" if image.format == "MPO" else image.format or ""
-    if suffix and (named := Image.registered_extensions().get(suffix)) not in (None, form):
-        raise Unfit("mislabelled", f"named as {named}, but it is {form}")
+def _check(image: Image.Image) -> None:
     if image.width * image.height > MOST_PIXELS:
         raise Unfit("too-large", f"{image.width}x{image.height}, above 40 megapixels")
-    if form != "JPEG" and getattr(image, "is_animated", False):
+    # A JPEG may carry a thumbnail as a second frame.
+    if image.format not in ("JPEG", "MPO") and getattr(image, "is_animated", False):
         raise Unfit("animated", "a family has still images")
     if image.mode == "CMYK":
         raise Unfit("cmyk", "inks, not sRGB")
@@ -128,13 +145,17 @@ def _turned(image: Image.Image) -> bool:
     return image.getexif().get(_ORIENTATION, _UPRIGHT) not in (0, _UPRIGHT)
 
 
-def _small(image: Image.Image) -> Image.Image:
+def _over_white(image: Image.Image) -> Image.Image:
     if image.has_transparency_data:
         clear = image.convert("RGBA")
         over = Image.new("RGBA", clear.size, "white")
         over.alpha_composite(clear)
         image = over
-    whole = image.convert("RGB")
+    return image.convert("RGB")
+
+
+def _small(image: Image.Image) -> Image.Image:
+    whole = _over_white(image)
     fit = min(whole.width // SIDE, whole.height // SIDE)
     return whole.resize((SIDE, SIDE), Image.Resampling.BOX if fit else Image.Resampling.BILINEAR)
 

@@ -156,7 +156,7 @@ def _by_name(
         )
     if company:
         why.append(f"{company:.0%} of its pictures have the same arrangement as another of them")
-    pictured = most >= 0.5 or (company >= 0.5 and bool(template.in_words))
+    pictured = template.worded and (most >= 0.5 or (company >= 0.5 and bool(template.in_words)))
     if not (pictured or made):
         return None
     group = _Group([], template.pattern, why=why)

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
 from dataclasses import dataclass, field
 from itertools import islice
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Final
 
 import numpy as np
@@ -26,6 +26,7 @@ BATCH: Final = 64
 WAITING_PER_WORKER: Final = 2
 # A larger file than this is no web image, and a few of them would fill memory.
 MOST_BYTES: Final = 64 << 20
+_UNSAID: Final = "application/octet-stream"
 
 
 @dataclass
@@ -54,15 +55,16 @@ Told = Callable[[Progress], None]
 
 
 def look_at(
-    paths: Iterable[tuple[str, int]], place: Place, knows: Callable[[bytes], bool]
+    paths: Iterable[tuple[str, int]], place: Place, knows: Callable[[bytes], str | None]
 ) -> Looked:
-    """Look at assets by path and size; what ``knows`` of bytes it had before is not decoded.
+    """Look at assets by path and size; what has been decoded before, of which ``knows`` has the
+    media type ("" where it was unfit), is not again.
 
     A pure function of the place, but for what is known. Anything wrong with one is in the
     answer, never raised.
     """
     looked = Looked()
-    met: set[bytes] = set()
+    met: dict[bytes, str] = {}
     thumbnails = []
     for path, size in paths:
         if trouble := _not_worth_reading(path, size):
@@ -74,14 +76,18 @@ def look_at(
             looked.troubles.append((path, f"unreadable: {error}"))
             continue
         digest = hashlib.blake2b(data, digest_size=16).digest()
-        looked.digests.append((path, digest))
-        if digest in met or knows(digest):
-            continue
-        met.add(digest)
-        content, small = _content(digest, data, PurePosixPath(path).suffix.lower())
-        looked.contents.append(content)
-        if small is not None:
-            thumbnails.append(small)
+        shows = met.get(digest) or knows(digest)
+        if shows is None:
+            content, small = _content(digest, data)
+            met[digest] = shows = content.media_type
+            looked.contents.append(content)
+            if small is not None:
+                thumbnails.append(small)
+        if shows and media_type_of(path) not in (shows, _UNSAID):
+            said = f"mislabelled: named as {media_type_of(path)}, but it is {shows}"
+            looked.troubles.append((path, said))
+        else:
+            looked.digests.append((path, digest))
     if thumbnails:
         found = iter(describe(np.stack(thumbnails)))
         looked.contents = [
@@ -142,14 +148,14 @@ def _look(batch: list[tuple[str, int]]) -> Looked:
 
 def _not_worth_reading(path: str, size: int) -> str:
     named = media_type_of(path)
-    if named == "image/svg+xml" or not named.startswith(("image/", "application/octet-stream")):
+    if named == "image/svg+xml" or not named.startswith(("image/", _UNSAID)):
         return f"not-an-image: named as {named}"
     return f"too-large: {size} bytes" if size > MOST_BYTES else ""
 
 
-def _content(digest: bytes, data: bytes, suffix: str) -> tuple[Content, Pixels | None]:
+def _content(digest: bytes, data: bytes) -> tuple[Content, Pixels | None]:
     try:
-        small, media_type, width, height, turned = thumbnail(data, suffix)
+        small, media_type, width, height, turned = thumbnail(data)
     except Unfit as error:
         return Content(digest, "", 0, 0, "", error.kind, str(error), b""), None
     note = "turned" if turned else ""

@@ -3,7 +3,6 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from io import BytesIO
-from pathlib import PurePosixPath
 from typing import Final
 
 import numpy as np
@@ -59,7 +58,7 @@ def sample(family: Family, place: Place) -> Sample | None:
         path = family.members[row].path
         try:
             data = place.read(path)
-            smalls.append(thumbnail(data, PurePosixPath(path).suffix.lower())[0])
+            smalls.append(thumbnail(data)[0])
         except (OSError, OriginUnavailable, Unfit):
             continue  # changed or gone since it was looked at: others speak for the family
         read.append(row)

@@ -158,10 +158,11 @@ class Store:
         ).fetchone()
         return int(found[0])
 
-    def knows(self, digest: bytes) -> bool:
-        """Whether some asset with these bytes was looked at before."""
-        asked = self._base.execute("SELECT 1 FROM contents WHERE digest = ?", [digest])
-        return asked.fetchone() is not None
+    def knows(self, digest: bytes) -> str | None:
+        """The media type of bytes that were looked at before ("" if unfit); None if never."""
+        asked = self._base.execute("SELECT media_type FROM contents WHERE digest = ?", [digest])
+        found = asked.fetchone()
+        return None if found is None else str(found[0])
 
     def add_looks(
         self,

@@ -5,7 +5,7 @@ import os
 import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import numpy as np
@@ -83,4 +83,4 @@ def propose(family: Family, place: Place) -> Proposal:
 
 
 def _thumbnail(place: Place, path: str) -> Pixels:
-    return thumbnail(place.read(path), PurePosixPath(path).suffix.lower())[0]
+    return thumbnail(place.read(path))[0]

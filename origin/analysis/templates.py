@@ -70,6 +70,14 @@ class Template:
         return len(set(zip(*columns, strict=True))) / possible
 
     @property
+    def worded(self) -> bool:
+        """Whether some part is mostly words, not numbers or codes."""
+        return any(
+            2 * sum(_CODE.fullmatch(value) is None for value in column) > len(column)
+            for column in self.parts.values()
+        )
+
+    @property
     def in_words(self) -> list[str]:
         """Repeating parts that are not just numbers or codes."""
         return [

@@ -11,6 +11,7 @@ from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from kvsync.errors import BadRequest, Busy, InputError, ModelError, RehydrationError
+from origin.analysis import pages as hit_list
 from origin.console import api
 from origin.console.access import SeeOther, guard, is_api
 from origin.console.desk import Desk, NotHere
@@ -76,6 +77,7 @@ def routers(desk: Desk, jobs: Jobs, drawing: Drawing) -> tuple[APIRouter, ...]:
         people.routes(desk),
         api.routes(desk, jobs),
         *dashboard(desk),
+        hit_list.routes(desk),
     )
 
 

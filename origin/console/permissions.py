@@ -34,6 +34,12 @@ NEEDED: dict[str, Needed] = {
     "change_progress": "viewer",
     "audit_page": "viewer",
     "export_audit": "viewer",
+    # the hit list
+    "hitlist_page": "viewer",
+    "hitlist_export": "viewer",
+    "hitlist_family": "viewer",
+    "hitlist_picture": "viewer",
+    "take_family": "operator",
     # what it saves
     "dashboard_static": None,
     "dashboard_page": "viewer",

@@ -101,7 +101,13 @@ def _query(values: Mapping[str, Any], **other: Any) -> str:
 
 def _open() -> Environment:
     environment = Environment(
-        loader=FileSystemLoader([_FOLDER / "templates", _DASHBOARD / "templates"]),
+        loader=FileSystemLoader(
+            [
+                _FOLDER / "templates",
+                _DASHBOARD / "templates",
+                _FOLDER.parent / "analysis" / "templates",
+            ]
+        ),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,

@@ -19,6 +19,8 @@ class ConsoleSettings(BaseSettings):
     url: str = "http://localhost:8093"
     # Where the queue of jobs, uploads under way and drawn pictures are kept.
     folder: Path = Path("var/console")
+    # Where ./rehydrate analyse keeps its inventory and the hit list.
+    analysis: Path = Path("var/analysis")
     pictures_bytes: int = Field(2 << 30, ge=1 << 20)
     # The shop's own address, to link to what shoppers see.
     shop_url: str = "http://localhost:8080"

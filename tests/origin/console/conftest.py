@@ -82,7 +82,10 @@ def room(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Room]:
     (folder / "models").mkdir()
     (port,) = free_ports(1)
     settings = read_console_settings(
-        port=port, url=f"http://localhost:{port}", folder=folder / "console"
+        port=port,
+        url=f"http://localhost:{port}",
+        folder=folder / "console",
+        analysis=folder / "analysis",
     )
     with pytest.MonkeyPatch.context() as patch:
         for name, value in _environment(folder).items():

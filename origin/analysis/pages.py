@@ -1,0 +1,170 @@
+"""The console's hit list: a table that sorts and filters, contact sheets, a way into training."""
+
+import subprocess
+import sys
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from functools import lru_cache
+from io import BytesIO
+from pathlib import Path
+from typing import Annotated, Any, Final, Literal
+
+from fastapi import APIRouter, Query, Request, Response
+from PIL import Image
+
+from kvsync.errors import InputError, OriginUnavailable
+from origin.analysis.command import HitList, open_named, read_list
+from origin.analysis.descriptor import Unfit, small_picture
+from origin.analysis.hits import Hit
+from origin.analysis.report import as_csv, as_json
+from origin.analysis.store import Store
+from origin.console.access import Asking
+from origin.console.desk import Desk, NotHere
+from origin.console.rendering import go, page
+from origin.qa import audit
+
+ROWS: Final = 100
+_SIDE: Final = 128
+
+Sort = Literal["saving", "recall", "images", "bytes", "misses", "name"]
+Which = Literal["all", "worth", "taken"]
+_ORDER: Final[Mapping[Sort, Callable[[Hit], Any]]] = {
+    "saving": lambda hit: -(hit.saving if hit.saving is not None else float("-inf")),
+    "recall": lambda hit: -(hit.recall or 0.0),
+    "images": lambda hit: -hit.images,
+    "bytes": lambda hit: -hit.bytes,
+    "misses": lambda hit: -(hit.misses or 0.0),
+    "name": lambda hit: hit.name,
+}
+
+
+def routes(desk: Desk) -> APIRouter:
+    router = APIRouter(include_in_schema=False)
+    folder = desk.settings.analysis
+
+    @router.get("/hitlist")
+    def hitlist_page(
+        request: Request,
+        like: Annotated[str, Query(max_length=100)] = "",
+        sort: Sort = "saving",
+        which: Which = "all",
+        number: Annotated[int, Query(ge=1)] = 1,
+    ) -> Response:
+        found = _found(folder)
+        hits = chosen(found, like, sort, which) if found else []
+        shown = hits[(number - 1) * ROWS : number * ROWS]
+        asked = {"like": like, "sort": sort, "which": which}
+        last = max(1, -(-len(hits) // ROWS))
+        return page(
+            request,
+            "hitlist.html",
+            found=found,
+            hits=shown,
+            total=len(hits),
+            asked=asked,
+            number=number,
+            last=last,
+        )
+
+    @router.get("/hitlist/export")
+    def hitlist_export(form: Literal["csv", "json"] = "csv") -> Response:
+        found = read_list(folder)
+        body = as_csv(found).encode() if form == "csv" else as_json(found)
+        kind = "text/csv; charset=utf-8" if form == "csv" else "application/json"
+        named = f'attachment; filename="hitlist-{found.day}.{form}"'
+        return Response(body, media_type=kind, headers={"content-disposition": named})
+
+    @router.get("/hitlist/{id}")
+    def hitlist_family(request: Request, id: str) -> Response:
+        hit = hit_named(folder, id)
+        return page(request, "hitlist_family.html", hit=hit, log=_last_line(folder, hit.id))
+
+    @router.get("/hitlist/{id}/{at}.webp")
+    def hitlist_picture(id: str, at: int) -> Response:
+        hit = hit_named(folder, id)
+        if not 0 <= at < len(hit.shown):
+            raise NotHere(f"{id} shows no picture {at}")
+        data = _picture(folder, hit.customers[0], hit.shown[at])
+        headers = {"cache-control": "private, max-age=3600"}
+        return Response(data, media_type="image/webp", headers=headers)
+
+    @router.post("/hitlist/{id}/take")
+    def take_family(id: str, person: Asking) -> Response:
+        hit = hit_named(folder, id)
+        if hit.taken:
+            raise InputError(f"{hit.name} was taken before: {hit.taken}")
+        (property,) = hit.customers if len(hit.customers) == 1 else ("",)
+        desk.site(property)
+        begin_taking(desk, hit)
+        with desk.database.writing() as session:
+            audit(session, person.name, "take family", hit.name, property=property, id=hit.id)
+        return go(f"/hitlist/{id}", f"{hit.name} is being trained; its records come to the queue.")
+
+    return router
+
+
+def chosen(found: HitList, like: str, sort: Sort, which: Which) -> list[Hit]:
+    """The list's families with ``like`` in name, template or customer, sorted."""
+    wanted = like.casefold()
+    hits = [
+        hit
+        for hit in found.hits
+        if wanted in f"{hit.id} {hit.name} {hit.template} {' '.join(hit.customers)}".casefold()
+        and (which != "worth" or (hit.saving or 0.0) > 0)
+        and (which != "taken" or hit.taken)
+    ]
+    return sorted(hits, key=_ORDER[sort])
+
+
+def hit_named(folder: Path, id: str) -> Hit:
+    for hit in read_list(folder).hits:
+        if hit.id == id:
+            return hit
+    raise NotHere(f"there is no family {id[:20]!r} in the list")
+
+
+def begin_taking(desk: Desk, hit: Hit) -> None:
+    """Start the command that takes a family, on its own: training takes minutes."""
+    galleries = desk.settings.analysis / "galleries"
+    galleries.mkdir(parents=True, exist_ok=True)
+    out = galleries / hit.id
+    command = [sys.executable, "-m", "origin", "take", hit.id, "--out", str(out)]
+    with _log_of(desk.settings.analysis, hit.id).open("wb") as log:
+        subprocess.Popen(
+            [*command, "--into", str(desk.settings.analysis)],
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+
+
+def _found(folder: Path) -> HitList | None:
+    return read_list(folder) if (folder / "hits.json").is_file() else None
+
+
+def _log_of(folder: Path, id: str) -> Path:
+    return folder / "galleries" / f"{id}.log"
+
+
+def _last_line(folder: Path, id: str) -> str:
+    with suppress(FileNotFoundError):
+        lines = _log_of(folder, id).read_text(errors="replace").strip().splitlines()
+        return lines[-1][:300] if lines else "beginning"
+    return ""
+
+
+@lru_cache(maxsize=512)
+def _picture(folder: Path, customer: str, path: str) -> bytes:
+    """A member, small; :class:`NotHere` for one that cannot be read now."""
+    with Store(folder / "inventory.db") as store:
+        place = dict(store.customers()).get(customer)
+    if place is None:
+        raise NotHere(f"{customer}: its place is not known any more")
+    try:
+        small = small_picture(open_named(place).read(path), _SIDE)
+    except (OSError, OriginUnavailable, Unfit) as error:
+        raise NotHere(f"{path}: cannot be shown: {error}") from error
+    file = BytesIO()
+    Image.fromarray(small).save(file, "WEBP", quality=75)
+    return file.getvalue()
