@@ -23,7 +23,7 @@ DEVICE: Final = "cpu"
 SHOWN: Final = 60
 # Below this recall most of the family would be hauled all the same.
 WORTH: Final = 0.5
-_SKIN: Final = 0.25
+_SKIN: Final = 0.8
 _FACES: Final = re.compile(
     r"portrait|people|person|face|team|staff|model-?shot|headshot|avatar", re.I
 )

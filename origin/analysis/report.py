@@ -2,6 +2,7 @@
 
 import csv
 import io
+from typing import Literal
 
 import msgspec
 from rich.console import Console
@@ -20,23 +21,14 @@ COLUMNS = (
 def print_list(found: HitList, console: Console, most: int) -> None:
     """The first ``most`` families, then what the inventory and the logs say."""
     table = Table(box=None, header_style="bold", pad_edge=False)
-    for name in (
-        "id",
-        "family",
-        "images",
-        "MB",
-        "misses/month",
-        "recall",
-        "model KB",
-        "saves/month",
-    ):
-        left = name in ("id", "family")
-        table.add_column(name, justify="left" if left else "right", overflow="fold")
+    for name in ("family", "images", "MB", "misses", "recall", "model KB", "saves a month"):
+        justify: Literal["left", "right"] = "left" if name == "family" else "right"
+        table.add_column(name, justify=justify, no_wrap=True)
     for hit in found.hits[:most]:
         table.add_row(*_row(hit))
     console.print(table)
     for hit in found.hits[:most]:
-        console.print(f"\n{hit.id} {hit.name}", style="bold", highlight=False)
+        console.print(f"\n{hit.name}: {hit.id}", style="bold", highlight=False)
         for heading, lines in (("why", hit.why), ("why not", hit.why_not), ("", _outliers(hit))):
             for line in lines:
                 console.print(f"  {heading:<8}{line}", highlight=False, soft_wrap=True)
@@ -66,7 +58,6 @@ def _row(hit: Hit) -> list[str]:
     if hit.recall is not None and hit.recall_error is not None:
         recall = f"{hit.recall:.0%} ±{hit.recall_error:.0%}"
     return [
-        hit.id,
         hit.name,
         f"{hit.images:,}",
         f"{hit.bytes / 1e6:,.1f}",

@@ -27,6 +27,7 @@ STAYS: Final = 6.0
 SAME: Final = 3.0
 _LEAST_REGION: Final = 0.005
 _COPYRIGHT: Final = 0x8298
+_SKIN: Final = 0.1
 
 
 @dataclass(frozen=True)
@@ -36,8 +37,8 @@ class Sample:
 
     ``unexplained``: levels (RMS, 64x64) by which pictures differ from what effects of the
     attributes add up to in their arrangement. ``coded``: bytes of a member as WebP of quality 80.
-    ``copyright`` is what files say, ``skin`` the share of skin-coloured pixels, ``text`` how many
-    members seem to bear lines of text.
+    ``copyright`` is what files say, ``skin`` the share of members with much of skin's colours,
+    ``text`` that of members which seem to bear lines of text.
     """
 
     stays: float
@@ -146,12 +147,13 @@ def _copyright(data: bytes) -> str:
 
 
 def _skin(pictures: Floats) -> float:
-    """The share of pixels in the colours of skin (Kovac et al. 2003, daylight), on average."""
+    """The share of pictures with a tenth of their pixels in the colours of skin (Kovac et al. 2003,
+    daylight): of people all have it, of coloured things those of some colours."""
     red, green, blue = np.moveaxis(pictures, -1, 0)
     spread = pictures.max(axis=-1) - pictures.min(axis=-1)
     skin = (red > 95) & (green > 40) & (blue > 20) & (spread > 15)
     skin &= (np.abs(red - green) > 15) & (red > green) & (red > blue)
-    return float(skin.mean())
+    return float((skin.mean(axis=(1, 2)) >= _SKIN).mean())
 
 
 def _has_text(pixels: NDArray[np.uint8]) -> bool:
