@@ -200,5 +200,11 @@ def colour_meaning(delta_e: float) -> str:
     return "another colour"
 
 
+def size_of(candidate: CandidateRow) -> tuple[int, int]:
+    """Width and height in pixels."""
+    recipe = recipe_of(candidate)
+    return recipe.width, recipe.height
+
+
 def one_line(candidate: CandidateRow) -> str:
     return recipe_of(candidate).one_line()

@@ -14,7 +14,7 @@ from markupsafe import Markup, escape
 
 from origin.console.decisions import worst_delta_e
 from origin.console.permissions import NEEDED, allows
-from origin.console.queue import colour_meaning, meaning, one_line
+from origin.console.queue import colour_meaning, meaning, one_line, size_of
 from origin.console.sessions import Login
 from origin.console.showing import MANY
 from origin.dashboard import words
@@ -130,7 +130,9 @@ def _open() -> Environment:
         span=words.span,
         figure=words.figure,
     )
-    environment.globals.update(query=_query, one_line=one_line, worst_delta_e=worst_delta_e)
+    environment.globals.update(
+        query=_query, one_line=one_line, size_of=size_of, worst_delta_e=worst_delta_e
+    )
     return environment
 
 
