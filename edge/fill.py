@@ -253,7 +253,7 @@ async def from_origin(
         stale_if_error_s=parts.stale_if_error_s,
         jitter=random.random(),
     )
-    if not isinstance(step, Fail):
+    if not isinstance(fetched, RehydrationError):
         haul.answered()
     step = of_family(step, family)
     stored = not isinstance(step, Fail) and _keep(parts, ask, step, mark)
