@@ -134,7 +134,7 @@ def earned(reader: Reader, books: Books, asked: Asked) -> Earned:
 
 
 def by_family(reader: Reader, found: Earned) -> list[Share]:
-    """A place's money by family, as property/family.
+    """A place's money by family, as ``property/family``.
 
     What hauling would have cost goes by avoided bytes, machines by busy seconds. Records, models
     and storage are the whole property's, and so is what no family had a part in.
@@ -153,7 +153,8 @@ def by_family(reader: Reader, found: Earned) -> list[Share]:
     groups: defaultdict[str, list[Statement]] = defaultdict(list)
     for place, one in found.places().items():
         for family, part in _shared(one, avoided[place], busy[place]):
-            groups[f"{place[0]}/{family}"].append(part)
+            name = f"{place[0]}/{family}" if family else f"{place[0]}, the whole property"
+            groups[name if place[0] else ""].append(part)
     return [Share(name, money) for name in sorted(groups) for money in _by_currency(groups[name])]
 
 

@@ -310,6 +310,7 @@ def _mismatches(answers: Sequence[Row]) -> list[Mismatch]:
     return [
         Mismatch(place[0], place[1], place[2], count, count / (count + made[place]))
         for place, count in sorted(wrong.items(), key=lambda one: -one[1])
+        if count
     ]
 
 

@@ -104,7 +104,8 @@ def _ways(office: Office, books: Books, asked: Asked) -> list[FamilyWays] | None
             for one in forecasts(office.reader, books, name, asked.now, asked.today)
         ]
 
-    return office.remembered.of(("ways", *names), _AHEAD_S, look)
+    name = ("ways", office.reader.begun_at(), *names)
+    return office.remembered.of(name, _AHEAD_S, look)
 
 
 def _queries(asked: Asked) -> dict[str, dict[str, str]]:

@@ -5,6 +5,7 @@ from typing import Final
 
 _SIGNS: Final = {"USD": "$", "EUR": "€", "GBP": "£", "JPY": "¥"}
 MINUS: Final = "−"
+_LEAST: Final = 1e-10
 
 
 def sign(currency: str) -> str:
@@ -13,7 +14,8 @@ def sign(currency: str) -> str:
 
 def money(amount: float, currency: str) -> str:
     """In cents; what is less in two digits that say something, however small it is."""
-    size = abs(amount)
+    # Of differences of sums something is left that is no money.
+    size = abs(amount) if abs(amount) >= _LEAST else 0.0
     if 0 < size < 0.01:
         digits = min(12, 1 - floor(log10(size)))
         text = f"{size:.{digits}f}"
