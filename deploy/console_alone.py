@@ -24,7 +24,7 @@ from origin.settings import OriginSettings, read_settings
 from origin.sync.tokens import admit
 
 _PASSWORD = "correct horse battery"
-_START_S = 30
+_START_S = 120
 
 
 @dataclass(frozen=True)
