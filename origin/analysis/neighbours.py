@@ -71,6 +71,8 @@ def chained(rows: Rows) -> Iterator[Rows]:
 def pairs_in(rows: Rows, layouts: Layouts, farthest: float) -> NDArray[np.intp]:
     """(pairs, 2) rows of a block whose cosine distance is at most ``farthest``, each row with its
     nearest few."""
+    if len(rows) < 2:
+        return np.empty((0, 2), np.intp)
     held = np.ascontiguousarray(layouts[rows])
     count = min(NEAREST + 1, len(rows))
     found = search(held, held, count, "cos", exact=True, threads=1)

@@ -150,6 +150,10 @@ def test_blocks_hold_every_row_and_are_small() -> None:
     assert len({int(groups[at]) for at in range(2_000, 2_700)}) == 1
 
 
+def test_pictures_without_an_edge_are_like_nothing() -> None:
+    assert groups_of(np.zeros((40, 256), np.int8), 0.05).tolist() == list(range(40))
+
+
 def test_agreement_is_one_for_the_same_groups_and_nought_by_chance() -> None:
     truth = [str(at // 10) for at in range(1_000)]
     assert agreement(truth, [f"x{one}" for one in truth]) == (1.0, 1.0)
