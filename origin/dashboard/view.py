@@ -131,16 +131,17 @@ def _chart_of_days(spans: Sequence[Share], found: Earned) -> str:
 
 
 def _chart_of_break_even(one: Device) -> str:
-    here, even = one.images_per_busy_s, one.break_even_per_s
-    if here is None or even is None:
+    here, busy, even = one.images_per_held_s, one.images_per_busy_s, one.break_even_per_s
+    if not here or busy is None or even is None:
         return "{}"
     values = {
         "per_hour": one.per_hour,
         "haul": one.haul_per_image,
         "here": here,
+        "busy": busy,
         "break_even": even,
-        "least": min(here, even) / 4,
-        "most": max(here, even) * 4,
+        "least": min(here, even) / 2,
+        "most": max(here, busy, even) * 2,
         "sign": sign(one.currency),
     }
     return msgspec.json.encode(values).decode()

@@ -55,16 +55,16 @@ function padded(low, high) {
 
 // What a thousand images cost at so many a second; left of the crossing the machine costs more.
 function even(values) {
-  const marks = [...new Set([...Array(121).keys()].map((step) => values.least * (values.most / values.least) ** (step / 120)).concat(values.break_even, values.here))].sort((a, b) => a - b);
+  const marks = [...new Set([...Array(121).keys()].map((step) => values.least * (values.most / values.least) ** (step / 120)).concat(values.break_even, values.here, values.busy))].sort((a, b) => a - b);
   const at = (rate) => (1000 * values.per_hour) / 3600 / rate;
   const dollars = (_, value) => (value == null ? "" : amount(value, values.sign));
   return {
     options: {
       scales: { x: { time: false, distr: 3 }, y: { distr: 3 } },
       axes: [{ ...axis((rate) => (rate == null ? "" : `${Number(rate.toPrecision(3))}/s`), 34) }, axis((value) => (value == null ? "" : amount(value, values.sign)), 82)],
-      series: [{ label: "images a second", value: (_, rate) => (rate == null ? "" : rate.toFixed(1)) }, { label: "machine, of a thousand", stroke: colour("--ink"), width: 2, points: { show: false }, value: dollars }, { label: "haul, of a thousand", stroke: colour("--link"), width: 2, points: { show: false }, value: dollars }, { label: "where we are", stroke: colour("--bad"), width: 0, paths: () => null, points: { show: true, size: 11, fill: colour(values.here >= values.break_even ? "--good" : "--bad") }, value: dollars }],
+      series: [{ label: "images a second", value: (_, rate) => (rate == null ? "" : rate.toFixed(1)) }, { label: "machine, of a thousand", stroke: colour("--ink"), width: 2, points: { show: false }, value: dollars }, { label: "haul, of a thousand", stroke: colour("--link"), width: 2, points: { show: false }, value: dollars }, { label: "where we are", stroke: colour("--bad"), width: 0, paths: () => null, points: { show: true, size: 11, fill: colour(values.here >= values.break_even ? "--good" : "--bad") }, value: dollars }, { label: "always at work", stroke: colour("--ink"), width: 0, paths: () => null, points: { show: true, size: 6 }, value: dollars }],
     },
-    data: [marks, marks.map(at), marks.map(() => 1000 * values.haul), marks.map((rate) => (rate === values.here ? at(rate) : null))],
+    data: [marks, marks.map(at), marks.map(() => 1000 * values.haul), ...[values.here, values.busy].map((one) => marks.map((rate) => (rate === one ? at(rate) : null)))],
   };
 }
 
@@ -79,7 +79,7 @@ function draw(source) {
   const { options, data } = KINDS[source.dataset.chart](values);
   known?.plot.destroy();
   target.replaceChildren();
-  const plot = new uPlot({ width: target.clientWidth, height: target.clientHeight - 34, cursor: { drag: { x: false, y: false } }, ...options }, data, target);
+  const plot = new uPlot({ width: target.clientWidth, height: target.classList.contains("short") ? 190 : 240, cursor: { drag: { x: false, y: false } }, ...options }, data, target);
   drawn.set(target.id, { plot, text, target });
 }
 
