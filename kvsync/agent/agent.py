@@ -3,7 +3,7 @@
 import asyncio
 import logging
 import time
-from collections.abc import AsyncIterator, Coroutine
+from collections.abc import AsyncIterator, Coroutine, Iterable
 from contextlib import asynccontextmanager, suppress
 from functools import partial
 from typing import Any
@@ -16,6 +16,7 @@ from kvsync.agent.held import HeldProperty
 from kvsync.agent.ledger import LedgerAgent
 from kvsync.agent.metrics import SyncMetrics
 from kvsync.agent.models import Models
+from kvsync.agent.news import News
 from kvsync.agent.original_files import OriginalFiles
 from kvsync.agent.payloads import Payloads
 from kvsync.agent.renewal import Renewal
@@ -33,8 +34,8 @@ from kvsync.store import RecordStore, ValkeyStore
 
 _log = logging.getLogger("sync")
 
-# Between two reports of a busy region.
-_LEAST_REPORT_S = 0.02
+# Between two reports: on a busy machine reporting must not take the time of what it is about.
+_LEAST_REPORT_S, _BUSY = 0.02, 4
 # Before a comparison that failed is tried again.
 _PAUSE_S, _LONGEST_PAUSE_S = 1.0, 60.0
 
@@ -56,7 +57,8 @@ class Agent:
         self.followers: dict[str, Follower] = {}
         self.replicas: dict[str, Replica] = {}
         self._caches: dict[str, Caches] = {}
-        self._news = asyncio.Event()
+        self._news = News()
+        self._reported_at = 0.0
         self._asked: dict[str, int] = {}
         self.clock_offset_s = 0.0
         for property in settings.properties:
@@ -97,7 +99,7 @@ class Agent:
         settings = self.settings
 
         def confirmed(seq: int) -> None:
-            self._news.set()
+            self._news.of(property)
 
         caches = Caches(self._client, (settings.region_urls, settings.edge_admins), confirmed)
         replica = self._replica(property)
@@ -164,7 +166,7 @@ class Agent:
 
     async def _came(self, property: str) -> None:
         await self.followers[property].held.let_read()
-        self._news.set()
+        self._news.of(property)
 
     async def _compare_always(self, follower: Follower) -> None:
         every_s = self.settings.compare_s or None
@@ -204,20 +206,24 @@ class Agent:
                     _log.warning("%s: no heartbeat from %s: %s", follower.property, url, error)
 
     async def _report_always(self) -> None:
+        every_s = self.settings.report_s
         while True:
-            with suppress(TimeoutError):
-                async with asyncio.timeout(self.settings.report_s):
-                    await self._news.wait()
-            self._news.clear()
+            news = await self._news.wait(every_s)
+            begun = time.monotonic()
+            everything = not news or begun - self._reported_at >= every_s
             try:
-                await self._report()
+                await self._report(self.followers if everything else news)
             except RehydrationError as error:
                 _log.warning("the origin did not take this region's report: %s", error)
-                await asyncio.sleep(self.settings.report_s)
-            await asyncio.sleep(_LEAST_REPORT_S)
+                self._news.of(*news)
+                await asyncio.sleep(every_s)
+            else:
+                self._reported_at = begun if everything else self._reported_at
+            busy_s = _BUSY * (time.monotonic() - begun)
+            await asyncio.sleep(min(max(_LEAST_REPORT_S, busy_s), every_s))
 
-    async def _report(self) -> None:
-        reports = {name: await self._state_of(name) for name in self.followers}
+    async def _report(self, properties: Iterable[str]) -> None:
+        reports = {name: await self._state_of(name) for name in properties}
         before = time.time()
         answer = await self._origin.report(
             RegionReport(self.settings.region, int(before * 1_000), reports)

@@ -3,9 +3,16 @@
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import cache
 
 from kvsync.claims import Claims, claims_of, seq_of
-from kvsync.errors import ExpiredRecord, KeyNotAllowed, MalformedRecord, WrongAsset
+from kvsync.errors import (
+    ExpiredRecord,
+    KeyNotAllowed,
+    MalformedRecord,
+    Unsupported,
+    WrongAsset,
+)
 from kvsync.log import Announce, Bury, Canary, Configure, Entry, Put, Skipped
 from kvsync.ranges import RangeSums, entry_hash
 from kvsync.record import KeptPayload
@@ -60,10 +67,12 @@ def plan(
     records: dict[bytes, bytes] = {}
     waiting: dict[bytes, bytes] = {}
     tombstones: dict[bytes, bytes] = {}
+    # Of a few keys at most, and asked of each record.
+    trusted = cache(trusted)
     for entry in entries:
         if isinstance(entry, Canary) and region not in entry.regions:
             continue
-        if isinstance(entry, Put | Canary):
+        if isinstance(entry, (Put, Canary)):
             try:
                 claims = claims_of(entry.signed)
             except MalformedRecord as error:
@@ -73,12 +82,8 @@ def plan(
                 continue
             if not trusted(claims.key_id):
                 made.counted[KeyNotAllowed.reason] += 1
-            elif claims.property != property or claims.key != entry.key:
-                made.counted[WrongAsset.reason] += 1
-            elif now >= claims.not_after:
-                made.counted[ExpiredRecord.reason] += 1
-            elif claims.model is None:
-                made.counted["unsupported"] += 1
+            elif why := _no_use(claims, entry.key, property, now):
+                made.counted[why] += 1
             elif not ready(claims):
                 records.pop(entry.key, None)
                 waiting[entry.key] = entry.signed
@@ -98,6 +103,15 @@ def plan(
     made.changes = Changes(tombstones=tombstones, waiting=waiting, records=records)
     made.lacking = lacking(waiting)
     return made
+
+
+def _no_use(claims: Claims, key: bytes, property: str, now: float) -> str:
+    """Why nobody could use a record of that asset, empty where somebody could."""
+    if claims.property != property or claims.key != key:
+        return WrongAsset.reason
+    if now >= claims.not_after:
+        return ExpiredRecord.reason
+    return Unsupported.reason if claims.model is None else ""
 
 
 def lacking(waiting: Mapping[bytes, bytes]) -> Lacking:

@@ -11,6 +11,7 @@ from typing import TypeVar
 
 from kvsync.agent.held import CursorMoved, HeldProperty
 from kvsync.agent.metrics import SyncMetrics
+from kvsync.agent.news import News
 from kvsync.agent.renewal import Renewal
 from kvsync.agent.source import Origin
 from kvsync.errors import (
@@ -30,6 +31,7 @@ _log = logging.getLogger("sync")
 
 T = TypeVar("T")
 
+_MUCH_BYTES = 1 << 20
 _PAUSE_S = 0.2
 _LONGEST_PAUSE_S = 5.0
 
@@ -57,7 +59,7 @@ class Follower:
         keys: Keyring,
         renewal: Renewal,
         metrics: SyncMetrics,
-        news: asyncio.Event,
+        news: News,
         *,
         poll_s: float,
     ) -> None:
@@ -144,7 +146,7 @@ class Follower:
         if differing:
             _log.error("%s: %d keys differed and were repaired", self.property, len(differing))
             self._metrics.repaired.labels(self.property).inc(len(differing))
-        self._news.set()
+        self._news.of(self.property)
         return len(differing)
 
     async def _load(self) -> None:
@@ -167,7 +169,11 @@ class Follower:
         self.behind.set()
 
     async def _hear(self) -> None:
-        """Take the next answer, and begin to ask for the one after it."""
+        """Take the next answer; of a large one more is likely to follow, and is asked for at once.
+
+        Otherwise what comes while this is applied comes in one answer after it: asking costs as
+        much as applying a hundred records.
+        """
         asked = self._next or self._ask(self.held.cursor.seq)
         self._next = None
         try:
@@ -188,7 +194,7 @@ class Follower:
             await self._refused(error)
         else:
             self._heartbeat = answer.heartbeat
-            if self._pending:
+            if sum(map(len, answer.batches)) > _MUCH_BYTES:
                 self._next = self._ask(after.seq)
 
     async def _apply(self) -> None:
@@ -199,7 +205,7 @@ class Follower:
             self._metrics.entries.labels(self.property).inc(len(batch.entries))
             self._metrics.bytes.labels(self.property).inc(len(batch.signed))
             self._metrics.cursor.labels(self.property).set(batch.last)
-            self._news.set()
+            self._news.of(self.property)
         if self._heartbeat:
             signed, self._heartbeat = self._heartbeat, b""
             await self.renew(signed)
@@ -210,7 +216,6 @@ class Follower:
         if not await self.renewal.take(heartbeat, self.held.cursor):
             return False
         self._metrics.lag.labels(self.property).set(self.renewal.lag_ms / 1_000)
-        self._news.set()
         return True
 
     def _ask(self, after: int) -> asyncio.Task[LogAnswer]:

@@ -197,7 +197,9 @@ class HeldProperty:
 
     def _ready(self, claims: Claims) -> bool:
         has_model = claims.model is None or self._models.ready(claims.model)
-        # Both are asked, so that neither is dropped as one that nobody asked about.
+        if claims.payload is None:
+            return has_model
+        # Also without its model: asked about, it is not dropped as one that nothing names.
         return self._payloads.ready(self.property, claims.payload) and has_model
 
     def _bring(self, missing: Lacking, *, no_others: bool = False) -> None:

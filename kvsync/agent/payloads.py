@@ -43,8 +43,8 @@ class Payloads:
         self._asked: dict[str, set[bytes]] = {}
         self._bringing: dict[str, asyncio.Task[None]] = {}
 
-    def ready(self, property: str, payload: KeptPayload | None) -> bool:
-        if payload is None or not self._urls:
+    def ready(self, property: str, payload: KeptPayload) -> bool:
+        if not self._urls:
             return True
         self._asked.setdefault(property, set()).add(payload.digest)
         return payload.digest in self._held.get(property, ())

@@ -70,7 +70,7 @@ async def test_what_cannot_be_read_is_held_as_it_was_published_and_no_comparison
         for request in (1, 2):
             origin.compare = {PROPERTY: request}
             compared = agent.followers[PROPERTY]
-            await until(lambda: compared.compared.request == request)  # noqa: B023
+            await until(lambda: compared.compared.request == request, within_s=30)  # noqa: B023
             assert compared.compared.differing == ()
     assert as_published(origin, await everything(url))
 
