@@ -12,6 +12,7 @@ import tempfile
 import time
 from collections import Counter
 from dataclasses import replace
+from hashlib import blake2b
 from math import comb
 from pathlib import Path
 from typing import Annotated, Final, Literal
@@ -110,15 +111,15 @@ def described(folder: Path) -> list[Asset]:
 
 def judged(assets: list[Asset], labels: Labels, known: Known) -> tuple[float, float]:
     """Adjusted Rand index and pairwise F1; a picture that is in no family is alone."""
-    path_of = {one.digest: one.path for one in assets}
     shown = assets
     if known == "names":
         blank = np.zeros(LAYOUT, np.int8)
         shown = [replace(one, layout=blank) for one in assets]
     elif known == "pictures":
-        shown = [replace(one, path=f"{one.digest.hex()}.png") for one in assets]
+        shown = [replace(one, path=blake2b(one.path.encode()).hexdigest()) for one in assets]
+    path_of = {one.path: own.path for one, own in zip(shown, assets, strict=True)}
     found = {
-        path_of[member.digest]: family.id
+        path_of[member.path]: family.id
         for family in find_families(shown)
         for member in family.members
     }

@@ -46,7 +46,7 @@ class Outlier:
 @dataclass(frozen=True)
 class Family:
     """``attributes`` are of each member, in order; empty where the names say nothing, and pictures
-    have to. ``copies`` are further paths of members' very bytes. ``arrangements``: how many
+    have to. ``copies``: how many members have another's very bytes. ``arrangements``: how many
     groups of members lie alike, by member. ``why`` says how it was found."""
 
     id: str
@@ -108,16 +108,10 @@ def find_families(assets: Iterable[Asset], together: Sequence[Sequence[str]] = (
 
 
 def _in_pool(customers: list[dict[str, Asset]]) -> list[Family]:
-    unique: dict[tuple[str, bytes], Asset] = {}
-    copies: Counter[bytes] = Counter()
-    for own in customers:
-        for path in sorted(own):
-            if (
-                unique.setdefault((own[path].customer, own[path].digest), own[path])
-                is not own[path]
-            ):
-                copies[own[path].digest] += 1
-    assets = sorted(unique.values(), key=lambda one: (one.customer, one.path))
+    assets = sorted(
+        (one for own in customers for one in own.values()),
+        key=lambda one: (one.customer, one.path),
+    )
     if not assets:
         return []
     row_of = {(one.customer, one.path): row for row, one in enumerate(assets)}
@@ -136,8 +130,8 @@ def _in_pool(customers: list[dict[str, Asset]]) -> list[Family]:
     groups = _joined(named, alike)
     taken = {row for group in groups for row in group.rows}
     taken |= {row for group in groups for row, _ in group.outliers}
-    groups += _by_picture([row for row in range(len(assets)) if row not in taken], alike)
-    return [_family(group, assets, alike, copies) for group in groups]
+    groups += _by_picture([row for row in range(len(assets)) if row not in taken], alike, assets)
+    return [_family(group, assets, alike) for group in groups]
 
 
 def _by_name(
@@ -202,20 +196,18 @@ def _as_one(groups: list[_Group]) -> _Group:
     return whole
 
 
-def _by_picture(rows: list[int], alike: NDArray[np.intp]) -> list[_Group]:
+def _by_picture(rows: list[int], alike: NDArray[np.intp], assets: Sequence[Asset]) -> list[_Group]:
     cells: dict[int, list[int]] = defaultdict(list)
     for row in rows:
         cells[int(alike[row])].append(row)
     return [
         _Group(cell, why=["the same arrangement in every picture; names say nothing"])
         for cell in cells.values()
-        if len(cell) >= FEWEST
+        if len({assets[row].digest for row in cell}) >= FEWEST
     ]
 
 
-def _family(
-    group: _Group, assets: Sequence[Asset], alike: NDArray[np.intp], copies: Mapping[bytes, int]
-) -> Family:
+def _family(group: _Group, assets: Sequence[Asset], alike: NDArray[np.intp]) -> Family:
     rows = sorted(group.rows)
     members = tuple(assets[row] for row in rows)
     numbers = {cell: at for at, cell in enumerate(dict.fromkeys(int(alike[row]) for row in rows))}
@@ -228,6 +220,6 @@ def _family(
         attributes=tuple(group.attributes.get(row, {}) for row in rows),
         arrangements=tuple(numbers[int(alike[row])] for row in rows),
         outliers=tuple(Outlier(assets[row].path, why) for row, why in sorted(group.outliers)),
-        copies=sum(copies.get(one.digest, 0) for one in members),
+        copies=len(members) - len({one.digest for one in members}),
         why=tuple(group.why),
     )
