@@ -40,8 +40,12 @@ _ORDER: Final[Mapping[Sort, Callable[[Hit], Any]]] = {
 
 def routes(desk: Desk) -> APIRouter:
     router = APIRouter(include_in_schema=False)
-    folder = desk.settings.analysis
+    _add_list(router, desk.settings.analysis)
+    _add_families(router, desk)
+    return router
 
+
+def _add_list(router: APIRouter, folder: Path) -> None:
     @router.get("/hitlist")
     def hitlist_page(
         request: Request,
@@ -74,6 +78,10 @@ def routes(desk: Desk) -> APIRouter:
         named = f'attachment; filename="hitlist-{found.day}.{form}"'
         return Response(body, media_type=kind, headers={"content-disposition": named})
 
+
+def _add_families(router: APIRouter, desk: Desk) -> None:
+    folder = desk.settings.analysis
+
     @router.get("/hitlist/{id}")
     def hitlist_family(request: Request, id: str) -> Response:
         hit = hit_named(folder, id)
@@ -99,8 +107,6 @@ def routes(desk: Desk) -> APIRouter:
         with desk.database.writing() as session:
             audit(session, person.name, "take family", hit.name, property=property, id=hit.id)
         return go(f"/hitlist/{id}", f"{hit.name} is being trained; its records come to the queue.")
-
-    return router
 
 
 def chosen(found: HitList, like: str, sort: Sort, which: Which) -> list[Hit]:
