@@ -50,7 +50,8 @@ class PropertyReport(msgspec.Struct, frozen=True):
 
 
 class RegionReport(msgspec.Struct, frozen=True):
-    """One region's report: each of its properties by id, at ``at_ms`` of its own clock."""
+    """One region's report: by id those of its properties that changed, or all every few seconds,
+    at ``at_ms`` of its own clock."""
 
     region: Name
     at_ms: Natural
