@@ -252,3 +252,43 @@ def test_an_upload_is_its_uploaders_own(logged_in: Callable[[Role], Visitor]) ->
     upload = shown.partition('name="upload" value="')[2].partition('"')[0]
     answer = other.get(f"/p/rumba/rejected/{upload}", params={"family": "rumba"})
     assert answer.status_code == 404
+
+
+def test_the_example_of_a_family_goes_in_as_it_is(logged_in: Callable[[Role], Visitor]) -> None:
+    visitor = logged_in("operator")
+    visitor.get("/p/rumba/upload")
+    example = visitor.get("/p/rumba/example.csv", params={"family": "rumba"}).text
+    shown = visitor.post("/p/rumba/preview", {"family": "rumba", "text": example}).text
+    assert "Import 20 rows" in shown and "Rows that stay out" not in shown
+
+
+def test_what_comes_next_appears_when_a_job_is_done(
+    made: httpx2.Client, logged_in: Callable[[Role], Visitor]
+) -> None:
+    visitor = logged_in("approver")
+    assert visitor.get("/sets/1/progress").headers["hx-refresh"] == "true"
+    assert "Judge 3 one by one" in visitor.get("/sets/1").text
+    for row in candidates(made):
+        made.post(f"/candidates/{row['id']}/decision", json={"verdict": "approved"})
+    assert "On to publishing" in visitor.get("/p/rumba/queue?set=1").text
+    assert "Publish 3 approved" in visitor.get("/sets/1").text
+    made.post("/properties/rumba/publish", json={})
+    shown = visitor.get("/p/rumba/live").text
+    assert "3 assets live" in shown and f"Revoke {RED}" in shown
+    assert "1 asset live like red_white" in visitor.get("/p/rumba/live?like=red_white").text
+
+
+def test_judging_goes_on_in_the_queue_that_it_began_in(
+    made: httpx2.Client, logged_in: Callable[[Role], Visitor]
+) -> None:
+    visitor = logged_in("approver")
+    row = candidates(made)[0]
+    asked = "state=proposed&set=1&order=doubt"
+    visitor.get(f"/candidates/{row['id']}?{asked}")
+    said = {"verdict": "rejected", "reason": "blurred", "asked": asked}
+    done = visitor.post(f"/candidates/{row['id']}/decide", said)
+    assert done.headers["location"].startswith(f"/p/rumba/queue?{asked}&said=")
+    undone = visitor.post("/undo", {"asked": asked})
+    assert undone.headers["location"].startswith(f"/candidates/{row['id']}?{asked}&said=")
+    elsewhere = visitor.post("/undo", {"asked": "x\r\nlocation: evil"})
+    assert elsewhere.status_code == 422
