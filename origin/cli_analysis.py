@@ -1,13 +1,16 @@
 """``./rehydrate analyse`` and ``./rehydrate take``: the hit list, and a family taken from it."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
 
 from origin.cli_errors import OneLineErrors
 from origin.cli_options import StateOption
+
+if TYPE_CHECKING:
+    from origin.database import Database
 
 console = Console()
 
@@ -27,6 +30,9 @@ def analyse(
         list[str] | None,
         typer.Option(help="Access logs, gzip or zstd too; CUSTOMER=FILE for one customer's."),
     ] = None,
+    ledger: Annotated[
+        bool, typer.Option("--ledger", help="Where there are no logs, ask our own ledger.")
+    ] = False,
     share: Annotated[
         list[str] | None,
         typer.Option(help="Customers who agreed to be compared with one another."),
@@ -57,6 +63,7 @@ def analyse(
         endpoint_url=endpoint_url,
         prices=prices,
         workers=workers,
+        ledger=_our_ledger() if ledger else None,
     )
     found = analyse(wanted, into, console)
     print_list(found, console, most)
@@ -92,6 +99,13 @@ def take(
         state=state,
         console=console,
     )
+
+
+def _our_ledger() -> "Database":
+    from origin.database import Database
+    from origin.settings import read_settings
+
+    return Database(read_settings().database_url)
 
 
 def _of_customer(place: str) -> tuple[str, str]:

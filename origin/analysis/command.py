@@ -18,9 +18,11 @@ from origin.analysis.families import Family
 from origin.analysis.hits import Hit, Market, hit_of, ranked
 from origin.analysis.listing import Place, open_place
 from origin.analysis.looking import Progress
+from origin.analysis.own_ledger import read_ledger
 from origin.analysis.store import Store
 from origin.analysis.survey import Inventory, families_in, take_stock
 from origin.analysis.traffic import Traffic, read_traffic
+from origin.database import Database
 from origin.economics.price_book import preset, read_price_book
 
 LIST: Final = "hits.json"
@@ -40,10 +42,12 @@ class HitList(msgspec.Struct, frozen=True):
 @dataclass(frozen=True)
 class Wanted:
     """What to analyse. ``places`` by customer, as a person writes them; ``logs`` by customer, ""
-    for all; ``together`` lists customers who opted in to be compared with one another."""
+    for all; ``ledger`` is read for customers without logs, who are its properties; ``together``
+    lists customers who opted in to be compared with one another."""
 
     places: Mapping[str, str]
     logs: Sequence[tuple[str, Path]] = ()
+    ledger: Database | None = None
     together: Sequence[str] = ()
     prefix: str | None = None
     bytes_from: str | None = None
@@ -163,7 +167,10 @@ def _demand(wanted: Wanted, notes: list[str]) -> tuple[dict[str, ByPath], int]:
     last: datetime.date | None = None
     for customer in wanted.places:
         logs = [log for whose, log in wanted.logs if whose in ("", customer)]
-        traffic = read_traffic(logs, wanted.workers or 1)
+        if wanted.ledger is not None and not logs:
+            traffic = read_ledger(wanted.ledger, customer)
+        else:
+            traffic = read_traffic(logs, wanted.workers or 1)
         found[customer] = by_path(traffic.demand, prefixes_of(customer, wanted.prefix))
         notes += _of_logs(traffic)
         if traffic.first is not None and traffic.last is not None:
