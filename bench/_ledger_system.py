@@ -203,7 +203,7 @@ class LedgerSystem:
             gpus=[parts.http(ports.region)],
             edge_admins=[parts.http(ports.edge_admin)],
         )
-        told |= {**_PYTHON, "SYNC_LEDGER_S": "0.5"}
+        told |= {**_PYTHON, "SYNC_LEDGER_S": "2"}
         return parts.python("agent", "kvsync", ports.agent, told)
 
 

@@ -5,7 +5,7 @@ from collections import Counter
 from collections.abc import Callable, Collection, Mapping
 
 from kvsync.ledger import Carried, Held, Kept
-from kvsync.meter import Meter
+from kvsync.meter import Meter, Totals
 from kvsync.minutes import Minutes
 from kvsync.spool import Spool
 from regional_gpu.service.device_time import DeviceTime
@@ -26,7 +26,7 @@ class RegionLedger:
         self._meter = Meter()
         self.spool = spool
         self.device = DeviceTime(self._meter, device)
-        self.minutes = Minutes(f"{name}-gpu", spool, self._meter.totals, tick=self._tick)
+        self.minutes = Minutes(f"{name}-gpu", spool, self._totals, tick=self._tick)
         self.keeps: tuple[Callable[[], Mapping[str, int]], ...] = ()
         self._kept: Counter[str] = Counter()
         self._measured_s = _MEASURE_S
@@ -36,8 +36,16 @@ class RegionLedger:
         """Count bytes of models, or of what recipes name beside them, that came from elsewhere."""
         self._meter.add(Carried, (property, "model"), size)
 
-    def _tick(self, seconds: float) -> None:
+    def ready(self) -> None:
+        """From now on it serves: what it took so far was starting."""
         self.device.settle(self._properties)
+        self.device.starting = False
+
+    def _totals(self) -> Totals:
+        self.device.settle(self._properties)
+        return self._meter.totals()
+
+    def _tick(self, seconds: float) -> None:
         self._unheld_s += seconds
         # A GPU has its name from a library that is not there from the start.
         if not self.device.starting:

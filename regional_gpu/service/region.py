@@ -220,7 +220,7 @@ class Region:
         await self.batcher.start()
         await self.models.preload()
         self.ready = True
-        self.metrics.device.starting = False
+        self.ledger.ready()
 
     async def close(self) -> None:
         await self._deliveries.close()
