@@ -86,7 +86,6 @@ def hit_of(family: Family, place: Place | None, traffic: Sequence[Monthly], mark
     saving = gpu_cost = None
     if expected is not None and misses is not None:
         saving, gpu_cost = _money(own, traffic, expected, market)
-    hourly = market.prices.device(DEVICE)
     proposal = from_names(own)
     values = proposal.vocabulary if proposal else {}
     why = [*family.why, *([in_words(found)] if found else [])]
@@ -108,7 +107,7 @@ def hit_of(family: Family, place: Place | None, traffic: Sequence[Monthly], mark
         recall_error=expected.recall_error if expected else None,
         model_bytes=round(expected.model_bytes) if expected else None,
         record_bytes=round(expected.record_bytes) if expected else None,
-        train_cost=expected.train_cpu_h * hourly if expected else None,
+        train_cost=_training(expected, market) if expected else None,
         gpu_cost=gpu_cost,
         saving=saving,
         currency=market.book.currency,
@@ -204,8 +203,14 @@ def _costs(
         now = demand.misses_per_image
         least = "no number" if needed is None else f"{needed:,.1f}"
         yield f"too few misses: {now:,.1f} an image and month, it pays from {least} on"
+    elif expected is not None and 12 * saving < _training(expected, market):
+        yield "too few misses: a year's saving is less than training it costs"
     if expected is not None and saving is not None:
         yield from _cheaper(family, traffic, expected, market)
+
+
+def _training(expected: Expected, market: Market) -> float:
+    return expected.train_cpu_h * market.prices.device(DEVICE)
 
 
 def _cheaper(
