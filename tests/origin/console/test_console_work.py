@@ -285,7 +285,7 @@ def test_judging_goes_on_in_the_queue_that_it_began_in(
     row = candidates(made)[0]
     asked = "state=proposed&set=1&order=doubt"
     visitor.get(f"/candidates/{row['id']}?{asked}")
-    said = {"verdict": "rejected", "reason": "blurred", "asked": asked}
+    said: dict[str, object] = {"verdict": "rejected", "reason": "blurred", "asked": asked}
     done = visitor.post(f"/candidates/{row['id']}/decide", said)
     assert done.headers["location"].startswith(f"/p/rumba/queue?{asked}&said=")
     undone = visitor.post("/undo", {"asked": asked})
