@@ -3,6 +3,7 @@
 import csv
 import io
 import re
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -74,7 +75,8 @@ def test_from_a_csv_to_shoppers_and_back(
     page.get_by_role("button", name=f"Publish {LOOKED_AT} approved").click()
     page.get_by_role("heading", name=f"{LOOKED_AT} went live").wait_for()
     _confirmed(page)
-    assert _served(shop, paths[0]) == _served(shop, paths[1]) == "rehydrated"
+    for path in paths[:2]:
+        _becomes(shop, path, "rehydrated")
 
     page.goto("/p/rumba/live")
     page.get_by_role("link", name=f"Revoke {paths[0]}").click()
@@ -82,7 +84,8 @@ def test_from_a_csv_to_shoppers_and_back(
     page.get_by_role("button", name="Revoke", exact=True).click()
     page.get_by_role("heading", name="Taken back").wait_for()
     _confirmed(page)
-    assert (_served(shop, paths[0]), _served(shop, paths[1])) == ("origin", "rehydrated")
+    assert _served(shop, paths[0]) == "origin"
+    _becomes(shop, paths[1], "rehydrated")
 
     page.goto("/p/rumba/live")
     page.get_by_role("button", name="Roll back").click()
@@ -158,6 +161,14 @@ def _prompts(folder: Path) -> tuple[list[str], Path]:
     path = folder / "shoes.csv"
     path.write_text(text.getvalue())
     return [f"/rumba/{name}" for name, _ in assets], path
+
+
+def _becomes(shop: str, path: str, wanted: str) -> None:
+    """A busy machine's region may miss its deadline: the origin stands in for it for a while."""
+    deadline = time.monotonic() + _PATIENCE_S
+    while (found := _served(shop, path)) != wanted:
+        assert time.monotonic() < deadline, found
+        time.sleep(1.0)
 
 
 def _served(shop: str, path: str) -> str:
