@@ -30,7 +30,7 @@ from origin.economics.forecast import (
 from origin.economics.price_book import Prices
 from origin.ledger.reading import Reader, Row, Scope
 from origin.ledger.spans import Period
-from origin.ledger.tables import DAY_S, DEVICE_PARTS, HOUR_S, USAGE, begin_of
+from origin.ledger.tables import DAY_S, DEVICE_PARTS, HOUR_S, MINUTE_S, USAGE, begin_of
 from origin.tables import AssetRow, LogEntryRow, ModelRow, RecordRow
 
 _SHIPPED_RECORD_BYTES = 474.0
@@ -237,7 +237,8 @@ def _all(costs: list[float | None]) -> float | None:
 
 
 def _known(reader: Reader, property: str, now: float) -> _Known:
-    end = int(now)
+    # The minute that is being counted is known in part.
+    end = begin_of(MINUTE_S, int(now)) + MINUTE_S
     begun = max(reader.begun_at() or end, end - int(MONTH_S))
     period = Period(begin_of(HOUR_S, begun), end, date.fromtimestamp(begun))
     mine = Scope(property=property)
