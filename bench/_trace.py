@@ -43,7 +43,7 @@ def trace(
     ranked = list(paths)
     dice.shuffle(ranked)
     weights = list(accumulate((rank + 1) ** -shape.skew for rank in range(len(ranked))))
-    accepts, shares = zip(*ACCEPTS, strict=True)
+    accepts, shares = [accept for accept, _ in ACCEPTS], [share for _, share in ACCEPTS]
     number = 0
     while True:
         number += 1
