@@ -3,15 +3,16 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+import msgspec
 import pytest
 from redis import Redis
 
 from kvsync.property import Property, QueryRules
-from kvsync.record import RecordBody
+from kvsync.record import Record, RecordBody
 from kvsync.rendition import FormatRule, RenditionRules
 from kvsync.signing import Keyring, SigningKey
 from tests.kvsync.blob_world import blobs, folder
-from tests.kvsync.golden import example_body, example_key
+from tests.kvsync.golden import NOW, example_body, example_key
 from tests.kvsync.sync_world import SyncWorld, sync_world
 
 __all__ = ["blobs", "folder"]
@@ -47,6 +48,17 @@ class Trust:
 
     key: SigningKey
     ring: Keyring
+
+
+def read(signed: bytes, trust: Trust, body: RecordBody, *, buried_seq: int = -1) -> Record:
+    return Record.from_signed(
+        signed, trust.ring, key=body.key, property="shop", now=NOW, buried_seq=buried_seq
+    )
+
+
+def fields(body: RecordBody) -> list[object]:
+    decoded: list[object] = msgspec.msgpack.decode(msgspec.msgpack.encode(body))
+    return decoded
 
 
 @pytest.fixture(scope="session")
