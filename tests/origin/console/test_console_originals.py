@@ -16,8 +16,7 @@ from origin.console.accounts import Person
 from origin.console.desk import Desk
 from origin.console.originals import examine, look_at, put_in
 from origin.console.tables import Role
-from origin.dam import FolderDam
-from origin.site import Site
+from origin.sites import Sites
 from tests.origin.console.conftest import SAMPLE
 from tests.origin.console.visitor import Visitor
 
@@ -43,8 +42,8 @@ def png_of(width: int, height: int) -> bytes:
 def store(desk: Desk, tmp_path: Path) -> Desk:
     """A desk whose asset store may be written to."""
     shutil.copy(SAMPLE / "gallery" / "rumba_red_white_front.jpg", tmp_path)
-    site = Site(desk.site("rumba").rules, FolderDam(tmp_path))
-    return replace(desk, sites={"rumba": site})
+    settings = desk.origin.model_copy(update={"dam": {"rumba": f"folder:{tmp_path}"}})
+    return replace(desk, sites=Sites(settings))
 
 
 @pytest.mark.parametrize(

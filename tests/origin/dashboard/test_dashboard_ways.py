@@ -90,7 +90,7 @@ def test_an_approver_chooses_a_policy_which_edges_and_the_audit_are_told(
     for policy in ("resilience", "always"):
         assert api("approver").put(path, json={"policy": policy}).status_code == 200
         ways = ways_of(described.database, described.origin.properties_dir, SHOP)
-        assert ways.get(FAMILY, Ways()) == Ways(policy)  # type: ignore[arg-type]
+        assert ways.get(FAMILY, Ways()) == Ways(policy)
 
 
 def test_what_there_is_not_cannot_be_chosen(api: Api, described: Desk) -> None:
