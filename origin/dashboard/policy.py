@@ -7,7 +7,7 @@ What was chosen, and what ``economical`` comes to now, go to every edge through 
 import asyncio
 import logging
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Final, get_args
 
@@ -23,7 +23,7 @@ from origin.economics.price_book import PriceBook
 from origin.ledger.reading import Reader
 from origin.ledger.spans import read_zone, today
 from origin.qa import audit
-from origin.sync.ways import set_ways, ways_of
+from origin.sync.ways import change_ways, ways_of
 
 _log = logging.getLogger(__name__)
 
@@ -65,12 +65,22 @@ def choose(
     own, or the property is not known.
     """
     forecast = next((one for one in families if one.family == family), None)
-    before = ways_of(database, properties_dir, property)
     chosen = Ways(policy, way_of(policy, forecast))
-    changed = set_ways(database, properties_dir, property, {**before, family: chosen})
+    changed = change_ways(
+        database, properties_dir, property, lambda before: {**before, family: chosen}
+    )
     with database.writing() as session:
         audit(session, by, "policy", f"{property}/{family}", policy=policy, way=chosen.way)
     return changed
+
+
+def _still_economical(cheapest: Mapping[str, Way], now_set: Mapping[str, Ways]) -> dict[str, Ways]:
+    """Somebody may have chosen another policy while forecasts were made."""
+    return {
+        family: Ways("economical", way)
+        for family, way in cheapest.items()
+        if family in now_set and now_set[family].policy == "economical"
+    }
 
 
 class Deciding:
@@ -113,8 +123,12 @@ class Deciding:
             if cheapest[family] != before[family].way
         }
         if changed:
-            after = {family: Ways("economical", way) for family, way in changed.items()}
-            set_ways(self._database, self._properties_dir, property, {**before, **after})
+            change_ways(
+                self._database,
+                self._properties_dir,
+                property,
+                lambda now_set: {**now_set, **_still_economical(changed, now_set)},
+            )
             with self._database.writing() as session:
                 for family, way in changed.items():
                     audit(session, "forecast", "policy", f"{property}/{family}", way=way)
