@@ -10,6 +10,7 @@ import httpx2
 
 from deploy.check import requests_by_hand
 from deploy.check.console_story import from_csv_to_shoppers_and_back
+from deploy.check.ways_story import replica_and_back
 from deploy.check.world import World, expect, with_unknown_check, with_wrong_fingerprint
 from deploy.system import System
 
@@ -292,6 +293,7 @@ STORIES: tuple[Story, ...] = (
     Story("origin killed", "approved images still served", origin_killed, "region"),
     Story("origin hung", "approved images still served", origin_hung, "region"),
     Story("region restarted, no origin", "model from its disk", restarted_without_origin, "models"),
+    Story("a replica chosen, and back", "obeyed, served without origin", replica_and_back, "agent"),
 )
 
 
