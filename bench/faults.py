@@ -231,8 +231,9 @@ class Trial:
         if self._doomed:
             await self._ask_once(self._doomed[0])
         for one in together:
-            await one.begin(self._system)
+            # Noted first: a request may meet the fault before whoever begins it is told so.
             self._gone[one.part] = (time.monotonic(), math.inf)
+            await one.begin(self._system)
         await asyncio.sleep(self._fault_s / 2)
         if self._doomed and not any(one.name == "kv SIGSTOP" for one in together):
             if not await self._images.revoke(self._doomed[0]):

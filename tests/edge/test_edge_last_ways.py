@@ -57,11 +57,16 @@ async def test_a_late_region_has_the_next_one_for_company(
     assert await world.count("edge_breaker_state", peer=world.region.url) == 0
 
 
-async def test_a_late_region_with_none_beside_it_has_the_origin(world: World) -> None:
+async def test_a_late_region_with_none_beside_it_has_the_origin(
+    still_world: World, tmp_path: Path
+) -> None:
+    world = still_world
+    _, patient = read_site(tmp_path / "patient", region_deadline_ms=9_000)
+    await world.start_edge(properties_dir=patient)
     await know_what_is_usual(world)
     for path in ("/a.jpg", "/b.jpg"):
         await world.publish(path)
-    world.region.takes_s = 0.3
+    world.region.takes_s = 1.5
     hauled = await world.get("/a.jpg")
     assert hauled.content == world.origin.bodies["/a.jpg"]
     assert 'detail="origin:late"' in hauled.headers["cache-status"]
