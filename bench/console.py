@@ -46,6 +46,10 @@ FILES = {
     "dashboard_static",
     "rows_csv",
     "family_manifest",
+    # Of a hit list, which candidates are not in.
+    "hitlist_export",
+    "hitlist_family",
+    "hitlist_picture",
 }
 # What stands for each part of a path.
 _PARTS = {
