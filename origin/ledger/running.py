@@ -2,6 +2,7 @@
 span's part of it as the difference between two such sums. Derived in docs/economics.md.
 """
 
+import datetime
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -10,14 +11,19 @@ from origin.economics.chosen_books import Books
 from origin.economics.costs import Statement, Usage, saved
 from origin.economics.forecast import MONTH_S
 from origin.economics.price_book import GB, Prices
-from origin.ledger.reading import EVERYTHING, Reader, Scope
+from origin.ledger.reading import EVERYTHING, Reader, Row, Scope
 from origin.ledger.spans import Period, month_of
-from origin.ledger.tables import DEVICE_PARTS, USAGE
+from origin.ledger.tables import DAY_S, DEVICE_PARTS, HELD, USAGE, WORK
 
 Place = tuple[str, str]
 """A property in a region. Machines that no property used are of the property with no name."""
 
 _COUNTED = tuple(column.name for column in USAGE.c if not column.primary_key)
+_QUESTIONS = (
+    (USAGE, ("property", "region"), _COUNTED),
+    (WORK, ("region", "device", "property"), DEVICE_PARTS),
+    (HELD, ("region", "device"), ("allocated_s",)),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +72,15 @@ class Counted:
         return total
 
 
+@dataclass(frozen=True, slots=True)
+class _Rows:
+    """What a period is counted by: the answers to :data:`_QUESTIONS`."""
+
+    usage: Sequence[Row]
+    work: Sequence[Row]
+    held: Sequence[Row]
+
+
 @dataclass
 class Running:
     """Sums since a month began: counts by place, busy seconds by region, device and property,
@@ -81,15 +96,20 @@ class Running:
 
     def add(self, reader: Reader, period: Period, region: str = "") -> None:
         """Count a period in. All properties always: a machine's idle time is everybody's."""
-        scope = Scope(region=region) if region else EVERYTHING
-        for row in reader.read(USAGE, ("property", "region"), _COUNTED, period, scope):
+        scope = _in_region(region)
+        self.count(
+            _Rows(*(reader.read(table, by, sums, period, scope) for table, by, sums in _QUESTIONS))
+        )
+
+    def count(self, rows: "_Rows") -> None:
+        for row in rows.usage:
             place = self.counts[row.labels[0], row.labels[1]]
             for name, value in row.sums.items():
                 place[name] += value
-        for row in reader.work(("region", "device", "property"), period, scope):
+        for row in rows.work:
             where, device, property = row.labels
             self.busy[where, device][property] += sum(row[part] for part in DEVICE_PARTS)
-        for row in reader.held(period, scope):
+        for row in rows.held:
             self.held[row.labels[0], row.labels[1]] += row["allocated_s"]
 
     def shared(self) -> dict[Place, Counted]:
@@ -125,16 +145,39 @@ def statements(
     begins with a month; none reaches into the next month."""
     running, month = Running(), None
     before: dict[Place, _Priced] = {}
+    days = _days(reader, periods, scope.region)
     for period in periods:
         if month_of(period.day) != month:
             running, month, before = Running(), month_of(period.day), {}
-        running.add(reader, period, scope.region)
+        if (rows := days.get(period.begin)) is not None:
+            running.count(rows)
+        else:
+            running.add(reader, period, scope.region)
         after = {place: one for place, one in running.shared().items() if scope.has(*place)}
         priced = {
             place: _Priced(one, *books.prices(*place, period.day)) for place, one in after.items()
         }
         yield period, {place: one.since(before.get(place)) for place, one in priced.items()}
         before = priced
+
+
+def _days(reader: Reader, periods: Sequence[Period], region: str) -> dict[int, _Rows]:
+    """Of the periods that are days of the ledger's own, by when they begin."""
+    begins = [
+        one.begin for one in periods if one.begin % DAY_S == 0 and one.end - one.begin == DAY_S
+    ]
+    if not begins:
+        return {}
+    first = min(begins)
+    whole = Period(first, max(begins) + DAY_S, datetime.date.fromtimestamp(first))
+    found = [
+        reader.days(table, by, sums, whole, _in_region(region)) for table, by, sums in _QUESTIONS
+    ]
+    return {begin: _Rows(*(rows.get(begin, []) for rows in found)) for begin in begins}
+
+
+def _in_region(region: str) -> Scope:
+    return Scope(region=region) if region else EVERYTHING
 
 
 def total(statements: Iterable[Statement]) -> dict[str, Statement]:

@@ -31,7 +31,7 @@ def test_nothing_changed_is_as_it_was(usage: Usage) -> None:
     assert found.busy_s + found.idle_s == pytest.approx(usage.busy_s + usage.idle_s)
 
 
-@given(st.floats(0.01, 100), st.floats(0, 1e6))
+@given(st.floats(0.01, 100), st.just(0.0) | st.floats(1e-6, 1e6))
 def test_the_demand_is_met_whatever_machines_there_are(times: float, held: float) -> None:
     found = usage_if(WAS, times, held)
     assert found.as_hauled().hauled_bytes == pytest.approx(times * 5e9)
