@@ -74,9 +74,10 @@ class Region:
     def state(self) -> State:
         return self._breaker.state(time.monotonic())
 
-    def admit(self) -> bool:
+    def admit(self, at_last: bool = False) -> bool:
+        """``at_last``: nobody else can, so it is asked whatever is thought of it."""
         self._breaker, admitted = self._breaker.admit(time.monotonic())
-        return admitted
+        return admitted or at_last
 
     def failed(self, error: RehydrationError) -> None:
         """Only silence and breakage count against a region: to refuse is to be there."""
@@ -130,7 +131,8 @@ class Regions:
         deadline_s: float | None = None,
     ) -> Generated:
         """The approved image from the nearest region that can, within ``deadline_s``, or else the
-        property's deadline.
+        property's deadline. With a deadline of its own it is the last resort: regions that failed
+        lately are asked, too.
 
         A region that is late has company: the next one is asked as well, or ``late`` is called
         where there is none, and the first good answer counts. Raises what the last region asked
@@ -140,8 +142,9 @@ class Regions:
             self._hedges = self._hedges.earned()
         until = time.monotonic() + (deadline_s or site.region_deadline_ms / 1000)
         calls: set[asyncio.Task[Generated]] = set()
+        at_last = deadline_s is not None
         try:
-            return await self._first_good(calls, site, record, rendition, until, late)
+            return await self._first_good(calls, site, record, rendition, until, late, at_last)
         finally:
             for call in calls:
                 call.add_done_callback(_unneeded)
@@ -155,6 +158,7 @@ class Regions:
         rendition: Still,
         until: float,
         late: Callable[[], None],
+        at_last: bool,
     ) -> Generated:
         """``calls`` holds those under way."""
         last: RehydrationError = RegionUnavailable("no region is up; not asked")
@@ -164,7 +168,7 @@ class Regions:
         def ask_next() -> Region | None:
             for region in waiting:
                 left_s = until - time.monotonic()
-                if left_s >= _WORTHWHILE_S and region.admit():
+                if left_s >= _WORTHWHILE_S and region.admit(at_last):
                     asking = self._ask(region, site, record, rendition, left_s)
                     calls.add(asyncio.create_task(asking))
                     return region

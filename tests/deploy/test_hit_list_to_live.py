@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
+from deploy.layout import PROPERTIES
 from regional_gpu.generator.encode import decode
 from regional_gpu.generator.score import psnr
 from tests.deploy.family_world import family_world
@@ -28,7 +29,12 @@ async def test_from_the_list_to_what_a_shopper_gets(tmp_path: Path) -> None:
     )
     log.write_text("\n".join(line.format(name) for name in names) + "\n")
     into, taken = tmp_path / "analysis", tmp_path / "taken"
-    async with family_world(tmp_path / "state", shop, pictures) as world:
+    # An origin knows of families by the galleries that it was started with: here none is named.
+    properties = tmp_path / "properties"
+    properties.mkdir()
+    rules = (PROPERTIES / "rumba.toml").read_text().replace(" {family}", "")
+    (properties / "rumba.toml").write_text(rules)
+    async with family_world(tmp_path / "state", shop, pictures, properties) as world:
         listed = tmp_path / "list.json"
         words = ("analyse", f"rumba={pictures}", "--logs", str(log), "--into", str(into))
         await world.operator(*words, "--workers", "1", "--json", str(listed))

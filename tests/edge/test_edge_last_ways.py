@@ -255,3 +255,16 @@ async def test_no_more_than_allowed_wait_behind_one_fill(still_world: World) -> 
     answers: list[httpx2.Response] = await asyncio.gather(*asking)
     assert {answer.content for answer in answers} == {b"original"}
     assert len(world.origin.requests) == 2
+
+
+async def test_a_region_that_failed_lately_is_asked_when_nobody_else_can(world: World) -> None:
+    for path in ("/a.jpg", "/b.jpg"):
+        await world.publish(path)
+    world.region.hung = True
+    while not await world.count("edge_breaker_state", peer=world.region.url):
+        await world.get("/a.jpg")
+        await world.purge(world.key("/a.jpg").hex())
+    world.region.hung = False
+    world.origin.kill()
+    answer = await world.get("/b.jpg")
+    assert answer.content == b"generated jpeg/768/92", answer.headers["cache-status"]
