@@ -8,6 +8,7 @@ from pydantic import BaseModel, Field
 
 from kvsync.errors import InputError
 from origin.console.access import Asking
+from origin.console.api.forms import PROBLEMS
 from origin.dashboard import policy as policies
 from origin.dashboard.asked import Asked, plain
 from origin.dashboard.office import Office, asking
@@ -30,22 +31,11 @@ class ChosenPolicy(BaseModel):
 
 
 def routes(office: Office) -> APIRouter:
-    router = APIRouter(prefix="/api/v1", responses=_PROBLEMS)
+    router = APIRouter(prefix="/api/v1", responses=PROBLEMS)
     _add_money(router, office)
     _add_traffic(router, office)
     _add_ahead(router, office)
     return router
-
-
-_PROBLEMS: dict[int | str, dict[str, Any]] = {
-    code: {"description": what, "content": {"application/problem+json": {}}}
-    for code, what in (
-        (401, "Not logged in"),
-        (403, "Not allowed"),
-        (404, "Not here"),
-        (422, "Cannot be done as asked"),
-    )
-}
 
 
 def _add_money(router: APIRouter, office: Office) -> None:

@@ -1,11 +1,11 @@
 """The same as the pages over HTTP for programs, with a token: JSON in and out, problem+json."""
 
-from typing import Annotated, Any
+from typing import Annotated
 
 from fastapi import APIRouter, Query
 
 from origin.console.api.candidates import add_candidates
-from origin.console.api.forms import Json
+from origin.console.api.forms import PROBLEMS, Json
 from origin.console.api.live import add_live
 from origin.console.api.properties import add_properties
 from origin.console.api.sets import add_sets
@@ -17,24 +17,13 @@ _ENTRIES = 200
 
 
 def routes(desk: Desk, jobs: Jobs) -> APIRouter:
-    router = APIRouter(prefix="/api/v1", responses=_PROBLEMS)
+    router = APIRouter(prefix="/api/v1", responses=PROBLEMS)
     add_properties(router, desk)
     add_sets(router, desk, jobs)
     add_candidates(router, desk)
     add_live(router, desk)
     _add_audit(router, desk)
     return router
-
-
-_PROBLEMS: dict[int | str, dict[str, Any]] = {
-    code: {"description": what, "content": {"application/problem+json": {}}}
-    for code, what in (
-        (401, "Not logged in"),
-        (403, "Not allowed"),
-        (404, "Not here"),
-        (422, "Cannot be done as asked"),
-    )
-}
 
 
 def _add_audit(router: APIRouter, desk: Desk) -> None:

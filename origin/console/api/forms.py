@@ -20,6 +20,17 @@ Json = dict[str, Any]
 Id = Annotated[int, Field(ge=1, le=2**31 - 1)]
 Number = Annotated[int, Query(ge=1, le=1_000_000)]
 
+PROBLEMS: dict[int | str, dict[str, Any]] = {
+    code: {"description": what, "content": {"application/problem+json": {}}}
+    for code, what in (
+        (401, "Not logged in"),
+        (403, "Not allowed"),
+        (404, "Not here"),
+        (422, "Cannot be done as asked"),
+    )
+}
+"""How errors are described to programs, for every route of the API."""
+
 
 class Upload(BaseModel):
     """A prompt set as text: CSV, JSON lines, or one recipe a line, told by the name's ending."""

@@ -185,22 +185,31 @@ def person(desk: Desk) -> Callable[[Role], Person]:
     return make
 
 
-@pytest.fixture
-def api(
-    web: str, desk: Desk, person: Callable[[Role], Person]
+@contextmanager
+def with_tokens(
+    base_url: str, desk: Desk, person: Callable[[Role], Person]
 ) -> Iterator[Callable[[Role], httpx2.Client]]:
-    """A client of the API with a token of that role."""
+    """Makes clients with a token of a role; all of them are closed in the end."""
     opened: list[httpx2.Client] = []
 
     def client(role: Role) -> httpx2.Client:
         token = make_token(desk.database, person(role), "test", role)
         headers = {"authorization": f"Bearer {token}"}
-        opened.append(httpx2.Client(base_url=f"{web}/api/v1", headers=headers, timeout=30))
+        opened.append(httpx2.Client(base_url=base_url, headers=headers, timeout=30))
         return opened[-1]
 
     yield client
     for one in opened:
         one.close()
+
+
+@pytest.fixture
+def api(
+    web: str, desk: Desk, person: Callable[[Role], Person]
+) -> Iterator[Callable[[Role], httpx2.Client]]:
+    """A client of the API with a token of that role."""
+    with with_tokens(f"{web}/api/v1", desk, person) as client:
+        yield client
 
 
 @pytest.fixture

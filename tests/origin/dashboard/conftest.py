@@ -11,19 +11,21 @@ import pytest
 import uvicorn
 
 from deploy.layout import free_ports
-from origin.console.accounts import Person, add_account
+from origin.console.accounts import Person
 from origin.console.app import create_app
 from origin.console.desk import Desk, open_desk
 from origin.console.drawing import Drawing
 from origin.console.jobs import Jobs, not_here, open_queue, task_of
 from origin.console.pictures import open_pictures
-from origin.console.sessions import make_token
 from origin.console.settings import read_console_settings
-from origin.console.tables import AccountRow, Role
+from origin.console.tables import Role
 from origin.ledger.intake import Ledger
 from origin.settings import OriginSettings
 from origin.sync.tokens import admit
+from tests.origin.console.conftest import person, with_tokens
 from tests.origin.dashboard.ledger_world import ASIA, SHOP
+
+__all__ = ["person"]
 
 ROOT = Path(__file__).parents[3]
 SAMPLE = ROOT / "origin" / "samples" / "rumba"
@@ -73,33 +75,9 @@ def web(desk: Desk) -> Iterator[str]:
 
 
 @pytest.fixture
-def person(desk: Desk) -> Callable[[Role], Person]:
-    """Somebody with that role, who has chosen a password."""
-
-    def make(role: Role) -> Person:
-        with desk.database.writing() as session:
-            row = session.query(AccountRow).filter_by(name=role).one_or_none()
-            if row is None:
-                row = add_account(session, role, "correct horse battery", role, by="test")
-            row.must_change = False
-            return Person.of(row)
-
-    return make
-
-
-@pytest.fixture
 def api(
     web: str, desk: Desk, person: Callable[[Role], Person]
 ) -> Iterator[Callable[[Role], httpx2.Client]]:
     """A client with a token of that role."""
-    opened: list[httpx2.Client] = []
-
-    def client(role: Role) -> httpx2.Client:
-        token = make_token(desk.database, person(role), "test", role)
-        headers = {"authorization": f"Bearer {token}"}
-        opened.append(httpx2.Client(base_url=web, headers=headers, timeout=30))
-        return opened[-1]
-
-    yield client
-    for one in opened:
-        one.close()
+    with with_tokens(web, desk, person) as client:
+        yield client
