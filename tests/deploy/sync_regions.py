@@ -5,8 +5,8 @@ Wires between them can be cut, any part killed and begun anew, and time moved on
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Iterable, Sequence
-from contextlib import asynccontextmanager, suppress
+from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -71,11 +71,11 @@ class _Wire(httpx2.AsyncBaseTransport):
             raise httpx2.ConnectError("cut")
         answer = asyncio.ensure_future(target.handle_async_request(request))
         cut = asyncio.ensure_future(self._cut.wait())
-        await asyncio.wait({answer, cut}, return_when=asyncio.FIRST_COMPLETED)
-        cut.cancel()
-        if answer.done():
-            return answer.result()
-        answer.cancel()
+        with self._world.under_way(answer):
+            await asyncio.wait({answer, cut}, return_when=asyncio.FIRST_COMPLETED)
+            cut.cancel()
+            if answer.done() and not answer.cancelled():
+                return answer.result()
         raise httpx2.ReadError("cut")
 
 
@@ -105,6 +105,7 @@ class Regions:
     _log: LogService | None = None
     _origin: httpx2.ASGITransport | None = None
     _serving: "asyncio.Task[None] | None" = None
+    _under_way: set[asyncio.Future[httpx2.Response]] = field(init=False, default_factory=set)
 
     def __post_init__(self) -> None:
         for url in (self.streams_url, *self.store_urls):
@@ -178,6 +179,10 @@ class Regions:
     async def kill_origin(self) -> None:
         """Between any two of its steps; what regions were being told is lost."""
         self._origin = None
+        # Nobody hears what a dying origin makes of the connections it closes.
+        for answer in self._under_way:
+            answer.cancel()
+        await asyncio.gather(*self._under_way, return_exceptions=True)
         if self._serving is not None:
             self._serving.cancel()
             await asyncio.gather(self._serving, return_exceptions=True)
@@ -199,6 +204,16 @@ class Regions:
         if other.agent is None or not other.wire.whole.is_set():
             return None
         return httpx2.ASGITransport(create_app(other.agent))
+
+    @contextmanager
+    def under_way(self, answer: asyncio.Future[httpx2.Response]) -> Iterator[None]:
+        """While somebody waits for an answer: it goes on no longer than they wait."""
+        self._under_way.add(answer)
+        try:
+            yield
+        finally:
+            self._under_way.discard(answer)
+            answer.cancel()
 
     # --- regions
 
