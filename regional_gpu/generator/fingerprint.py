@@ -5,7 +5,7 @@ gets the same bytes: docs/record-format.md#fingerprint has the definition and te
 """
 
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -138,10 +138,22 @@ def reduce(pixels: NDArray[np.uint8]) -> Integers:
 
 def _reduce_uneven(pixels: NDArray[np.uint8]) -> Integers:
     rows, columns = (np.arange(SIDE + 1) * n // SIDE for n in pixels.shape[:2])
-    sums = np.add.reduceat(pixels, rows[:-1], axis=0, dtype=np.int64)
-    sums = np.add.reduceat(sums, columns[:-1], axis=1)
     tall, wide = np.diff(rows).clip(1), np.diff(columns).clip(1)
-    return _sixteenths(sums, (tall[:, None] * wide)[..., None])
+    sums = _sums(pixels, rows[:-1], tall)
+    sums = _sums(sums.swapaxes(0, 1), columns[:-1], wide).swapaxes(0, 1)
+    return _sixteenths(sums.astype(np.int64), (tall[:, None] * wide)[..., None])
+
+
+def _sums(lines: NDArray[Any], starts: Integers, counts: Integers) -> NDArray[Any]:
+    """Sums of the `counts` lines from each start; no two counts differ by more than one."""
+    least = int(counts.min())
+    narrow = lines.dtype == np.uint8 and least < 256
+    sums = lines[starts].astype(np.uint16 if narrow else np.uint32)
+    for step in range(1, least):
+        sums += lines[starts + step]
+    longer = counts > least
+    sums[longer] += lines[starts[longer] + least]
+    return sums
 
 
 def _sixteenths(sums: Integers, count: Integers | np.int64) -> Integers:
