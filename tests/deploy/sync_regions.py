@@ -40,7 +40,9 @@ from origin.sync.tokens import admit
 from origin.tables import LogEntryRow
 from tests.kvsync.golden import example_body
 
-_SETTLED_S = 30.0
+_SETTLED_S = 60.0
+# A store here is never broken, but a busy machine may let one wait for long.
+_STORE_S = 20.0
 _SMALL_LOG_BYTES = 6_000
 
 
@@ -221,7 +223,11 @@ class Regions:
         for name, url in zip(REGIONS, self.store_urls, strict=False):
             held = HeldEntries(self.folder / f"held-{name}", 1 << 20)
             records = Records(
-                ValkeyStore(url, timeout_s=2), held, self.keys, timeout_s=2, rest_s=0.01
+                ValkeyStore(url, timeout_s=_STORE_S),
+                held,
+                self.keys,
+                timeout_s=_STORE_S,
+                rest_s=0.01,
             )
             self.regions[name] = _Region(name, url, _Wire(self), records)
 
@@ -251,7 +257,7 @@ class Regions:
             report_s=0.05,
             ledger_dir=self.folder / region.name / "ledger",
         )
-        store = ValkeyStore(region.store_url, timeout_s=2)
+        store = ValkeyStore(region.store_url, timeout_s=_STORE_S)
         async with httpx2.AsyncClient(transport=region.wire) as client:
             region.agent = Agent(settings, self.keys, store, client)
             try:
@@ -315,7 +321,7 @@ class Regions:
 
     async def held(self, name: str) -> dict[bytes, tuple[bytes, bool]]:
         """The same, of what lies in a region's store."""
-        store = ValkeyStore(self.regions[name].store_url, timeout_s=5)
+        store = ValkeyStore(self.regions[name].store_url, timeout_s=_STORE_S)
         found: dict[bytes, StoredEntry] = {}
         async for _, some in store.ranges(PROPERTY, range(4_096)):
             found.update(some)
