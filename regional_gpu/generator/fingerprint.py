@@ -5,7 +5,7 @@ gets the same bytes: docs/record-format.md#fingerprint has the definition and te
 """
 
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -144,11 +144,12 @@ def _reduce_uneven(pixels: NDArray[np.uint8]) -> Integers:
     return _sixteenths(sums.astype(np.int64), (tall[:, None] * wide)[..., None])
 
 
-def _sums(lines: NDArray[Any], starts: Integers, counts: Integers) -> NDArray[Any]:
+def _sums(
+    lines: NDArray[np.uint8] | NDArray[np.uint32], starts: Integers, counts: Integers
+) -> NDArray[np.uint32]:
     """Sums of the `counts` lines from each start; no two counts differ by more than one."""
     least = int(counts.min())
-    narrow = lines.dtype == np.uint8 and least < 256
-    sums = lines[starts].astype(np.uint16 if narrow else np.uint32)
+    sums = lines[starts].astype(np.uint32)
     for step in range(1, least):
         sums += lines[starts + step]
     longer = counts > least
