@@ -224,6 +224,8 @@ def _damage(approved: Approved, noise: NoiseField, cases: Cases) -> None:
 
 
 def _differs(pixels: Pixels, original: Pixels) -> bool:
+    if pixels.shape != original.shape:
+        return True
     return int(np.abs(pixels.astype(np.int16) - original).max()) > _DRIFT_LEVELS
 
 
