@@ -96,7 +96,9 @@ def _ago(seconds: int | None) -> str:
 
 def _query(values: Mapping[str, Any], **other: Any) -> str:
     """A query string of what is set."""
-    return urlencode({k: v for k, v in {**values, **other}.items() if v not in ("", None)}, doseq=True)
+    return urlencode(
+        {k: v for k, v in {**values, **other}.items() if v not in ("", None)}, doseq=True
+    )
 
 
 def _open() -> Environment:
