@@ -121,6 +121,11 @@ class Property(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         """For how long after the last heartbeat of its log records are used."""
         return min(self.revoke_bound_s, STRICT_S) if self.strict else self.revoke_bound_s
 
+    @property
+    def names_family(self) -> bool:
+        """Whether the header template says which family an image is of."""
+        return any("{family}" in value for value in self.headers.values())
+
     def image_headers(self, family: str, asset: str) -> dict[str, str]:
         """The header template filled in for one asset, names in lower case."""
         names = {"property": self.id, "family": family, "asset": asset}

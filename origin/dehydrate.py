@@ -93,6 +93,9 @@ def dehydrate(
         if resume and _is_done(database, site, request, original, generator.digest, effort):
             return None
         if origin_url is not None:
+            # From then on the origin names this family in its headers.
+            with database.writing() as session:
+                note_asset(session, site, request.path, gallery.family, asset.attributes, original)
             check_headers(site, gallery.family, request, origin_url)
         prompt = gallery.prompt(asset.attributes)
         reference = decode(data, request.path, gallery.background)

@@ -23,6 +23,13 @@ def find_asset(session: Session, property: str, key: bytes) -> AssetRow | None:
     return session.scalars(found).one_or_none()
 
 
+def family_noted(database: Database, property: str, key: bytes) -> str | None:
+    """The family that an asset was dehydrated in last; None if it never was."""
+    query = select(AssetRow.family).where(AssetRow.property == property, AssetRow.key == key)
+    with database.reading() as session:
+        return session.scalars(query).one_or_none()
+
+
 def note_asset(
     session: Session,
     site: Site,

@@ -3,20 +3,28 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from sqlalchemy.exc import SQLAlchemyError
+
 from kvsync.conditional import Conditions, http_date, not_modified
 from kvsync.key import read_request
 from origin.answer import Answer
 from origin.dam import AssetInfo
+from origin.database import Database
+from origin.inventory import family_noted
 from origin.site import Site
 
 
 @dataclass(frozen=True)
 class Originals:
-    """One property's originals. ``families`` names the family of each original in a gallery;
-    any other is in the family named like the property."""
+    """One property's originals.
+
+    An original's family is the one that the control database has noted, as its record will say;
+    else what ``families`` has by its name, from a gallery; else one named like the property.
+    """
 
     site: Site
     families: Mapping[str, str]
+    database: Database
 
     def answer(
         self, raw_path: bytes, raw_query: bytes, asked: Mapping[str, str], *, head: bool
@@ -38,9 +46,8 @@ class Originals:
         return Answer(200, self.headers(info, request.key, 200), body)
 
     def headers(self, info: AssetInfo, key: bytes, status: int) -> dict[str, str]:
-        family = self.families.get(info.name, self.site.id)
         headers = {
-            **self.site.rules.image_headers(family, key.hex()),
+            **self.site.rules.image_headers(self._family(info.name, key), key.hex()),
             "vary": "Accept",
             "etag": info.etag,
             "last-modified": _date(info),
@@ -49,6 +56,17 @@ class Originals:
             headers["content-type"] = info.media_type
             headers["content-length"] = str(info.size)
         return headers
+
+    def _family(self, name: str, key: bytes) -> str:
+        in_gallery = self.families.get(name, self.site.id)
+        if not self.site.rules.names_family:
+            return in_gallery
+        try:
+            noted = family_noted(self.database, self.site.id, key)
+        except SQLAlchemyError:
+            # /readyz tells of the database; the picture is worth more than its family's name.
+            return in_gallery
+        return in_gallery if noted is None else noted
 
 
 def _date(info: AssetInfo) -> str:

@@ -91,7 +91,7 @@ def create_app(settings: OriginSettings) -> FastAPI:
     _add_models(app, traffic, open_models(settings, database))
     for name, catalogue in list(catalogues.items())[:1]:
         _add_shop(app, traffic, Shop(sites[name], catalogue))
-    _add_originals(app, traffic, sites, catalogues)
+    _add_originals(app, traffic, sites, catalogues, database)
     return app
 
 
@@ -151,7 +151,11 @@ def _add_shop(app: FastAPI, traffic: Traffic, shop: Shop) -> None:
 
 
 def _add_originals(
-    app: FastAPI, traffic: Traffic, sites: Sites, catalogues: dict[str, Catalogue]
+    app: FastAPI,
+    traffic: Traffic,
+    sites: Sites,
+    catalogues: dict[str, Catalogue],
+    database: Database,
 ) -> None:
     answering: dict[str, Originals] = {}
 
@@ -159,7 +163,7 @@ def _add_originals(
         """Also of a property that was made since the start."""
         if site.id not in answering:
             families = catalogues[site.id].families if site.id in catalogues else {}
-            answering[site.id] = Originals(site, families)
+            answering[site.id] = Originals(site, families, database)
         return answering[site.id]
 
     @app.api_route("/{_path:path}", methods=["GET", "HEAD"])

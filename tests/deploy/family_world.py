@@ -9,7 +9,7 @@ from pathlib import Path
 import httpx2
 
 from deploy import parts
-from deploy.layout import HOST, PROPERTIES, State, free_ports
+from deploy.layout import HOST, State, free_ports
 from deploy.processes import Running
 from origin.sync.tokens import admit
 
@@ -37,9 +37,7 @@ class FamilyWorld:
 
 
 @asynccontextmanager
-async def family_world(
-    folder: Path, gallery: Path, pictures: Path, properties: Path = PROPERTIES
-) -> AsyncIterator[FamilyWorld]:
+async def family_world(folder: Path, gallery: Path, pictures: Path) -> AsyncIterator[FamilyWorld]:
     """Start every part over a gallery's manifest and the folder of its pictures; all state lies in
     ``folder``."""
     origin, streams, store, region, edge, admin, agent = free_ports(7)
@@ -79,8 +77,6 @@ async def family_world(
         gpus=[parts.http(region)],
         edge_admins=[parts.http(admin)],
     )
-    for told, of in ((environment, "ORIGIN"), (at_region, "REGION"), (at_edge, "EDGE")):
-        told[f"{of}_PROPERTIES_DIR"] = str(properties)
     running = [
         Running(part, folder / "log" / f"{part.name}.log")
         for part in (

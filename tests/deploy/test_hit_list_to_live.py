@@ -6,7 +6,6 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from deploy.layout import PROPERTIES
 from regional_gpu.generator.encode import decode
 from regional_gpu.generator.score import psnr
 from tests.deploy.family_world import family_world
@@ -29,12 +28,8 @@ async def test_from_the_list_to_what_a_shopper_gets(tmp_path: Path) -> None:
     )
     log.write_text("\n".join(line.format(name) for name in names) + "\n")
     into, taken = tmp_path / "analysis", tmp_path / "taken"
-    # An origin knows of families by the galleries that it was started with: here none is named.
-    properties = tmp_path / "properties"
-    properties.mkdir()
-    rules = (PROPERTIES / "rumba.toml").read_text().replace(" {family}", "")
-    (properties / "rumba.toml").write_text(rules)
-    async with family_world(tmp_path / "state", shop, pictures, properties) as world:
+    # The origin was started with a gallery that has none of these pictures.
+    async with family_world(tmp_path / "state", shop, pictures) as world:
         listed = tmp_path / "list.json"
         words = ("analyse", f"rumba={pictures}", "--logs", str(log), "--into", str(into))
         await world.operator(*words, "--workers", "1", "--json", str(listed))
@@ -46,5 +41,6 @@ async def test_from_the_list_to_what_a_shopper_gets(tmp_path: Path) -> None:
         for name in names:
             answer = await world.ask(f"/rumba/signs/{name}")
             assert "detail=rehydrated" in answer.headers["cache-status"]
+            assert f" {hit['name']} " in answer.headers["surrogate-key"]
             original = decode((pictures / "signs" / name).read_bytes())
             assert psnr(original, decode(answer.content)) > 30

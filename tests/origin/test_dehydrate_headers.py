@@ -8,10 +8,14 @@ from io import StringIO
 import pytest
 import uvicorn
 from rich.console import Console
+from sqlalchemy.exc import OperationalError
 
 from kvsync.errors import InputError
+from origin import originals
+from origin.database import Database
 from origin.dehydrate import check_headers
 from origin.dehydrate_command import running_origin
+from origin.inventory import describe_original, note_asset
 from origin.service import create_app
 from origin.settings import OriginSettings, read_settings
 from origin.workplace import Workplace
@@ -37,6 +41,26 @@ def origin_url(settings: OriginSettings) -> Iterator[str]:
 
 
 def test_an_origin_with_the_same_template_passes(place: Workplace, origin_url: str) -> None:
+    check_headers(place.site, "squares", place.site.request("red-white.jpg"), origin_url)
+
+
+def test_a_family_that_was_noted_since_the_start_is_named(
+    place: Workplace, origin_url: str
+) -> None:
+    request = place.site.request("red-white.jpg")
+    original = describe_original(*place.site.dam.open("red-white.jpg"))
+    with place.database.writing() as session:
+        note_asset(session, place.site, request.path, "circles", {}, original)
+    check_headers(place.site, "circles", request, origin_url)
+
+
+def test_without_its_database_the_origin_names_the_gallerys_family(
+    place: Workplace, origin_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def gone(database: Database, property: str, key: bytes) -> None:
+        raise OperationalError("SELECT", {}, OSError("the disk is gone"))
+
+    monkeypatch.setattr(originals, "family_noted", gone)
     check_headers(place.site, "squares", place.site.request("red-white.jpg"), origin_url)
 
 
