@@ -39,9 +39,9 @@ def overhead_us(console: Console) -> float:
 
     def hauled() -> None:
         haul = Haul(origin, counters.crossings, (site.id, "/a.jpg", "no-record"))
-        haul.carried(50_512)
+        haul.carried(300, 50_512)
         haul.answered()
-        counters.origin_heads.note(site.id, haul.carried_bytes - 50_000)
+        counters.origin_heads.note(site.id, haul.answer_bytes - 50_000)
         counters.tally(site.id, "", "origin", "no-record").add(512, 50_000, 0.2)
 
     empty = _seconds(lambda: None)

@@ -91,10 +91,15 @@ class LedgerSystem:
             raise StartError(f"not every approval was signed on this machine: {counts}")
 
     async def carried(self) -> Links:
-        """Payload bytes that each relay carried towards whoever had connected, as it counts."""
+        """Payload bytes that each relay carried, as it counts: to clients, and over the middle
+        mile both ways."""
         async with httpx2.AsyncClient(trust_env=False) as client:
             answer = await client.get(parts.http(self.ports.counts))
-        return {name: both["back"] for name, both in json.loads(answer.content).items()}
+        counted = json.loads(answer.content)
+        return {
+            name: both["back"] + (0 if name == "clients" else both["out"])
+            for name, both in counted.items()
+        }
 
     def cpu_seconds(self, name: str) -> float:
         """User and system time of a part's process, as the system tells it."""

@@ -47,6 +47,7 @@ _KILLED_S = 25.0
 _QUIET_S = 4.0
 _GOALS = {"bytes_error": 0.01, "gpu_error": 0.03, "count_error": 0.0, "overhead_us": 20.0}
 _LINKS = ("clients", "images", "models", "sync")
+_WAYS = {"clients": "towards them"}
 
 
 @dataclass(frozen=True)
@@ -252,7 +253,12 @@ async def _straight(port: int, path: str) -> int:
 
 def _bytes(observed: Observed, told: Told, originals: dict[str, int] | None = None) -> list[Line]:
     lines = [
-        Line(f"{name}: towards whoever asked", observed.links[name], told.links[name], "bytes")
+        Line(
+            f"{name}: {_WAYS.get(name, 'both ways')}",
+            observed.links[name],
+            told.links[name],
+            "bytes",
+        )
         for name in _LINKS
     ]
     if originals is not None:

@@ -264,7 +264,7 @@ async def from_origin(
 def _count_body(parts: Parts, ask: Ask, fetched: Fetched, haul: Haul) -> None:
     parts.counters.hauled(ask.site.id, len(fetched.body))
     if fetched.status == 200 and ask.choice is not None:
-        parts.counters.origin_heads.note(ask.site.id, haul.carried_bytes - len(fetched.body))
+        parts.counters.origin_heads.note(ask.site.id, haul.answer_bytes - len(fetched.body))
 
 
 def _keep(parts: Parts, ask: Ask, step: Serve | Stream, mark: int) -> bool:

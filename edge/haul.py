@@ -42,18 +42,20 @@ class Crossings:
 
 @dataclass
 class Haul:
-    """One asking of the origin. What it carried counts whatever came of it; it is a miss where
-    its answer was of use, and then it could have been avoided."""
+    """One asking of the origin. What it carried, both ways, counts whatever came of it; it is a
+    miss where its answer was of use, and then it could have been avoided."""
 
     tally: Tally
     crossings: Crossings
     asset: Asset
-    carried_bytes: int = 0
+    answer_bytes: int = 0
+    _carried: int = 0
     _of_use: bool = False
 
-    def carried(self, size: int) -> None:
+    def carried(self, asked: int, answered: int) -> None:
         """Told once, when the connection carries no more of the answer."""
-        self.carried_bytes = size
+        self.answer_bytes = answered
+        self._carried = size = asked + answered
         self.tally.middle_mile_bytes += size
         self.crossings.add(self.asset, size)
         if self._of_use:
@@ -61,7 +63,7 @@ class Haul:
 
     def answered(self) -> None:
         self._of_use = True
-        self.tally.missed(self.carried_bytes)
+        self.tally.missed(self._carried)
 
 
 class OriginHeads:

@@ -17,12 +17,13 @@ from edge.rules.fields import end_to_end
 from edge.rules.invalidation import SAFE
 from edge.rules.stored import Fields
 from edge.trace import TRACE_FIELDS, onward
-from kvsync.carried import carried_bytes
+from kvsync.carried import answered_bytes, asked_bytes
 from kvsync.errors import OriginUnavailable
 
 Clock = Callable[[], float]
 MayKeep = Callable[[int, Fields], bool]
-Carried = Callable[[int], None]
+Carried = Callable[[int, int], None]
+"""Is told the bytes of a request, and those of its answer."""
 # What is not to be kept is held all the same when it is small: one write to the client.
 _SMALL = 64 << 10
 # Past this share of the deadline a body that may pass is passed on as it comes.
@@ -60,8 +61,8 @@ class Origin:
         hurry_s: float | None = None,
     ) -> Fetched | Passing:
         """The whole answer, or one that is on its way where ``may_keep`` says of its head that the
-        whole is of no use, or where it is too large to be held. ``carried`` is told the bytes of
-        head and body that came, whatever becomes of them, when no more do.
+        whole is of no use, or where it is too large to be held. ``carried`` is told the bytes
+        that went and those that came, whatever becomes of them, when no more do.
 
         ``hurry_s`` is for who has something else to show: an origin that was silent lately is not
         asked then, and gets this long at most. Without it the origin is the last way out, which no
@@ -116,11 +117,11 @@ class Origin:
             await held.enter_async_context(self.gate.passage())
             try:
                 async with asyncio.timeout(wanted.deadline_s) as limit:
-                    sent = content and _renewing(content, limit, wanted.deadline_s)
+                    sent = _Sent(content, limit, wanted.deadline_s) if content else None
                     answer = await self._open(wanted, sent)
             except (httpx2.HTTPError, TimeoutError) as error:
                 raise _unavailable(error) from error
-            _close_and_tell(held, answer, carried)
+            _close_and_tell(held, answer, carried, sent)
             fields = end_to_end(_fields(answer))
             return Passing(answer.status_code, fields, answer.aiter_raw(), held.pop_all())
 
@@ -152,17 +153,31 @@ class Origin:
         return length <= self._limit or length == math.inf
 
 
-def _close_and_tell(held: AsyncExitStack, answer: httpx2.Response, carried: Carried) -> None:
-    held.callback(lambda: carried(carried_bytes(answer)))
+class _Sent:
+    """A request's content on its way: each piece renews the limit, and is counted."""
+
+    def __init__(
+        self, content: AsyncIterable[bytes], limit: asyncio.Timeout, seconds: float
+    ) -> None:
+        self._content, self._limit, self._seconds = content, limit, seconds
+        self.bytes = 0
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        async for piece in self._content:
+            self._limit.reschedule(asyncio.get_running_loop().time() + self._seconds)
+            self.bytes += len(piece)
+            yield piece
+
+
+def _close_and_tell(
+    held: AsyncExitStack, answer: httpx2.Response, carried: Carried, sent: _Sent | None = None
+) -> None:
+    def tell() -> None:
+        content = sent.bytes if sent is not None else 0
+        carried(asked_bytes(answer.request) + content, answered_bytes(answer))
+
+    held.callback(tell)
     held.push_async_callback(answer.aclose)
-
-
-async def _renewing(
-    content: AsyncIterable[bytes], limit: asyncio.Timeout, seconds: float
-) -> AsyncIterator[bytes]:
-    async for piece in content:
-        limit.reschedule(asyncio.get_running_loop().time() + seconds)
-        yield piece
 
 
 async def _rest(begun: bytes, pieces: AsyncIterator[bytes]) -> AsyncIterator[bytes]:

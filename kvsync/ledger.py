@@ -45,9 +45,10 @@ class Answers(msgspec.Struct, frozen=True, array_like=True, tag="answers"):
 
     ``misses`` are those that the region's shared cache could not answer: what they would have
     hauled is ``avoidable_bytes``, once each, whether they did (``middle_mile_bytes``) or not. Bytes
-    are all that a connection carries, heads included. ``generate_ms`` and ``queue_ms`` are what the
-    region said that generating them took on the device, and waiting for it. ``buckets`` count
-    answers by the seconds they took (:data:`BOUNDS_S`).
+    are all that a connection carries, heads included; over the middle mile in both directions.
+    ``generate_ms`` and ``queue_ms`` are what the region said that generating them took on the
+    device, and waiting for it. ``buckets`` count answers by the seconds they took
+    (:data:`BOUNDS_S`).
     """
 
     property: Name
@@ -88,8 +89,8 @@ class Held(msgspec.Struct, frozen=True, array_like=True, tag="held"):
 
 
 class Carried(msgspec.Struct, frozen=True, array_like=True, tag="carried"):
-    """Bytes over the middle mile that are no answer's: ``what`` is ``sync``, ``model`` or
-    ``replica``."""
+    """Bytes over the middle mile, both ways, that are no answer's: ``what`` is ``sync``, ``model``
+    or ``replica``."""
 
     property: Name
     what: Name

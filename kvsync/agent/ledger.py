@@ -70,8 +70,8 @@ class LedgerAgent:
                 group.create_task(self._ship_always(origin, source))
 
     def carried(self, property: str, size: int) -> None:
-        """Count what an answer of the origin to this agent took; what is of no property is shared
-        by all."""
+        """Count what asking the origin took, both ways; what is of no property is shared by
+        all."""
         for name in (property,) if property else self._properties:
             share = size if property else -(-size // len(self._properties))
             self.meter.add(Carried, (name, "sync"), share)

@@ -36,7 +36,8 @@ Wanted = dict[bytes, Original]
 class Replica:
     """One property's; :meth:`run` goes on until it is cancelled.
 
-    ``carried`` is told the bytes of each answer of the origin, ``kept`` how many lie here.
+    ``carried`` is told the bytes of each request to the origin and its answer, ``kept`` how many
+    lie here.
     """
 
     def __init__(

@@ -41,8 +41,8 @@ class NotThere(OriginUnavailable):
 class Origin:
     """What a region asks the origin over HTTP; the answers are signed, and not checked here.
 
-    ``carried`` is told the bytes of each answer, by property; by "" where it is of none. Each
-    method raises :class:`OriginUnavailable`, :class:`Forbidden` or :class:`Truncated`.
+    ``carried`` is told the bytes of each request and its answer, by property; by "" where it is of
+    none. Each method raises :class:`OriginUnavailable`, :class:`Forbidden` or :class:`Truncated`.
     """
 
     def __init__(
@@ -102,7 +102,7 @@ class Origin:
             )
         except httpx2.HTTPError as error:
             raise _unavailable(self._url, error) from error
-        self._carried("", carried_bytes(answer))
+        self._carried("", len(content) + carried_bytes(answer))
         if answer.status_code != 200:
             raise _refused(answer.status_code, answer.content, where)
         return answer.content
@@ -110,7 +110,7 @@ class Origin:
     async def _get(
         self, property: str, where: str, max_bytes: int, timeout_s: float = _SILENCE_S
     ) -> bytes:
-        body = bytearray()
+        pieces, size = list[bytes](), 0
         begun = False
         try:
             async with self._client.stream(
@@ -119,8 +119,9 @@ class Origin:
                 begun = True
                 try:
                     async for piece in answer.aiter_bytes():
-                        body += piece
-                        if len(body) > max_bytes:
+                        pieces.append(piece)
+                        size += len(piece)
+                        if size > max_bytes:
                             raise Truncated(f"{where}: the answer is longer than {max_bytes} bytes")
                 finally:
                     self._carried(property, carried_bytes(answer))
@@ -128,9 +129,10 @@ class Origin:
             if begun and isinstance(error, httpx2.RemoteProtocolError):
                 raise Truncated(f"{where}: the answer was cut short: {error}") from error
             raise _unavailable(self._url, error) from error
+        body = b"".join(pieces)
         if answer.status_code != 200:
-            raise _refused(answer.status_code, bytes(body), where)
-        return bytes(body)
+            raise _refused(answer.status_code, body, where)
+        return body
 
     @asynccontextmanager
     async def original(

@@ -48,8 +48,8 @@ async def download(
 ) -> Path:
     """Fetch model ``digest`` (32 bytes) into ``models``; its folder, replaced if it was there.
 
-    ``origin`` has the origin's address as its base; ``carried`` is told the bytes of each of its
-    answers. Raises :class:`ModelError` when the model is
+    ``origin`` has the origin's address as its base; ``carried`` is told the bytes of each
+    request and its answer. Raises :class:`ModelError` when the model is
     unknown, too large or not what was signed, :class:`OriginUnavailable` when the origin fails,
     :class:`InputError` when the disk does.
     """
