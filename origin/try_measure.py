@@ -17,8 +17,10 @@ from numpy.typing import NDArray
 from kvsync.rendition import Still
 from origin.gallery import Asset, Gallery
 from origin.training import TrainingReport, train
+from origin.training.payload_fit import fit_payload
 from regional_gpu.generator.encode import encode
 from regional_gpu.generator.load import Generator, Job, load
+from regional_gpu.generator.posed_generator import PosedGenerator
 from regional_gpu.generator.score import ssimulacra2
 
 Pixels = NDArray[np.uint8]
@@ -28,6 +30,8 @@ SCORED: Final = 16
 SCORED_PIXELS: Final = 10_000_000
 """Pictures drawn and scored of each kind, new and trained on: so many, fewer of large ones."""
 FEWEST_SCORED: Final = 4
+SCORED_SHOTS: Final = 8
+"""So many where each is a shot of its own, whose pose and light take seconds to find."""
 MOST_LEFT_OUT: Final = 0.2
 """No larger share of the combinations is left out of training."""
 DELIVERED: Final = Still("jpeg", 2048, 92)
@@ -39,12 +43,13 @@ TIMED_SECONDS: Final = 3.0
 
 @dataclass(frozen=True)
 class Compared:
-    """One picture beside what the model drew for its prompt."""
+    """One picture beside what the model drew for its prompt, as its record would have it."""
 
     file: str
     prompt: str
     unseen: bool  # its combination was left out of training
     score: float  # SSIMULACRA2 against the file
+    payload_bytes: int  # of how the shot was taken; 0 where the prompt says all
     original: Pixels
     generated: Pixels
 
@@ -55,6 +60,10 @@ class Trial:
     compared: tuple[Compared, ...]
     images_per_s: float  # drawn and encoded as JPEG, on this machine
     trained_on: int
+
+    @property
+    def payload_bytes(self) -> int:
+        return max(one.payload_bytes for one in self.compared)
 
     def scores(self, *, unseen: bool) -> list[float]:
         return [one.score for one in self.compared if one.unseen == unseen]
@@ -80,8 +89,10 @@ def measure(gallery: Gallery, scratch: Path, told: Told) -> Trial:
     rest = replace(gallery, assets=tuple(kept))
     report = train(rest, scratch / "model", progress=told, minutes=math.inf)
     generator = load(scratch / "model")
-    seen = [kept[at] for at in _spread(len(kept), min(scored, len(kept)))]
-    subjects = [(asset, True) for asset in left] + [(asset, False) for asset in seen]
+    if isinstance(generator, PosedGenerator):
+        scored = min(scored, SCORED_SHOTS)
+    subjects = [(asset, True) for asset in _spread(left, scored)]
+    subjects += [(asset, False) for asset in _spread(kept, scored)]
     compared = []
     for at, (asset, unseen) in enumerate(subjects):
         told("drawing and scoring", at / len(subjects))
@@ -138,15 +149,19 @@ def _can_do_without(combination: tuple[str, ...], staying: set[tuple[str, ...]])
     )
 
 
-def _spread(of: int, count: int) -> list[int]:
-    return [at * of // count for at in range(count)]
+def _spread(assets: Sequence[Asset], most: int) -> list[Asset]:
+    count = min(most, len(assets))
+    return [assets[at * len(assets) // count] for at in range(count)]
 
 
 def _compare(gallery: Gallery, asset: Asset, unseen: bool, generator: Generator) -> Compared:
-    job = _job(gallery, asset)
-    original, (generated,) = gallery.pixels(asset), generator.generate([job])
+    job, original = _job(gallery, asset), gallery.pixels(asset)
+    if isinstance(generator, PosedGenerator):
+        job = replace(job, payload=fit_payload(generator, job.prompt, original))
+    (generated,) = generator.generate([job])
     score = ssimulacra2(original, generated)
-    return Compared(asset.file, job.prompt, unseen, score, original, generated)
+    payload_bytes = len(job.payload)
+    return Compared(asset.file, job.prompt, unseen, score, payload_bytes, original, generated)
 
 
 def _job(gallery: Gallery, asset: Asset) -> Job:

@@ -9,7 +9,7 @@ from origin.try_gallery import Guess
 from origin.try_measure import Trial
 from origin.try_money import Bill, Prices, bill
 
-RECORD_BYTES: Final = 512  # at most, for a prompt record
+RECORD_BYTES: Final = 512  # at most, for a prompt record without its payload
 ENOUGH: Final = 0.8
 """The share of pictures that must reach the least score."""
 
@@ -46,7 +46,7 @@ def answer(
         images=images,
         images_per_s=trial.images_per_s,
         model_bytes=trial.report.model_bytes,
-        record_bytes=RECORD_BYTES,
+        record_bytes=RECORD_BYTES + trial.payload_bytes,
     )
     unseen, seen = trial.recall(least, unseen=True), trial.recall(least, unseen=False)
     recall = seen if unseen is None else unseen
@@ -138,6 +138,11 @@ def _recall(trial: Trial, least: float) -> str:
                 f"{trial.recall(least, unseen=unseen):.0%} of {len(scores)} {whose} (median "
                 f"{trial.median(unseen=unseen):.1f}, worst {min(scores):.1f})"
             )
+    if trial.payload_bytes:
+        parts.append(
+            f"each with {trial.payload_bytes} bytes of its own in the record: the place and light "
+            "of the shot"
+        )
     return "; ".join(parts)
 
 

@@ -16,6 +16,7 @@ from origin.gallery import Gallery, read_gallery
 from origin.training import TrainingReport, train
 from origin.training.payload_fit import fit_payload
 from origin.training.posed_flow import add_denoiser, tied
+from origin.try_measure import measure
 from regional_gpu.generator.load import Job, load
 from regional_gpu.generator.payload import pack, unpack
 from regional_gpu.generator.posed_generator import PosedGenerator
@@ -73,6 +74,15 @@ def test_a_shot_that_training_never_saw_is_fitted_as_well(generator: PosedGenera
     reference = shot("red", "cream", Taken(right=1.5, down=-1, turn=0.015, slope=0.04))
     drawn = draw(generator, job(payload=fit_payload(generator, PROMPT, reference)))
     assert psnr(reference, drawn) > 28
+
+
+def test_a_first_trial_draws_each_shot_as_its_record_would(
+    gallery: Gallery, tmp_path: Path
+) -> None:
+    trial = measure(gallery, tmp_path, lambda doing, done: None)
+    assert 40 < trial.payload_bytes <= 64
+    # By the prompt alone, -24: eight small shots teach little, but where each was taken is found.
+    assert (trial.median(unseen=False) or 0) > 30
 
 
 def test_dehydrating_proposes_a_fitted_recipe(generator: PosedGenerator) -> None:
