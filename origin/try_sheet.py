@@ -31,7 +31,7 @@ figcaption { grid-column: 1 / 3 } .flick { position: relative }
 .flick img + img { position: absolute; inset: 0; opacity: 0 } .flick:hover img + img { opacity: 1 }
 """
 EXPLAINED: Final = (
-    "<p>Left the original, right what the model drew from the words below it; point at the right "
+    "<p>Left the original, right what the model drew from what is below it; point at the right "
     "one to see the original in its place.</p>"
 )
 
@@ -69,7 +69,8 @@ def _section(heading: str, compared: Sequence[Compared]) -> str:
 
 def _figure(one: Compared) -> str:
     original, generated = _image(one.original), _image(one.generated)
-    said = f"{one.file}: “{one.prompt}”, SSIMULACRA2 {one.score:.1f}"
+    shot = f" and {one.payload_bytes} bytes of place and light" if one.payload_bytes else ""
+    said = f"{one.file}: “{one.prompt}”{shot}, SSIMULACRA2 {one.score:.1f}"
     return (
         f'<figure><img alt="original" src="{original}"><div class="flick">'
         f'<img alt="drawn" src="{generated}"><img alt="" src="{original}"></div>'
