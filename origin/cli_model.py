@@ -88,6 +88,7 @@ def _carry(place: "Workplace", gallery: Path, folder: Path, began: float) -> int
     """Announce the new model and carry what may be carried; how many were."""
     from origin.carry import Carrier
     from origin.gallery import read_gallery
+    from origin.ledger.own_work import OwnWork
     from origin.model_life import note_begun
     from origin.publish import Publisher
     from regional_gpu.generator.load import load
@@ -100,10 +101,12 @@ def _carry(place: "Workplace", gallery: Path, folder: Path, began: float) -> int
     carrier = Carrier(place.database, place.site, load(folder), place.models.folder_of)
     rows = carrier.pending(family)
     carried = 0
-    for one in carrier.carry(rows):
-        carried += not one.why
-        if one.why:
-            console.print(f"needs approval: {one.path}: {one.why}", highlight=False)
+    with OwnWork(place.database, place.site.id, family) as own:
+        for one in carrier.carry(rows):
+            own.made(2)
+            carried += not one.why
+            if one.why:
+                console.print(f"needs approval: {one.path}: {one.why}", highlight=False)
     console.print(
         f"model {digest.hex()[:8]}: {carried} of {len(rows)} approvals carried, "
         f"{len(rows) - carried} need a person",

@@ -9,6 +9,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from origin.dehydrate import Effort, Fitted, dehydrate, plan
 from origin.gallery import read_gallery
+from origin.ledger.own_work import OwnWork
 from origin.publish import Publisher
 from origin.settings import OriginSettings
 from origin.workplace import Workplace
@@ -39,7 +40,8 @@ def dehydrate_with_progress(
         TimeRemainingColumn(),
     )
     fitted: list[Fitted] = []
-    with Progress(*columns, console=console) as bar:
+    own = OwnWork(place.database, place.site.id, gallery.family)
+    with own, Progress(*columns, console=console) as bar:
         task = bar.add_task("dehydrating", total=total)
         for one in dehydrate(
             place.site,
@@ -55,6 +57,7 @@ def dehydrate_with_progress(
             if one is None:
                 continue
             fitted.append(one)
+            own.made(one.seeds_tried)
             if one.state == "short":
                 console.print(
                     f"not proposed: {one.path}: SSIMULACRA2 {one.ssimulacra2:.1f}, "

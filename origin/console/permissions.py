@@ -48,6 +48,7 @@ NEEDED: dict[str, Needed] = {
     "statement_page": "viewer",
     "rows_page": "viewer",
     "rows_csv": "viewer",
+    "figures_csv": "viewer",
     "policy_page": "viewer",
     "prices_page": "viewer",
     "ledger_metrics": "viewer",
@@ -128,6 +129,8 @@ NEEDED: dict[str, Needed] = {
     "api_ledger_rows": "viewer",
     "api_what_if": "viewer",
     "api_ways": "viewer",
+    "api_policies": "viewer",
+    "api_figures": "viewer",
     "api_choose_policy": "approver",
     "api_prices": "viewer",
 }

@@ -18,6 +18,7 @@ from origin.console.queue import colour_meaning, meaning, one_line, size_of
 from origin.console.sessions import Login
 from origin.console.showing import MANY
 from origin.dashboard import words
+from origin.dashboard.behind import parts_behind
 
 _FOLDER: Final = Path(__file__).parent
 _DASHBOARD: Final = _FOLDER.parent / "dashboard"
@@ -133,7 +134,11 @@ def _open() -> Environment:
         figure=words.figure,
     )
     environment.globals.update(
-        query=_query, one_line=one_line, size_of=size_of, worst_delta_e=worst_delta_e
+        query=_query,
+        parts_behind=parts_behind,
+        one_line=one_line,
+        size_of=size_of,
+        worst_delta_e=worst_delta_e,
     )
     return environment
 

@@ -18,6 +18,7 @@ from origin.console.desk import Desk
 from origin.console.jobs import open_queue, task_of
 from origin.console.pictures import open_pictures
 from origin.console.tables import JobRow, PromptRow, PromptSetRow
+from origin.ledger.own_work import OwnWork
 
 if TYPE_CHECKING:
     from origin.console.proposing import Tools
@@ -52,11 +53,13 @@ def run(desk: Desk, models: "LoadedModels", job_id: int) -> None:
     from origin.console.proposing import Tools
 
     try:
-        generator = models.load(chosen.model)
-        with Decoding() as decoding:
-            tools = Tools(generator, decoding.decode, open_pictures(desk.settings))
-            while (row := _next(desk, job_id, chosen)) is not None:
-                _do(desk, tools, chosen, row, job)
+        with OwnWork(desk.database, chosen.property, chosen.family) as own:
+            generator = models.load(chosen.model)
+            with Decoding() as decoding:
+                tools = Tools(generator, decoding.decode, open_pictures(desk.settings))
+                while (row := _next(desk, job_id, chosen)) is not None:
+                    _do(desk, tools, chosen, row, job)
+                    own.made(1 if row.seed is not None else job.seeds)
     except Exception as error:
         _end(desk, job_id, "failed", f"{type(error).__name__}: {error}")
         raise

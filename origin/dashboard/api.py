@@ -12,9 +12,20 @@ from origin.console.api.forms import PROBLEMS
 from origin.dashboard import policy as policies
 from origin.dashboard.asked import Asked, plain
 from origin.dashboard.office import Office, asking
-from origin.dashboard.rows import PAGE, columns, page_of, span_named, table_named
+from origin.dashboard.rows import (
+    PAGE,
+    Only,
+    Picked,
+    columns,
+    only_those,
+    page_of,
+    span_named,
+    sums_of,
+    table_named,
+)
 from origin.dashboard.savings import by_family, earned, headline
 from origin.dashboard.traffic import traffic
+from origin.dashboard.view import all_figures, policies_of
 from origin.dashboard.ways import forecasts
 from origin.dashboard.what_if import what_if
 from origin.economics.chosen_books import Chosen
@@ -66,6 +77,14 @@ def _add_money(router: APIRouter, office: Office) -> None:
 def _add_traffic(router: APIRouter, office: Office) -> None:
     about = Depends(asking(office))
 
+    which = Depends(only_those)
+
+    @router.get("/figures")
+    def api_figures(asked: Asked = about) -> Json:
+        """Every number of the dashboard in one list."""
+        found = all_figures(office, asked)
+        return {"asked": plain(asked), "figures": msgspec.to_builtins(found)}
+
     @router.get("/traffic")
     def api_traffic(asked: Asked = about) -> Json:
         """Offload before and after, what holds the rest back, latency, machines and their cost per
@@ -77,15 +96,18 @@ def _add_traffic(router: APIRouter, office: Office) -> None:
     def api_ledger_rows(
         table: str,
         asked: Asked = about,
+        only: Only = which,
         span: Annotated[str, Query(max_length=10)] = "",
         skip: Annotated[int, Query(ge=0, le=2**31 - 1)] = 0,
     ) -> Json:
-        """Stored rows: usage, answers, work, held, carried, kept, crossed or open."""
-        found, span_s = table_named(table), span_named(span, asked)
-        names = columns(found)
-        rows = page_of(office.reader, found, span_s, asked, skip)
+        """Stored rows: usage, answers, work, held, carried, kept, crossed or open; and what all
+        of them add up to."""
+        picked = Picked(table_named(table), span_named(span, asked), asked, only)
+        names = columns(picked.table)
+        rows = page_of(office.reader, picked, skip)
         return {
             "asked": plain(asked),
+            "sums": sums_of(office.reader, picked),
             "rows": [dict(zip(names, row, strict=True)) for row in rows],
             "next": skip + PAGE if len(rows) == PAGE else None,
         }
@@ -122,6 +144,16 @@ def _add_ahead(router: APIRouter, office: Office) -> None:
             "families": msgspec.to_builtins(found),
             "policies": msgspec.to_builtins(chosen),
         }
+
+    @router.get("/policies")
+    def api_policies(asked: Asked = about) -> Json:
+        """What each policy would have cost in the days asked for, by family: the recorded days
+        once more, answered otherwise."""
+        names = [asked.scope.property] if asked.scope.property else desk.sites
+        for name in names:
+            desk.site(name)
+        found = [one for name in names for one in policies_of(office, asked, name)]
+        return {"asked": plain(asked), "families": msgspec.to_builtins(found)}
 
     @router.put("/properties/{property}/families/{family}/policy")
     def api_choose_policy(property: str, family: str, said: ChosenPolicy, person: Asking) -> Json:

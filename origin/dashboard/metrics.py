@@ -1,6 +1,6 @@
 """The dashboard's numbers as Prometheus gauges, for whoever has a viewer's token."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from fastapi import APIRouter, Response
 from prometheus_client import CollectorRegistry, generate_latest
@@ -9,9 +9,11 @@ from prometheus_client.exposition import CONTENT_TYPE_LATEST
 from prometheus_client.registry import Collector
 
 from origin.dashboard.asked import Asked
+from origin.dashboard.every_figure import Figure
 from origin.dashboard.office import Office
 from origin.dashboard.savings import PARTS, Headline, earned, headline
 from origin.dashboard.traffic import Traffic, traffic
+from origin.dashboard.view import all_figures
 from origin.economics.costs import Statement
 from origin.ledger.running import Place
 
@@ -49,6 +51,7 @@ class _Figures(Collector):
         yield _by_place(earned(office.reader, books, asked).places())
         yield from _traffic(traffic(office.reader, books, asked))
         yield from _today(office, office.ask(range="today"))
+        yield _every(all_figures(office, asked))
 
 
 def _money(found: Headline) -> Iterator[Metric]:
@@ -120,6 +123,17 @@ def _traffic(found: Traffic) -> Iterator[Metric]:
     for breaker in found.anomalies.breakers:
         breakers.add_metric((breaker.region, breaker.peer), breaker.open_s)
     yield from (share, held_back, devices, mismatches, breakers)
+
+
+def _every(figures: Iterable[Figure]) -> Metric:
+    gauge = GaugeMetricFamily(
+        "rehydration_figure",
+        "Every number of this month's dashboard, what others say as well included",
+        labels=("group", "of", "figure", "currency"),
+    )
+    for one in figures:
+        gauge.add_metric((one.group, one.of, one.figure, one.currency), one.value)
+    return gauge
 
 
 def _today(office: Office, asked: Asked) -> Iterator[Metric]:

@@ -5,6 +5,7 @@ from datetime import date
 from pathlib import Path
 from typing import Annotated, Any, Final
 
+import msgspec
 from fastapi import APIRouter, Depends, Form, Query, Request, Response
 from fastapi.responses import FileResponse, StreamingResponse
 
@@ -15,20 +16,26 @@ from origin.console.desk import NotHere
 from origin.console.rendering import go, moment, page
 from origin.dashboard import policy as policies
 from origin.dashboard.api import decide
-from origin.dashboard.asked import Asked
+from origin.dashboard.asked import RANGES, Asked
+from origin.dashboard.every_figure import COLUMNS
 from origin.dashboard.office import Office, asking
 from origin.dashboard.rows import (
     PAGE,
     SPANS,
     TABLES,
+    Only,
+    Picked,
     as_csv,
     columns,
+    lines,
+    only_those,
     page_of,
     span_named,
+    sums_of,
     table_named,
 )
 from origin.dashboard.statement import statement
-from origin.dashboard.view import around, figures
+from origin.dashboard.view import FEW, all_figures, around, figures, policies_of, thirty_days
 from origin.dashboard.ways import forecasts
 from origin.dashboard.what_if import what_if
 from origin.economics.chosen_books import Chosen, choose_book
@@ -45,6 +52,7 @@ _FILES: Final = {
 }
 
 
+CSV: Final = "text/csv; charset=utf-8"
 Span = Annotated[str, Query(max_length=10)]
 
 
@@ -112,47 +120,59 @@ def _add_savings(router: APIRouter, office: Office) -> None:
 
 
 def _add_rows(router: APIRouter, office: Office) -> None:
-    about = Depends(asking(office))
+    about, which = Depends(asking(office)), Depends(only_those)
+
+    @router.get("/dashboard/figures.csv")
+    def figures_csv(asked: Asked = about) -> Response:
+        told = [msgspec.structs.astuple(one) for one in all_figures(office, asked)]
+        headers = {"content-disposition": 'attachment; filename="figures.csv"'}
+        return Response(lines([COLUMNS, *told]), media_type=CSV, headers=headers)
 
     @router.get("/dashboard/rows/{table}.csv")
-    def rows_csv(table: str, asked: Asked = about, span: Span = "") -> Response:
-        found, span_s = table_named(table), span_named(span, asked)
+    def rows_csv(table: str, asked: Asked = about, only: Only = which, span: Span = "") -> Response:
+        picked = Picked(table_named(table), span_named(span, asked), asked, only)
         headers = {"content-disposition": f'attachment; filename="{table}.csv"'}
-        lines = as_csv(office.reader, found, span_s, asked)
-        return StreamingResponse(lines, media_type="text/csv; charset=utf-8", headers=headers)
+        text = as_csv(office.reader, picked)
+        return StreamingResponse(text, media_type=CSV, headers=headers)
 
     @router.get("/dashboard/rows/{table}")
     def rows_page(
         request: Request,
         table: str,
         asked: Asked = about,
+        only: Only = which,
         span: Span = "",
         skip: Annotated[int, Query(ge=0, le=2**31 - 1)] = 0,
     ) -> Response:
-        found, span_s = table_named(table), span_named(span, asked)
-        rows = page_of(office.reader, found, span_s, asked, skip)
+        picked = Picked(table_named(table), span_named(span, asked), asked, only)
+        rows = page_of(office.reader, picked, skip)
         return page(
             request,
             "rows.html",
             name=table,
             tables=list(TABLES),
             spans=list(SPANS),
-            span=next(name for name, length in SPANS.items() if length == span_s),
+            span=next(name for name, length in SPANS.items() if length == picked.span_s),
+            only=only,
+            sums=sums_of(office.reader, picked),
             is_sample=office.desk.origin.sample_traffic,
             asked=asked,
-            **_on_a_page(columns(found), rows),
+            **_on_a_page(columns(picked.table), rows),
             next=skip + PAGE if len(rows) == PAGE else None,
         )
 
 
 def _add_policy(router: APIRouter, office: Office) -> None:
+    about = Depends(asking(office))
     desk = office.desk
 
     @router.get("/dashboard/policy")
-    def policy_page(request: Request) -> Response:
-        asked = office.ask()
+    def policy_page(request: Request, asked: Asked = about) -> Response:
         found: dict[str, list[tuple[Any, Ways]]] = {}
-        for name in desk.sites:
+        names = [asked.scope.property] if asked.scope.property else list(desk.sites)
+        few = names[:FEW]
+        for name in names:
+            desk.site(name)
             chosen = ways_of(desk.database, desk.origin.properties_dir, name)
             ahead = forecasts(
                 office.reader, office.books(), name, asked.now, asked.today, exact=False
@@ -162,6 +182,11 @@ def _add_policy(router: APIRouter, office: Office) -> None:
             request,
             "policy.html",
             found=found,
+            asked=asked,
+            ranges=RANGES,
+            properties=sorted(desk.sites),
+            past={name: policies_of(office, asked, name) for name in few},
+            forecast_query=thirty_days(asked).query,
             meanings=policies.MEANINGS,
             is_sample=desk.origin.sample_traffic,
         )

@@ -2,10 +2,12 @@
 
 import csv
 import io
-from collections.abc import Iterator, Sequence
-from typing import Any, Final
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Annotated, Any, Final
 
-from sqlalchemy import Table
+from fastapi import Query
+from sqlalchemy import Select, Table, func, select
 
 from kvsync.errors import InputError
 from origin.console.desk import NotHere
@@ -41,6 +43,36 @@ PAGE: Final = 200
 _AT_ONCE: Final = 2_000
 
 
+Only = Mapping[str, Sequence[str]]
+"""Labels, and the values of each that rows may have."""
+
+Labels = Annotated[list[str] | None, Query(max_length=20)]
+
+
+def only_those(
+    family: Labels = None,
+    outcome: Labels = None,
+    reason: Labels = None,
+    device: Labels = None,
+    purpose: Labels = None,
+    what: Labels = None,
+    peer: Labels = None,
+    asset: Labels = None,
+) -> Only:
+    """Which rows are asked for, like ``outcome=rehydrated&outcome=replica`` in an address."""
+    named = {
+        "family": family,
+        "outcome": outcome,
+        "reason": reason,
+        "device": device,
+        "purpose": purpose,
+        "what": what,
+        "peer": peer,
+        "asset": asset,
+    }
+    return {name: values for name, values in named.items() if values}
+
+
 def table_named(name: str) -> Table:
     if name not in TABLES:
         raise NotHere(f"the ledger has no rows {name[:40]!r}; there are {', '.join(TABLES)}")
@@ -50,7 +82,8 @@ def table_named(name: str) -> Table:
 def span_named(name: str, asked: Asked) -> int:
     """By its name; without one the longest that still fits the days that were asked for."""
     if not name:
-        return HOUR_S if (asked.last - asked.first).days <= 2 else DAY_S
+        midnights = asked.period.begin % DAY_S == 0 and asked.period.end % DAY_S == 0
+        return DAY_S if midnights and (asked.last - asked.first).days > 2 else HOUR_S
     if name not in SPANS:
         raise InputError(f"no span {name[:40]!r}; there is {', '.join(SPANS)}")
     return SPANS[name]
@@ -60,26 +93,52 @@ def columns(table: Table) -> list[str]:
     return [column.name for column in table.c]
 
 
-def page_of(
-    reader: Reader, table: Table, span_s: int, asked: Asked, skip: int, most: int = PAGE
-) -> Sequence[Any]:
+@dataclass(frozen=True)
+class Picked:
+    """Rows of one table: those of the days, place and labels that were asked for."""
+
+    table: Table
+    span_s: int
+    asked: Asked
+    only: Only = field(default_factory=dict)
+
+    def query(self) -> Select[Any]:
+        """:class:`InputError` for a label that the table does not have."""
+        query = rows_of(self.table, self.span_s, self.asked.period, self.asked.scope)
+        for name, values in self.only.items():
+            if name not in self.table.primary_key.columns:
+                raise InputError(f"rows of {self.table.name} have no {name}")
+            query = query.where(self.table.c[name].in_(values))
+        return query
+
+
+def page_of(reader: Reader, picked: Picked, skip: int, most: int = PAGE) -> Sequence[Any]:
     """Stored rows, in the order of their names, from number ``skip`` on."""
     with reader.database.reading() as session:
-        query = rows_of(table, span_s, asked.period, asked.scope)
-        return session.execute(query.offset(skip).limit(most)).all()
+        return session.execute(picked.query().offset(skip).limit(most)).all()
 
 
-def as_csv(reader: Reader, table: Table, span_s: int, asked: Asked) -> Iterator[bytes]:
-    """All of them, with a line of names first, a few thousand at a time."""
-    yield _lines([columns(table)])
+def sums_of(reader: Reader, picked: Picked) -> dict[str, float]:
+    """What all of them add up to, by column."""
+    rows = picked.query().order_by(None).subquery()
+    names = [column.name for column in picked.table.c if not column.primary_key]
     with reader.database.reading() as session:
-        query = rows_of(table, span_s, asked.period, asked.scope)
+        found = session.execute(select(*(func.sum(rows.c[name]) for name in names))).one()
+    return {name: value or 0 for name, value in zip(names, found, strict=True)}
+
+
+def as_csv(reader: Reader, picked: Picked) -> Iterator[bytes]:
+    """All of them, with a line of names first, a few thousand at a time."""
+    query = picked.query()
+    yield lines([columns(picked.table)])
+    with reader.database.reading() as session:
         rows = session.execute(query.execution_options(yield_per=_AT_ONCE))
         for part in rows.partitions(_AT_ONCE):
-            yield _lines(part)
+            yield lines(part)
 
 
-def _lines(rows: Sequence[Sequence[Any]]) -> bytes:
+def lines(rows: Sequence[Sequence[Any]]) -> bytes:
+    """Rows as lines of CSV."""
     out = io.StringIO()
     csv.writer(out).writerows([_safe(value) for value in row] for row in rows)
     return out.getvalue().encode()

@@ -16,7 +16,7 @@ from origin.ledger.running import Place, statements, total
 from origin.ledger.spans import day_of, month_of, months_between, today
 from origin.ledger.tables import DEVICE_PARTS
 
-PARTS = ("haul_avoided", "busy", "idle", "sync", "models", "replicas", "storage")
+PARTS = ("haul_avoided", "busy", "idle", "qa", "sync", "models", "replicas", "storage")
 
 
 class Money(msgspec.Struct, frozen=True):
@@ -27,6 +27,7 @@ class Money(msgspec.Struct, frozen=True):
     haul_avoided: float
     busy: float
     idle: float
+    qa: float
     sync: float
     models: float
     replicas: float
@@ -171,6 +172,7 @@ def _shared(
             haul_avoided=one.haul_avoided * hauled,
             busy=one.busy * device,
             idle=one.idle * device,
+            qa=one.qa * device,
             sync=0.0,
             models=0.0,
             replicas=0.0,

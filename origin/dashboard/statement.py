@@ -4,6 +4,7 @@ from datetime import date, timedelta
 from typing import Any, Final
 
 from origin.dashboard.asked import month_named
+from origin.dashboard.behind import parts_behind, shared_out
 from origin.dashboard.office import Office
 from origin.dashboard.savings import Money, earned
 from origin.dashboard.telling import COSTS
@@ -15,6 +16,7 @@ _LINES: Final = (
     ("haul_avoided", "Hauls that did not happen", "what the middle mile would have cost more"),
     ("busy", "Machines at work", "generating, checking and encoding"),
     ("idle", "Machines that waited", "held all the same, so paid all the same"),
+    ("qa", "Pictures made for approval", "candidates drawn and measured at the origin"),
     ("sync", "Records sent", "what every region was told of approved images"),
     ("models", "Models pulled", "generators on their way to regions"),
     ("replicas", "Originals pulled to keep", "once per change"),
@@ -44,8 +46,8 @@ def statement(office: Office, month: str, property: str, region: str, zone: str)
         "sentences": [_sentence(one) for one in found.all],
         "lines": _LINES,
         "traffic": traffic(office.reader, books, asked),
-        "by_property": found.by_property(),
-        "by_region": found.by_region(),
+        **shared_out(office.reader, found),
+        "rows_of": parts_behind(asked.query),
         "prices": [(*place, books.of(*place, first)) for place in places],
         "properties": sorted({*office.desk.sites, *(name for name, _ in places), property} - {""}),
     }

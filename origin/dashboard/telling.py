@@ -10,6 +10,7 @@ from origin.dashboard.words import count, money
 COSTS = {
     "busy": "machines at work",
     "idle": "machines that waited",
+    "qa": "pictures made for approval",
     "sync": "records sent to regions",
     "models": "models pulled by regions",
     "replicas": "originals pulled to be kept",

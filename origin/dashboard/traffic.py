@@ -41,12 +41,13 @@ TOP_ASSETS = 20
 
 
 class Reason(msgspec.Struct, frozen=True):
-    """Misses that the origin answered, and why."""
+    """Misses that the origin answered, and why; ``rows`` names the labels of their rows."""
 
     reason: str
     meaning: str
     misses: float
     hauled_bytes: float
+    rows: dict[str, list[str]]
 
 
 class Offload(msgspec.Struct, frozen=True):
@@ -171,7 +172,13 @@ def offload_of(answers: Sequence[Row]) -> Offload:
         if row.labels[-2] not in KEPT_IN_REGION and row["misses"]:
             why[row.labels[-1] or row.labels[-2]].append(row)
     reasons = [
-        Reason(name, meaning(name), _sum(rows, "misses"), _sum(rows, "middle_mile_bytes"))
+        Reason(
+            name,
+            meaning(name),
+            _sum(rows, "misses"),
+            _sum(rows, "middle_mile_bytes"),
+            _labels_of(rows),
+        )
         for name, rows in why.items()
     ]
     return Offload(
@@ -191,6 +198,13 @@ def offload_of(answers: Sequence[Row]) -> Offload:
         after=_less(total["misses"] - kept, total["answers"]),
         reasons=sorted(reasons, key=lambda one: -one.misses),
     )
+
+
+def _labels_of(rows: Sequence[Row]) -> dict[str, list[str]]:
+    """What finds rows of one reason again; those without one are found by their outcome."""
+    if rows[0].labels[-1]:
+        return {"reason": [rows[0].labels[-1]]}
+    return {"outcome": sorted({row.labels[-2] for row in rows})}
 
 
 def meaning(reason: str) -> str:

@@ -3,13 +3,17 @@
 import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from datetime import timedelta
 from typing import Any
 
 import msgspec
 
 from origin.dashboard.asked import RANGES, Asked
+from origin.dashboard.behind import shared_out
+from origin.dashboard.every_figure import Figure, every_figure
 from origin.dashboard.office import Office
-from origin.dashboard.savings import Earned, Share, by_family, earned, headline
+from origin.dashboard.replay import Replayed, replayed
+from origin.dashboard.savings import Earned, Share, earned, headline
 from origin.dashboard.telling import break_even, honest, verdict
 from origin.dashboard.traffic import Device, traffic
 from origin.dashboard.ways import FamilyWays, forecasts
@@ -18,8 +22,9 @@ from origin.dashboard.words import sign
 from origin.economics.chosen_books import Books
 from origin.economics.what_if import Change
 
-# More properties than this are compared one by one.
-_FEW = 4
+FEW = 4
+"""More properties than this are compared one by one."""
+
 # Pages ask every five seconds; a month ahead changes slowly.
 _FIGURES_S, _AHEAD_S = 3.0, 30.0
 _ZONES = (
@@ -55,10 +60,7 @@ def _figures(office: Office, asked: Asked) -> dict[str, Any]:
         "traffic": seen,
         "ways": ways or [],
         "many_properties": ways is None,
-        "by_span": spans,
-        "by_property": found.by_property(),
-        "by_region": found.by_region(),
-        "by_family": by_family(office.reader, found),
+        **shared_out(office.reader, found),
         "chart_days": _chart_of_days(spans, found),
         "machines": [(one, break_even(one), _chart_of_break_even(one)) for one in seen.devices],
     }
@@ -94,7 +96,7 @@ def around(office: Office, asked: Asked, context: Mapping[str, Any]) -> dict[str
 def _ways(office: Office, books: Books, asked: Asked) -> list[FamilyWays] | None:
     """None where there are too many properties to compare all their families at once."""
     names = [asked.scope.property] if asked.scope.property else list(office.desk.sites)
-    if len(names) > _FEW:
+    if len(names) > FEW:
         return None
 
     def look() -> list[FamilyWays]:
@@ -114,7 +116,33 @@ def _queries(asked: Asked) -> dict[str, dict[str, str]]:
     def of(range: str) -> dict[str, str]:
         return replace(asked, range=range).query
 
-    return {"today_query": of("today"), "month_query": of("month"), "since_query": of("all")}
+    return {
+        "today_query": of("today"),
+        "month_query": of("month"),
+        "since_query": of("all"),
+        "forecast_query": thirty_days(asked).query,
+    }
+
+
+def all_figures(office: Office, asked: Asked) -> list[Figure]:
+    """Every number of the page of savings, and of policies in the days asked for."""
+    names = [asked.scope.property] if asked.scope.property else list(office.desk.sites)[:FEW]
+    past = [one for name in names for one in policies_of(office, asked, name)]
+    return every_figure(figures(office, asked), past)
+
+
+def thirty_days(asked: Asked) -> Asked:
+    """The days that forecasts are made from."""
+    first, last = asked.today - timedelta(days=30), asked.today + timedelta(days=1)
+    return replace(asked, range="", first=first, last=last)
+
+
+def policies_of(office: Office, asked: Asked, property: str) -> list[Replayed]:
+    """What each policy would have cost, family by family."""
+    name = ("policies", property, office.reader.begun_at(), *asked.query.values())
+    return office.remembered.of(
+        name, _AHEAD_S, lambda: replayed(office.reader, office.books(), asked, property)
+    )
 
 
 def _chart_of_days(spans: Sequence[Share], found: Earned) -> str:

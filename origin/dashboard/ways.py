@@ -28,6 +28,7 @@ from origin.economics.forecast import (
     replicating,
 )
 from origin.economics.price_book import Prices
+from origin.ledger.own_work import THE_ORIGIN
 from origin.ledger.reading import Reader, Row, Scope
 from origin.ledger.spans import Period
 from origin.ledger.tables import DAY_S, DEVICE_PARTS, HOUR_S, MINUTE_S, USAGE, begin_of
@@ -69,8 +70,8 @@ class InRegion(msgspec.Struct, frozen=True):
 class FamilyWays(msgspec.Struct, frozen=True):
     """A family's month ahead in all regions: what each policy would cost, and what is cheapest.
 
-    ``cheapest`` is empty where that cannot be said: nothing was counted, its images are not known,
-    or its regions pay in several currencies.
+    ``cheapest`` is empty, and there is no sum, where that cannot be said: nothing was counted, its
+    images are not known, or its regions pay in several currencies.
     """
 
     property: str
@@ -78,10 +79,10 @@ class FamilyWays(msgspec.Struct, frozen=True):
     images: int
     currency: str
     misses: float
-    haul: float
-    replica: float
+    haul: float | None
+    replica: float | None
     rehydrate: float | None
-    economical: float
+    economical: float | None
     resilience: float | None
     cheapest: str
     saying: str
@@ -124,23 +125,23 @@ def _family(
             prices, currency = books.prices(property, region, day)
             regions.append(_region(known, family, region, row, prices, currency, exact))
     currencies = {one.currency for one in regions}
-    haul, replica = sum(one.haul for one in regions), sum(one.replica for one in regions)
-    rehydrate = _all([one.rehydrate for one in regions])
-    costs = {"haul": haul, "replica": replica}
-    if rehydrate is not None:
-        costs["rehydrate"] = rehydrate
-    cheapest = min(costs, key=lambda way: costs[way]) if len(currencies) == 1 else ""
+    costs: dict[str, float] = {}
+    if len(currencies) == 1:
+        costs = {way: sum(getattr(one, way) for one in regions) for way in ("haul", "replica")}
+        rehydrate = _all([one.rehydrate for one in regions])
+        costs |= {} if rehydrate is None else {"rehydrate": rehydrate}
+    cheapest = min(costs, key=lambda way: costs[way], default="")
     return FamilyWays(
         property,
         family,
         images,
         "/".join(sorted(currencies)),
         sum(one.misses for one in regions),
-        haul,
-        replica,
-        rehydrate,
-        min(costs.values()),
-        _all([one.resilience for one in regions]),
+        costs.get("haul"),
+        costs.get("replica"),
+        costs.get("rehydrate"),
+        min(costs.values(), default=None),
+        _all([one.resilience for one in regions]) if len(currencies) == 1 else None,
         cheapest,
         _saying(images, costs, cheapest, max((one.inventory_bytes for one in regions), default=0)),
         regions,
@@ -246,7 +247,8 @@ def _known(reader: Reader, property: str, now: float) -> _Known:
         (row.labels[0], row.labels[1]): row
         for row in reader.answers(("region", "family"), period, mine)
     }
-    work = reader.work(("region", "device", "property", "family"), period)
+    labels = ("region", "device", "property", "family")
+    work = [row for row in reader.work(labels, period) if row.labels[0] != THE_ORIGIN]
     busiest: defaultdict[str, dict[str, float]] = defaultdict(dict)
     for row in reader.held(period):
         busiest[row.labels[0]][row.labels[1]] = row["allocated_s"]
@@ -256,11 +258,11 @@ def _known(reader: Reader, property: str, now: float) -> _Known:
     families: defaultdict[str, set[tuple[str, str]]] = defaultdict(set)
     for row in work:
         families[row.labels[0]].add((row.labels[2], row.labels[3]))
-    facts = _facts(reader.database, property, begun)
+    facts = facts_of(reader.database, property, begun)
     return _Known(
         days=max(end - begun, HOUR_S) / DAY_S,
         answers=answers,
-        rates=_rates([row for row in work if row.labels[2] == property]),
+        rates=rates_of([row for row in work if row.labels[2] == property]),
         devices=devices,
         shared=frozenset(region for region, some in families.items() if len(some) > 1),
         peaks=_peaks(reader, property, end),
@@ -272,7 +274,7 @@ def _known(reader: Reader, property: str, now: float) -> _Known:
     )
 
 
-def _rates(work: list[Row]) -> dict[tuple[str, str], float]:
+def rates_of(work: list[Row]) -> dict[tuple[str, str], float]:
     """Images a busy second by device and family, and by device alone."""
     images: defaultdict[tuple[str, str], float] = defaultdict(float)
     busy: defaultdict[tuple[str, str], float] = defaultdict(float)
@@ -301,14 +303,17 @@ def _peaks(reader: Reader, property: str, end: int) -> dict[str, float]:
 
 
 @dataclass(frozen=True)
-class _Facts:
+class Facts:
+    """What the control plane knows of a property's families: how many originals and their bytes,
+    the share of them that changed, the size of models and of a record."""
+
     originals: Mapping[str, tuple[int, int]]
     changes: Mapping[str, float]
     models: Mapping[str, float]
     record_bytes: float
 
 
-def _facts(database: Database, property: str, since: int) -> _Facts:
+def facts_of(database: Database, property: str, since: int) -> Facts:
     """What the control plane knows of the property's families."""
     replaced = (
         select(AssetRow.family, func.count())
@@ -338,4 +343,4 @@ def _facts(database: Database, property: str, since: int) -> _Facts:
         for family, (count, _) in originals.items()
         if count
     }
-    return _Facts(originals, changes, models, float(record_bytes or _SHIPPED_RECORD_BYTES))
+    return Facts(originals, changes, models, float(record_bytes or _SHIPPED_RECORD_BYTES))

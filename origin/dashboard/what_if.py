@@ -12,6 +12,7 @@ from origin.economics.chosen_books import Books
 from origin.economics.costs import Statement, Usage, saved
 from origin.economics.price_book import GB, Prices
 from origin.economics.what_if import Change, usage_if
+from origin.ledger.own_work import THE_ORIGIN
 from origin.ledger.reading import Reader
 from origin.ledger.running import Counted, Running, total
 from origin.ledger.spans import month_of, months_between
@@ -118,12 +119,13 @@ def _cases(reader: Reader, books: Books, asked: Asked) -> Iterator[_Case]:
 
 
 def _changed(case: _Case, change: Change, times: float, machines: float) -> Statement:
-    """``machines`` is how many a region had: others are as many times that, everywhere."""
+    """``machines`` is how many a region had: others are as many times that, in every region."""
     allocated = None
-    if change.machines is not None and machines:
-        allocated = _held(case.counted) * change.machines / machines
-    elif change.machines is not None:
-        allocated = change.machines * case.elapsed_s * case.share
+    if change.machines is not None and case.region != THE_ORIGIN:
+        as_many = case.elapsed_s * case.share
+        if machines:
+            as_many = _held(case.counted) / machines
+        allocated = change.machines * as_many
     device = case.device or _USUAL
     prices = change.prices(case.prices.with_device(device, _per_hour(case)), device)
     return saved(usage_if(case.usage, times, allocated), prices, device, case.currency)
@@ -135,7 +137,7 @@ def _per_hour(case: _Case) -> float:
     if not hours:
         return case.prices.device(case.prices.priced_as(_USUAL))
     cost = case.counted.statement(case.prices, case.currency)
-    return (cost.busy + cost.idle) / hours
+    return (cost.busy + cost.idle + cost.qa) / hours
 
 
 def _given(
@@ -144,8 +146,9 @@ def _given(
     prices, _ = books.prices(asked.scope.property, asked.scope.region, asked.today)
     device = max((one.device for one in cases if one.device), default=_USUAL)
     elapsed = max(1.0, min(asked.period.end, asked.now) - asked.period.begin)
-    regions = max(1, len({one.region for one in cases}))
-    held = sum(_held(one.counted) for one in cases)
+    of_regions = [one for one in cases if one.region != THE_ORIGIN]
+    regions = max(1, len({one.region for one in of_regions}))
+    held = sum(_held(one.counted) for one in of_regions)
     return Circumstances(
         prices.middle_mile[0].per_gb,
         prices.device(prices.priced_as(device)),
@@ -158,7 +161,8 @@ def _with_all_devices(one: Counted, device: str) -> Usage:
     """The usage with the seconds of every device, as if they were one."""
     busy = sum(seconds.busy for seconds in one.devices.values())
     idle = sum(seconds.idle for seconds in one.devices.values())
-    return replace(one.usage(device), busy_s=busy, idle_s=idle)
+    qa = sum(seconds.qa for seconds in one.devices.values())
+    return replace(one.usage(device), busy_s=busy, idle_s=idle, qa_s=qa)
 
 
 def _busy(one: Counted, device: str) -> float:
@@ -166,4 +170,4 @@ def _busy(one: Counted, device: str) -> float:
 
 
 def _held(one: Counted) -> float:
-    return sum(seconds.busy + seconds.idle for seconds in one.devices.values())
+    return sum(seconds.busy + seconds.idle + seconds.qa for seconds in one.devices.values())

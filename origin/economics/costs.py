@@ -17,7 +17,8 @@ class Usage:
 
     Bytes and requests over the middle mile: ``hauled`` crossed it, ``avoided`` would have.
     ``sync_bytes`` are records and tombstones, ``model_bytes`` models pulled, ``replica_bytes``
-    originals pulled to be kept. Device seconds are allocated ones, in their two parts.
+    originals pulled to be kept. Device seconds are allocated ones of the region, in their two
+    parts, and ``qa_s`` those that the origin's machine took to make pictures for people to judge.
     ``stored_gb_months`` is what the region keeps: records, models, replicas.
     """
 
@@ -30,6 +31,7 @@ class Usage:
     replica_bytes: float = 0.0
     busy_s: float = 0.0
     idle_s: float = 0.0
+    qa_s: float = 0.0
     stored_gb_months: float = 0.0
 
     @property
@@ -56,6 +58,7 @@ class Statement:
     haul_avoided: float
     busy: float
     idle: float
+    qa: float
     sync: float
     models: float
     replicas: float
@@ -63,7 +66,8 @@ class Statement:
 
     @property
     def spent(self) -> float:
-        return self.busy + self.idle + self.sync + self.models + self.replicas + self.storage
+        devices = self.busy + self.idle + self.qa
+        return devices + self.sync + self.models + self.replicas + self.storage
 
     @property
     def saved(self) -> float:
@@ -88,7 +92,7 @@ class Statement:
 
 def bill(usage: Usage, prices: Prices, device: str) -> float:
     """All that ``usage`` costs."""
-    allocated_h = (usage.busy_s + usage.idle_s) / HOUR_S
+    allocated_h = (usage.busy_s + usage.idle_s + usage.qa_s) / HOUR_S
     return (
         prices.hauling(usage.crossed_bytes)
         + _fees(usage.hauled_requests, prices)
@@ -107,7 +111,7 @@ def saved(usage: Usage, prices: Prices, device: str, currency: str) -> Statement
     hauled = usage.hauled_bytes
     synced = hauled + usage.sync_bytes
     held = synced + usage.model_bytes
-    hourly = prices.device(device) if usage.busy_s + usage.idle_s else 0.0
+    hourly = prices.device(device) if usage.busy_s + usage.idle_s + usage.qa_s else 0.0
     return Statement(
         currency,
         haul_avoided=prices.hauling(hauled + usage.avoided_bytes)
@@ -115,6 +119,7 @@ def saved(usage: Usage, prices: Prices, device: str, currency: str) -> Statement
         + _fees(usage.avoided_requests, prices),
         busy=usage.busy_s / HOUR_S * hourly,
         idle=usage.idle_s / HOUR_S * hourly,
+        qa=usage.qa_s / HOUR_S * hourly,
         sync=prices.hauling(synced) - prices.hauling(hauled),
         models=prices.hauling(held) - prices.hauling(synced),
         replicas=prices.hauling(held + usage.replica_bytes) - prices.hauling(held),

@@ -11,6 +11,7 @@ from origin.economics.chosen_books import Books
 from origin.economics.costs import Statement, Usage, saved
 from origin.economics.forecast import MONTH_S
 from origin.economics.price_book import GB, Prices
+from origin.ledger.own_work import THE_ORIGIN
 from origin.ledger.reading import EVERYTHING, Reader, Row, Scope
 from origin.ledger.spans import Period, month_of
 from origin.ledger.tables import DAY_S, DEVICE_PARTS, HELD, USAGE, WORK
@@ -28,10 +29,11 @@ _QUESTIONS = (
 
 @dataclass(frozen=True, slots=True)
 class Seconds:
-    """A device's allocated time, in its two parts."""
+    """A device's allocated time: a region's in its two parts, or the origin's."""
 
     busy: float = 0.0
     idle: float = 0.0
+    qa: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +60,7 @@ class Counted:
             replica_bytes=count["replica_bytes"],
             busy_s=seconds.busy,
             idle_s=seconds.idle,
+            qa_s=seconds.qa,
             stored_gb_months=count["kept_byte_s"] / GB / MONTH_S,
         )
 
@@ -67,7 +70,7 @@ class Counted:
         total = saved(self.usage(first), _pricing(prices, first), first, currency)
         for name in others:
             seconds = self.devices[name]
-            only = Usage(busy_s=seconds.busy, idle_s=seconds.idle)
+            only = Usage(busy_s=seconds.busy, idle_s=seconds.idle, qa_s=seconds.qa)
             total += saved(only, _pricing(prices, name), name, currency)
         return total
 
@@ -129,7 +132,8 @@ class Running:
             shares = used or dict.fromkeys(here or [""], 1.0)
             total = sum(shares.values())
             for property, share in shares.items():
-                seconds = Seconds(used.get(property, 0.0), idle * share / total)
+                mine = used.get(property, 0.0), idle * share / total
+                seconds = Seconds(qa=sum(mine)) if region == THE_ORIGIN else Seconds(*mine)
                 devices[property, region][device] = seconds
         nothing = dict.fromkeys(_COUNTED, 0.0)
         return {

@@ -25,7 +25,7 @@ from origin.economics.price_book import PRESETS, Prices, Tier, preset, read_pric
 DAY = datetime.date(2026, 11, 21)
 SEED = preset("seed").on(DAY)
 AMOUNT = st.floats(0, 1e15)
-USAGES = st.builds(Usage, *[AMOUNT] * 10)
+USAGES = st.builds(Usage, *[AMOUNT] * len(Usage.__slots__))
 BOOKS = st.sampled_from(sorted(path.stem for path in PRESETS.glob("*.toml")))
 SEED_CASE = Demand(images=216, bytes_per_image=50e3, misses=200e6, peak=5.0)
 HOST = Generator("cpu", images_per_s=40.0, model_bytes=1e6, record_bytes=474)

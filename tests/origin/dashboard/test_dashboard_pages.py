@@ -1,16 +1,30 @@
 """What the dashboard says over HTTP: pages, API, CSV and metrics tell the same."""
 
 import csv
+import html
 import io
+import re
 import time
 from collections.abc import Callable
+from functools import partial
 
 import httpx2
 import pytest
 
+from kvsync.ledger import Work
+from origin.console.desk import Desk
 from origin.console.tables import Role
 from origin.ledger.intake import Ledger
-from tests.origin.dashboard.ledger_world import ASIA, SHOP, count, some_of_everything
+from origin.ledger.own_work import THE_ORIGIN, OwnWork
+from tests.origin.dashboard.ledger_world import (
+    ASIA,
+    FAMILY,
+    SHOP,
+    answers,
+    count,
+    held,
+    some_of_everything,
+)
 
 Api = Callable[[Role], httpx2.Client]
 PAGES = (
@@ -95,6 +109,87 @@ def test_what_was_not_changed_is_what_was(api: Api, ledger: Ledger) -> None:
     for part in ("haul_avoided", "sync", "models"):
         assert dearer["would_be"][0][part] == pytest.approx(10 * dearer["was"][0][part])
     assert dearer["would_be"][0]["busy"] == pytest.approx(dearer["was"][0]["busy"])
+
+
+def test_each_part_and_share_leads_to_rows_that_sum_to_it(api: Api, ledger: Ledger) -> None:
+    count(ledger, time.time(), some_of_everything())
+    client = api("viewer")
+    ask = partial(client.get, "/api/v1/ledger/answers")
+    kept = ask(params={"outcome": ["rehydrated", "replica"]}).json()["sums"]
+    hauled = ask(params={"reason": "no-record"}).json()["sums"]
+    assert (kept["misses"], hauled["misses"]) == (3_000, 1_000)
+    assert ask(params={"family": "boots"}).json()["rows"] == []
+    refused = ask(params={"device": "cpu"})
+    assert refused.status_code == 422 and "have no device" in refused.text
+
+
+@pytest.mark.parametrize("path", ["/dashboard", "/dashboard/statement", "/dashboard/policy"])
+def test_every_link_to_rows_finds_some(api: Api, desk: Desk, ledger: Ledger, path: str) -> None:
+    mismatch = answers("origin", 1, reason="fingerprint")
+    count(ledger, time.time(), [*some_of_everything(), mismatch, answers("replica", 5)])
+    with OwnWork(desk.database, SHOP, FAMILY) as own:
+        own.made(8)
+    client = api("viewer")
+    links = set(re.findall(r'href="(/dashboard/rows/[^"]+)"', client.get(path).text))
+    assert links
+    for link in links:
+        answer = client.get(html.unescape(link))
+        assert answer.status_code == 200, link
+        nothing_there = "what=replica" in link or "the+origin" in link or "/open" in link
+        assert "No row in these days" not in answer.text or nothing_there, link
+
+
+def test_every_figure_is_in_csv_api_and_metrics(api: Api, ledger: Ledger) -> None:
+    count(ledger, time.time(), some_of_everything())
+    client = api("viewer")
+    told = client.get("/api/v1/figures").json()["figures"]
+    lines = csv.DictReader(io.StringIO(client.get("/dashboard/figures.csv").text))
+    assert [{**line, "value": float(line["value"])} for line in lines] == told
+    scraped = client.get("/metrics").text
+    for one in told:
+        named = ",".join(f'{name}="{one[name]}"' for name in ("currency", "figure", "group", "of"))
+        assert f"rehydration_figure{{{named}}} " in scraped, one
+    groups = {one["group"] for one in told}
+    assert groups >= {"saving", "saving by family", "offload", "hauled for", "answered by"}
+    assert groups >= {"machine", "crossing", "left alone", "policy"}
+    (month,) = client.get("/api/v1/savings").json()["month"]
+    values = {(one["group"], one["of"], one["figure"]): one["value"] for one in told}
+    assert values["saving", "month", "saved"] == pytest.approx(month["saved"])
+
+
+def test_policies_answer_the_recorded_days_once_more(api: Api, ledger: Ledger) -> None:
+    rows = [*some_of_everything(), answers("origin", 500, reason="haul"), answers("replica", 500)]
+    count(ledger, time.time(), rows)
+    (one,) = api("viewer").get("/api/v1/policies", params={"range": "today"}).json()["families"]
+    assert (one["misses"], one["lost"]) == (4_000, 1_000)
+    assert one["haul"] == pytest.approx(5_000 * 50_000 / 1e9 * 0.05)
+    # 4000 images at 150 a second take less than the minute that the host was held.
+    always = 1_000 * 50_000 / 1e9 * 0.05 + 60 / 3600 * 0.04 + 1.1e6 / 1e9 * 0.05
+    assert one["always"] == pytest.approx(always, rel=1e-3)
+    # Edges left nothing alone that was the origin, so that it hauled everything and stood by.
+    assert one["resilience"] == pytest.approx(
+        one["haul"] + 60 / 3600 * 0.04 + 1.1e6 / 1e9 * 0.05, rel=1e-3
+    )
+    assert one["economical"] == one["always"] and one["economical_days"] == {"rehydrate": 1}
+    assert one["replica"] is None  # how many originals there are is not known here
+
+
+def test_what_is_drawn_for_approval_is_a_part_of_the_cost(
+    api: Api, desk: Desk, ledger: Ledger
+) -> None:
+    count(ledger, time.time(), some_of_everything())
+    client = api("viewer")
+    (before,) = client.get("/api/v1/savings").json()["month"]
+    own = Work("cpu", SHOP, FAMILY, "qa", 80, 100.0, 0.0, 0.0, 0.0)
+    count(ledger, time.time(), [own, held(360.0)], region=THE_ORIGIN, worker="worker")
+    (after,) = client.get("/api/v1/savings").json()["month"]
+    assert (before["qa"], after["qa"]) == (0, pytest.approx(360 / 3600 * 0.04))
+    assert after["saved"] == pytest.approx(before["saved"] - after["qa"])
+    assert (after["busy"], after["idle"]) == pytest.approx((before["busy"], before["idle"]))
+    families = client.get("/api/v1/savings/parts").json()["by_family"]
+    assert sum(one["money"]["qa"] for one in families) == pytest.approx(after["qa"])
+    dearer = client.get("/api/v1/what-if", params={"machines": 3}).json()
+    assert dearer["would_be"][0]["qa"] == pytest.approx(after["qa"])
 
 
 @pytest.mark.parametrize(

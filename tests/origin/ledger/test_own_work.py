@@ -1,0 +1,62 @@
+"""What the origin draws for people to judge costs money too, and stands in the ledger."""
+
+import datetime
+import time
+from pathlib import Path
+
+import pytest
+
+from origin.database import Database
+from origin.ledger.own_work import THE_ORIGIN, OwnWork
+from origin.ledger.reading import Reader
+from origin.ledger.running import Running
+from origin.ledger.spans import Period
+from tests.origin.dashboard.ledger_world import FAMILY, SHOP, moment
+
+NOON = moment("2026-11-21 12:00")
+DAY = Period(int(NOON) - 12 * 3600, int(NOON) + 12 * 3600, datetime.date(2026, 11, 21))
+
+
+@pytest.fixture
+def reader(tmp_path: Path) -> Reader:
+    return Reader(Database(f"sqlite:///{tmp_path}/origin.db"))
+
+
+def compute(seconds: float) -> None:
+    until = time.process_time() + seconds
+    while time.process_time() < until:
+        pass
+
+
+def test_a_run_is_told_whole_when_it_ends(reader: Reader) -> None:
+    begun = time.monotonic()
+    with OwnWork(reader.database, SHOP, FAMILY, clock=lambda: NOON) as own:
+        compute(0.05)
+        own.made(8)
+        own.made(8)
+        assert reader.work(("region",), DAY) == []
+    held = time.monotonic() - begun
+    (work,) = reader.work(("region", "property", "family", "purpose"), DAY)
+    assert work.labels == (THE_ORIGIN, SHOP, FAMILY, "qa")
+    assert work["images"] == 16 and 0.05 <= work["generate_s"] < 0.05 + held
+    assert reader.held(DAY)[0]["allocated_s"] == pytest.approx(held, abs=0.05)
+
+
+def test_what_failed_in_the_end_took_its_time_all_the_same(reader: Reader) -> None:
+    with (
+        pytest.raises(ValueError, match="broke"),
+        OwnWork(reader.database, SHOP, FAMILY, clock=lambda: NOON) as own,
+    ):
+        own.made(1)
+        raise ValueError("broke")
+    assert reader.work(("region",), DAY)[0]["images"] == 1
+
+
+def test_it_is_a_cost_of_its_own_and_no_region_s(reader: Reader) -> None:
+    with OwnWork(reader.database, SHOP, FAMILY, clock=lambda: NOON) as own:
+        compute(0.02)
+        own.made(1)
+    running = Running()
+    running.add(reader, DAY)
+    seconds = running.shared()[SHOP, THE_ORIGIN].devices["cpu"]
+    assert (seconds.busy, seconds.idle) == (0.0, 0.0) and seconds.qa >= 0.02
