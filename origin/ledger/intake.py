@@ -185,7 +185,8 @@ def _drop_smallest(session: Session, span_s: int, start: int, region: str, site:
 def _is_new(session: Session, region: str, minute: Minute) -> bool:
     new = _NEW[session.get_bind().dialect.name](MINUTES)
     named = {"region": region, "worker": minute.worker, "start": minute.start}
-    return _count(session, new.values(named).on_conflict_do_nothing()) == 1
+    added = new.values(named).on_conflict_do_nothing().returning(MINUTES.c.start)
+    return session.execute(added).first() is not None
 
 
 def _columns(row: Row) -> Iterator[tuple[str, Any]]:
