@@ -93,11 +93,13 @@ class Filling:
             recipe = PromptRecipe(self.model, f"shoe {asset}", number, 768, 768)
             state = self._state(number)
             decided = state in ("approved", "rejected")
+            colours = {"lace": chance.random() * 3, "sole": chance.random() * 3}
             yield {
                 "id": number,
                 "asset_id": asset,
                 "property": self.site,
                 "family": self._family(asset),
+                "path": f"/{self.site}/bench/{asset:06}.jpg",
                 "original": asset.to_bytes(32, "big"),
                 "model": self.model,
                 "recipe": msgspec.msgpack.encode(recipe),
@@ -105,7 +107,8 @@ class Filling:
                 "fingerprint": bytes(100),
                 "ssimulacra2": chance.triangular(70, 97, 90),
                 "delta_e": chance.triangular(0.1, 4, 0.8),
-                "region_delta_e": {"lace": chance.random() * 3, "sole": chance.random() * 3},
+                "region_delta_e": colours,
+                "worst_delta_e": max(colours.values()),
                 "psnr": 38.0,
                 "seeds_tried": 8,
                 "state": state,
@@ -164,16 +167,19 @@ class Filling:
 
     def _samples(self) -> Iterator[dict[str, Any]]:
         for number in range(1, SETS + 1):
-            first = 1 + (number - 1) * self.candidates // SETS
-            yield {
-                "set_id": number,
-                "account_id": self.person.account_id,
-                "at": int(time.time()),
-                "least_score": 85.0,
-                "most_delta_e": 2.5,
-                "candidates": list(range(first, first + 20)),
-                "approved": [],
-            }
+            first, size = 1 + (number - 1) * self.candidates // SETS, self.candidates // SETS
+            # One was used, another waits to be looked at.
+            for approved in (list(range(first, first + size // 4)), []):
+                yield {
+                    "set_id": number,
+                    "account_id": self.person.account_id,
+                    "at": int(time.time()),
+                    "least_score": 85.0,
+                    "most_delta_e": 2.5,
+                    "candidates": list(range(first, first + 20)),
+                    "closed_at": int(time.time()) if approved else None,
+                    "approved": approved,
+                }
 
     def _decisions(self) -> Iterator[dict[str, Any]]:
         for number in range(1, self.candidates + 1):

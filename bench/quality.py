@@ -24,8 +24,9 @@ from bench._regions import Regions
 from bench._trained import Work, work_on
 from kvsync.property import Property, read_property
 from kvsync.rendition import ImageFormat, Still
-from origin.dehydrate import Effort, Pixels, fit
+from origin.dehydrate import Effort, fit
 from origin.gallery import Gallery, read_gallery
+from origin.lessons import Pixels
 from regional_gpu.generator.colour import delta_e2000
 from regional_gpu.generator.encode import decode, encode
 from regional_gpu.generator.load import Generator, Job, load

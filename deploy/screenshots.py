@@ -15,7 +15,7 @@ from deploy.parts import PROPERTY
 from kvsync.errors import InputError
 from origin.console import publishing
 from origin.console.accounts import Person
-from origin.console.decisions import decide
+from origin.console.decisions import decide, draw_sample
 from origin.console.desk import Desk
 from origin.console.jobs import Jobs
 from origin.console.queue import Wanted, page_of
@@ -126,6 +126,7 @@ def _some_work(desk: Desk, person: Person) -> int:
     publishing.publish(desk, PROPERTY, None, person)
     decide(desk, rows[-3].id, "approved", "", person)
     decide(desk, rows[-2].id, "rejected", "wrong colour", person)
+    draw_sample(desk, set_id, 80.0, 5.0, 5, person)
     return rows[0].id
 
 

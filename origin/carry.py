@@ -163,6 +163,7 @@ class Carrier:
             row.algorithm, row.fingerprint = ALGORITHM, digest
             # The scores that the person saw: they speak of the picture that was approved.
             row.ssimulacra2, row.delta_e, row.psnr = seen.ssimulacra2, seen.delta_e, seen.psnr
+            row.region_delta_e = seen.region_delta_e
             row.state, row.reason = "approved", f"carried: {found.figures}"
             row.decided_by, row.decided_at = seen.decided_by, seen.decided_at
             row.carried_from = seen.id

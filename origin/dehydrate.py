@@ -5,14 +5,13 @@ The originals are read from the asset store itself, so that what is compared is 
 
 import os
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
 
 import httpx2
 import numpy as np
-from numpy.typing import NDArray
 from sqlalchemy import select
 
 from kvsync.errors import InputError, OriginUnavailable
@@ -23,7 +22,8 @@ from origin.dam import AssetNotFound
 from origin.database import Database
 from origin.gallery import Asset, Gallery
 from origin.inventory import describe_original, find_asset, note_asset
-from origin.qa import find_or_add_candidate
+from origin.lessons import UNTAUGHT, Lessons, NothingLeft, Pixels, lessons_of
+from origin.qa import find_or_add_candidate, was_judged_bad
 from origin.site import Site
 from origin.tables import CandidateRow, State
 from origin.threads import one_thread_each
@@ -34,10 +34,12 @@ from regional_gpu.generator.fingerprint import ALGORITHM, fingerprint
 from regional_gpu.generator.load import Generator, Job
 from regional_gpu.generator.posed_generator import PosedGenerator
 from regional_gpu.generator.score import psnr, ssimulacra2
+from regional_gpu.generator.text import Vocabulary
 
-Pixels = NDArray[np.uint8]
-# Of the seeds' pictures so many are scored by SSIMULACRA2.
+# Of the seeds' pictures so many are scored by SSIMULACRA2, and times as many after a rejection:
+# PSNR knows nothing of what was complained of.
 FINALISTS = 3
+TAUGHT = 3
 
 
 @dataclass(frozen=True)
@@ -63,6 +65,7 @@ class Fitted:
     delta_e: float
     psnr: float
     seeds_tried: int
+    region_delta_e: Mapping[str, float] = field(default_factory=dict)
 
     def verdict(self, min_score: float) -> str:
         return "" if self.state == "proposed" else f"{min_score - self.ssimulacra2:.1f} short"
@@ -99,13 +102,18 @@ def dehydrate(
             check_headers(site, gallery.family, request, origin_url)
         prompt = gallery.prompt(asset.attributes)
         reference = decode(data, request.path, gallery.background)
-        future = pool.submit(fit, generator, request.path, prompt, reference, effort)
+        lessons = lessons_of(database, site.id, request.path, original.digest)
+        future = pool.submit(fit, generator, request.path, prompt, reference, effort, lessons)
         return _Started(asset, original, future)
 
     def finished(one: _Started | None) -> Fitted | None:
         if one is None:
             return None
-        fitted = one.future.result()
+        try:
+            fitted = one.future.result()
+        except NothingLeft:
+            # A person's verdict on all that can be done here stands: as good as done.
+            return None
         _write_down(database, site, gallery.family, one.asset, one.original, fitted, effort)
         return fitted
 
@@ -151,33 +159,85 @@ def plan(site: Site, gallery: Gallery, only: str = "*") -> list[tuple[AssetReque
     return work
 
 
-def fit(generator: Generator, path: str, prompt: str, reference: Pixels, effort: Effort) -> Fitted:
-    """The recipe whose picture is nearest to ``reference``, (height, width, 3) sRGB."""
+def fit(
+    generator: Generator,
+    path: str,
+    prompt: str,
+    reference: Pixels,
+    effort: Effort,
+    lessons: Lessons = UNTAUGHT,
+) -> Fitted:
+    """The recipe whose picture is nearest to ``reference``, (height, width, 3) sRGB.
+
+    Raises :class:`origin.lessons.NothingLeft` when all that the model draws was rejected, or the
+    original was.
+    """
+    lessons.demand_right_original()
     height, width, _ = reference.shape
     jobs = [
         Job(prompt, seed, width, height, effort.steps, effort.sampler, effort.guidance)
-        for seed in range(effort.seeds)
+        for seed in lessons.fresh_seeds(prompt, effort.seeds)
     ]
-    scored = [
-        (ssimulacra2(reference, picture), job, picture)
-        for job, picture in finalists(generator, jobs, reference)
-    ]
-    score, best, picture = max(scored, key=lambda one: one[0])
-    masks = generator.masks(prompt)
+    best = measured(generator, jobs, reference, lessons)[0]
     return Fitted(
         path=path,
-        state="proposed" if score >= effort.min_score else "short",
-        recipe=best.recipe(generator.digest),
-        check=fingerprint(picture, masks),
-        ssimulacra2=score,
-        delta_e=mean_delta_e(reference, picture, masks),
-        psnr=psnr(reference, picture),
+        state="proposed" if best.ssimulacra2 >= effort.min_score else "short",
+        recipe=best.job.recipe(generator.digest),
+        check=best.check,
+        ssimulacra2=best.ssimulacra2,
+        delta_e=best.mean_delta_e,
+        psnr=best.psnr,
         seeds_tried=effort.seeds,
+        region_delta_e=best.delta_e,
     )
 
 
+@dataclass(frozen=True)
+class Drawn:
+    """One seed's picture, measured; ``delta_e`` is by attribute."""
+
+    job: Job
+    pixels: Pixels
+    ssimulacra2: float
+    delta_e: Mapping[str, float]
+    psnr: float
+    check: bytes
+
+    @property
+    def mean_delta_e(self) -> float:
+        return float(np.mean(list(self.delta_e.values())))
+
+
+def measured(
+    generator: Generator, jobs: Sequence[Job], reference: Pixels, lessons: Lessons = UNTAUGHT
+) -> list[Drawn]:
+    """The best of some jobs with one prompt, best first, by the score and by what was complained of
+    before. Raises :class:`origin.lessons.NothingLeft` when all of them were rejected."""
+    masks = generator.masks(jobs[0].prompt)
+    most = FINALISTS * (TAUGHT if lessons.reasons else 1)
+    drawn = [
+        Drawn(
+            job,
+            pixels,
+            ssimulacra2(reference, pixels),
+            delta_e_by_attribute(generator, reference, pixels, masks),
+            psnr(reference, pixels),
+            fingerprint(pixels, masks),
+        )
+        for job, pixels in finalists(generator, jobs, reference, most)
+    ]
+    fresh = [one for one in drawn if one.check not in lessons.pictures]
+    lessons.demand_some(len(fresh))
+
+    def worth(one: Drawn) -> float:
+        worst = max(one.delta_e.values())
+        return one.ssimulacra2 - lessons.penalty(reference, one.pixels, worst)
+
+    return sorted(fresh, key=worth, reverse=True)
+
+
 def finalists(
-    generator: Generator, jobs: Sequence[Job], reference: Pixels
+    generator: Generator, jobs: Sequence[Job], reference: Pixels, most: int = FINALISTS
 ) -> list[tuple[Job, Pixels]]:
     """The jobs with the best pictures by PSNR, which is a hundred times cheaper than the score.
 
@@ -193,13 +253,25 @@ def finalists(
         return [(jobs[0], pictures[0])]
     pictures += generator.generate(jobs[2:])
     drawn = list(zip(jobs, pictures, strict=True))
-    return sorted(drawn, key=lambda one: psnr(reference, one[1]), reverse=True)[:FINALISTS]
+    return sorted(drawn, key=lambda one: psnr(reference, one[1]), reverse=True)[:most]
 
 
 def mean_delta_e(reference: Pixels, picture: Pixels, masks: Pixels) -> float:
     """Mean CIEDE2000 over each of (attributes, 96, 96) ``masks``, then over the attributes."""
     inside = [found for found in delta_e_inside(reference, picture, masks) if found is not None]
     return float(np.mean(inside)) if inside else delta_e2000(reference, picture)
+
+
+def delta_e_by_attribute(
+    generator: Generator, reference: Pixels, picture: Pixels, masks: Pixels
+) -> dict[str, float]:
+    """Mean CIEDE2000 by the attribute whose mask it is inside; of the whole without masks."""
+    vocabulary: Vocabulary | None = getattr(generator, "vocabulary", None)
+    names = list(vocabulary.attributes) if vocabulary else []
+    inside = delta_e_inside(reference, picture, masks)
+    named = dict(zip(names, inside, strict=False)) if len(names) == len(inside) else {}
+    found = {name: round(value, 3) for name, value in named.items() if value is not None}
+    return found or {"whole picture": round(mean_delta_e(reference, picture, masks), 3)}
 
 
 def delta_e_inside(reference: Pixels, picture: Pixels, masks: Pixels) -> list[float | None]:
@@ -239,7 +311,8 @@ def _is_done(
     model: bytes,
     effort: Effort,
 ) -> bool:
-    """Whether this model was tried on this original with as many seeds, and the verdict stands."""
+    """Whether this model was tried on this original with as many seeds, and the verdict stands: a
+    rejection asks for another."""
     with database.reading() as session:
         asset = find_asset(session, site.id, request.key)
         if asset is None:
@@ -253,6 +326,7 @@ def _is_done(
     return any(
         # An approval brought in from elsewhere counts, however it was found.
         (one.seeds_tried >= effort.seeds or one.state == "approved")
+        and not was_judged_bad(one)
         and (one.state != "short" or one.ssimulacra2 < effort.min_score)
         for one in found
     )
@@ -276,4 +350,4 @@ def _write_down(
         candidate.state, candidate.reason = fitted.state, fitted.verdict(effort.min_score)
         candidate.algorithm, candidate.fingerprint = ALGORITHM, fitted.check
         candidate.ssimulacra2, candidate.delta_e = fitted.ssimulacra2, fitted.delta_e
-        candidate.psnr = fitted.psnr
+        candidate.psnr, candidate.region_delta_e = fitted.psnr, dict(fitted.region_delta_e)

@@ -129,8 +129,8 @@ class Publisher:
             return
         seq = next_seq(session, self.site.id)
         signed = self._body(candidate, original, seq, not_after).sign(self.key)
-        replaced = [] if self.regions else [*tried, live]
-        for one in filter(None, replaced):
+        replaced = [] if self.regions else [one for one in (*tried, live) if one is not None]
+        for one in replaced:
             one.ended_at = now
         session.add(
             RecordRow(
@@ -146,7 +146,9 @@ class Publisher:
         entry = Canary(seq, key, signed, self.regions) if self.regions else Put(seq, key, signed)
         append(session, self.site.id, [entry])
         where = {"regions": list(self.regions)} if self.regions else {}
-        audit(session, self.by, "publish", path, seq=seq, **where)
+        before = [one.seq for one in replaced]
+        made = {"seq": seq, "candidate": candidate.id, "replaced": before, **where}
+        audit(session, self.by, "publish", path, **made)
         outcome.signed.append(path)
 
     def _is_current(self, live: RecordRow, candidate: CandidateRow, original: Original) -> bool:

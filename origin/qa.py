@@ -6,7 +6,7 @@ import secrets
 import time
 from collections.abc import Iterable, Sequence
 from fnmatch import fnmatchcase
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 import msgspec
 from sqlalchemy import ColumnElement, select
@@ -22,6 +22,22 @@ from origin.site import Site
 from origin.tables import ApproverRow, AssetRow, AuditRow, CandidateRow, State
 
 Sort = Literal["worst", "best", "path"]
+
+WRONG_COLOUR: Final = "wrong colour"
+WRONG_ORIGINAL: Final = "the original is wrong"
+REASONS: Final = (
+    WRONG_COLOUR,
+    "wrong shape",
+    "wrong view",
+    "blurred",
+    "artefacts",
+    WRONG_ORIGINAL,
+    "other",
+)
+"""Why a picture is rejected; what each teaches the next fit says :mod:`origin.lessons`."""
+
+REVOKED: Final = "revoked: "
+_OF_THE_ASSET: Final = (REVOKED, "its original ")
 
 
 def this_user() -> str:
@@ -40,6 +56,11 @@ def recipe_of(candidate: CandidateRow) -> PromptRecipe:
     """The recipe with all that it takes to generate it, however large."""
     recipe: PromptRecipe = msgspec.msgpack.decode(candidate.recipe, type=Recipe)
     return recipe if candidate.payload is None else recipe.with_payload(candidate.payload)
+
+
+def was_judged_bad(candidate: CandidateRow) -> bool:
+    """Whether somebody rejected the picture itself, and did not just withdraw the asset."""
+    return candidate.state == "rejected" and not candidate.reason.startswith(_OF_THE_ASSET)
 
 
 def list_candidates(
@@ -170,6 +191,7 @@ def find_or_add_candidate(
             asset_id=asset_id,
             property=asset.property,
             family=asset.family,
+            path=asset.path,
             original=original,
             model=recipe.model,
             recipe=msgspec.msgpack.encode(named),

@@ -16,7 +16,7 @@ from origin.dam import AssetNotFound
 from origin.database import Database, next_seq
 from origin.inventory import current_original
 from origin.live import used_records
-from origin.qa import audit, reject_candidates
+from origin.qa import REVOKED, audit, reject_candidates
 from origin.site import Site
 from origin.sync.outbox import append
 from origin.tables import AssetRow, CandidateRow, RecordRow
@@ -113,7 +113,7 @@ def _bury(
 ) -> bool:
     """False when there was nothing in use to bury."""
     approvals = session.scalars(_approvals(asset.id))
-    reject_candidates(session, approvals, by=by, reason=f"revoked: {reason}")
+    reject_candidates(session, approvals, by=by, reason=REVOKED + reason)
     query = used_records(site.id).where(RecordRow.asset_id == asset.id).limit(1)
     if session.scalars(query).first() is None:
         return False
@@ -126,7 +126,8 @@ def _end(
 ) -> None:
     """One tombstone ends the live record and every canary of the asset."""
     now = int(time.time())
-    for row in session.scalars(used_records(site.id).where(RecordRow.asset_id == asset.id)):
+    used = session.scalars(used_records(site.id).where(RecordRow.asset_id == asset.id)).all()
+    for row in used:
         row.ended_at = now
     seq = next_seq(session, site.id)
     session.add(
@@ -140,7 +141,8 @@ def _end(
     )
     tombstone = Tombstone("tombstone", asset.key, site.id, seq)
     append(session, site.id, [Bury(seq, tombstone.key, tombstone.sign(key))])
-    audit(session, by, "revoke", asset.path, seq=seq, reason=reason)
+    ended = [row.seq for row in used]
+    audit(session, by, "revoke", asset.path, seq=seq, ended=ended, reason=reason)
 
 
 def _approvals(asset_id: int) -> Select[CandidateRow]:

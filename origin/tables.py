@@ -14,6 +14,7 @@ from sqlalchemy import (
     String,
     Text,
     UniqueConstraint,
+    event,
 )
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, relationship
 
@@ -21,10 +22,18 @@ State = Literal["proposed", "approved", "rejected", "short", "spare"]
 """``short`` fell short of the least score, ``spare`` is another seed than the one proposed; only
 ``approved`` may be published, by a person."""
 
-DOUBT = (
-    "CASE WHEN (100 - ssimulacra2) / 20.0 > delta_e / 2.5"
-    " THEN (100 - ssimulacra2) / 20.0 ELSE delta_e / 2.5 END"
+SCORE_DOUBT, COLOUR_DOUBT, NOISE_DOUBT = (
+    "(100 - ssimulacra2) / 20.0",
+    "worst_delta_e / 2.5",
+    "(50 - psnr) / 20.0",
 )
+DOUBT = (
+    f"CASE WHEN {SCORE_DOUBT} >= {COLOUR_DOUBT} AND {SCORE_DOUBT} >= {NOISE_DOUBT}"
+    f" THEN {SCORE_DOUBT} WHEN {COLOUR_DOUBT} >= {NOISE_DOUBT}"
+    f" THEN {COLOUR_DOUBT} ELSE {NOISE_DOUBT} END"
+)
+"""The worst of three metrics, each 1 at what none should reach: a score of 80, a colour that is 2.5
+off in an attribute's region, 30 dB."""
 
 Big = Annotated[int, mapped_column(BigInteger)]
 """Times, sizes and sequence numbers: PostgreSQL's plain integer ends in 2038."""
@@ -106,9 +115,10 @@ class CandidateRow(Base):
     digest of the bytes that were compared; ``recipe`` is msgpack, ``payload`` what it names where
     that is too large to be inside. ``carried_from`` is the candidate
     whose approval by a person was carried to this one's model. ``region_delta_e`` is the mean
-    CIEDE2000 by attribute, where that was measured. ``doubt`` is the worse of score and colour, 1
-    being what neither should reach: the order in which a person is asked. ``property`` and
-    ``family`` are the asset's, kept here too so that a queue is read from one index.
+    CIEDE2000 by attribute, where that was measured, and ``worst_delta_e`` the largest of them, or
+    ``delta_e`` where none was. ``doubt`` is the worst metric (:data:`DOUBT`): the order in which a
+    person is asked. ``property``, ``family`` and ``path`` are the asset's, kept here too so that
+    each order of the queue is read from one index.
     """
 
     __tablename__ = "candidates"
@@ -116,12 +126,15 @@ class CandidateRow(Base):
         UniqueConstraint("asset_id", "original", "recipe"),
         Index(None, "property", "doubt", "id", "state", "family"),
         Index(None, "property", "ssimulacra2", "id", "state", "family"),
-        Index(None, "property", "delta_e", "id", "state", "family"),
+        Index(None, "property", "worst_delta_e", "id", "state", "family"),
+        Index(None, "property", "path", "id", "state", "family"),
+        Index(None, "property", "id", "state", "family"),
         Index(None, "property", "state", "family", "ssimulacra2"),
     )
     id: Mapped[int] = mapped_column(primary_key=True)
     property: Mapped[str] = mapped_column(String(40), server_default="")
     family: Mapped[str] = mapped_column(server_default="")
+    path: Mapped[str] = mapped_column(Text, server_default="")
     asset_id: Mapped[int] = mapped_column(ForeignKey("assets.id"), index=True)
     original: Mapped[bytes]
     model: Mapped[bytes]
@@ -140,10 +153,18 @@ class CandidateRow(Base):
     made_at: Mapped[Big]
     carried_from: Mapped[int | None] = mapped_column(default=None)
     region_delta_e: Mapped[dict[str, Any] | None] = mapped_column(default=None)
+    worst_delta_e: Mapped[float]
     doubt: Mapped[float] = mapped_column(Computed(DOUBT))
 
     asset: Mapped[AssetRow] = relationship(lazy="joined", innerjoin=True)
     approver: Mapped[ApproverRow | None] = relationship(lazy="joined")
+
+
+@event.listens_for(CandidateRow, "before_insert")
+@event.listens_for(CandidateRow, "before_update")
+def _keep_worst_colour(_mapper: object, _connection: object, row: CandidateRow) -> None:
+    """Whoever writes the colours: no SQL that every database has could derive it from them."""
+    row.worst_delta_e = max((row.region_delta_e or {}).values(), default=row.delta_e)
 
 
 class LogEntryRow(Base):

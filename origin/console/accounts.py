@@ -108,18 +108,20 @@ def authenticate(database: Database, name: str, password: str, address: str) -> 
         _digest(f"name:{name.strip().casefold()}"): FREE_FAILURES,
         _digest(f"address:{address}"): FREE_FAILURES_OF_ADDRESS,
     }
-    with database.reading() as session:
+    # Counted before it is known to be one, so that many guesses at once are not one.
+    with database.writing() as session:
         for subject, free in subjects.items():
             _demand_patience(session.get(AttemptRow, subject), free, now)
+        _note_failure(session, subjects, now)
         row = session.scalar(select(AccountRow).where(AccountRow.name == name.strip()))
     right = _fits(row.password if row else _NOBODY, password[:MOST_PASSWORD])
-    own, _ = subjects
+    if row is None or not right or row.disabled_at is not None:
+        raise LoginRefused("name or password is wrong")
+    own, address_of = subjects
     with database.writing() as session:
-        if row is not None and right and row.disabled_at is None:
-            session.execute(delete(AttemptRow).where(AttemptRow.subject == own))
-            return Person.of(row)
-        _note_failure(session, subjects, now)
-    raise LoginRefused("name or password is wrong")
+        session.execute(delete(AttemptRow).where(AttemptRow.subject == own))
+        session.get_one(AttemptRow, address_of).failures -= 1
+    return Person.of(row)
 
 
 def change_password(database: Database, person: Person, old: str, new: str) -> None:

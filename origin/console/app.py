@@ -5,7 +5,12 @@ from collections.abc import Mapping
 import msgspec
 from fastapi import APIRouter, Depends, FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
-from fastapi.responses import FileResponse, JSONResponse, RedirectResponse
+from fastapi.responses import (
+    FileResponse,
+    JSONResponse,
+    PlainTextResponse,
+    RedirectResponse,
+)
 from fastapi.routing import APIRoute
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -50,7 +55,7 @@ def create_app(desk: Desk, jobs: Jobs, drawing: Drawing) -> FastAPI:
         openapi_url=None,
         dependencies=[Depends(guard(desk))],
     )
-    for handled in (RehydrationError, HTTPException, RequestValidationError):
+    for handled in (RehydrationError, HTTPException, RequestValidationError, Exception):
         app.add_exception_handler(handled, _answer_error)
     _add_static(app)
     parts = routers(desk, jobs, drawing)
@@ -108,14 +113,19 @@ async def _answer_error(request: Request, error: Exception) -> Response:
         return RedirectResponse(error.where, 303)
     status, title, detail, headers = _described(error)
     if is_api(request):
-        problem = {"type": "about:blank", "title": title, "status": status, "detail": detail}
-        return Response(
-            msgspec.json.encode(problem), status, headers, media_type="application/problem+json"
-        )
+        return _problem(status, title, detail, headers)
     part = "error_line.html" if "hx-request" in request.headers else "error.html"
     answer = page(request, part, status, title=title, detail=detail)
     answer.headers.update(headers)
     return answer
+
+
+def _problem(
+    status: int, title: str, detail: str, headers: Mapping[str, str] | None = None
+) -> Response:
+    problem = {"type": "about:blank", "title": title, "status": status, "detail": detail}
+    media_type = "application/problem+json"
+    return Response(msgspec.json.encode(problem), status, headers, media_type=media_type)
 
 
 def _described(error: Exception) -> tuple[int, str, str, dict[str, str]]:
@@ -126,7 +136,9 @@ def _described(error: Exception) -> tuple[int, str, str, dict[str, str]]:
         return 422, BadRequest.reason, f"{where}: {first['msg']}", {}
     if isinstance(error, HTTPException):
         return error.status_code, "request", str(error.detail), dict(error.headers or {})
-    assert isinstance(error, RehydrationError)
+    if not isinstance(error, RehydrationError):
+        # The server writes the whole of it to its log.
+        return 500, "console", "a fault of the console's own; what it was is in its log", {}
     wait = {"retry-after": str(error.retry_after_s)} if isinstance(error, Busy) else {}
     # A person's input is theirs to mend, whatever it would be called on the command line.
     theirs = isinstance(error, InputError) and not isinstance(error, ModelError)
@@ -143,9 +155,11 @@ class _Boundaries:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        headers = {name: value for name, value in scope["headers"]}
-        if refusal := _refuse_size(headers):
-            await refusal(scope, receive, send)
+        if refused := _refuse_size(dict(scope["headers"])):
+            status, why = refused
+            program = scope["path"].startswith("/api/")
+            answer = _problem(status, "size", why) if program else PlainTextResponse(why, status)
+            await answer(scope, receive, send)
             return
 
         async def with_headers(message: Message) -> None:
@@ -157,10 +171,11 @@ class _Boundaries:
         await self._app(scope, receive, with_headers)
 
 
-def _refuse_size(headers: Mapping[bytes, bytes]) -> Response | None:
+def _refuse_size(headers: Mapping[bytes, bytes]) -> tuple[int, str] | None:
+    """Status and reason, for a body that may be larger than any that is taken."""
     length = headers.get(b"content-length", b"0")
     if b"transfer-encoding" in headers:
-        return Response("send a Content-Length\n", 411, media_type="text/plain")
+        return 411, "send a Content-Length"
     if not length.isdigit() or int(length) > MAX_FORM_BYTES:
-        return Response(f"at most {MAX_FORM_BYTES} bytes\n", 413, media_type="text/plain")
+        return 413, f"at most {MAX_FORM_BYTES} bytes"
     return None

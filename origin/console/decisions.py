@@ -2,7 +2,7 @@
 
 import random
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -13,24 +13,12 @@ from kvsync.errors import InputError
 from origin.console.accounts import Person
 from origin.console.desk import Desk, NotHere
 from origin.console.sets import find_set
-from origin.console.tables import CommentRow, DecisionRow, PromptRow, SampleRow
+from origin.console.tables import AccountRow, CommentRow, DecisionRow, PromptRow, SampleRow
 from origin.live import USED
-from origin.qa import audit, decide_one
+from origin.qa import REASONS, audit, decide_one
 from origin.tables import CandidateRow, RecordRow
 
 Verdict = Literal["approved", "rejected", "proposed"]
-REASONS = (
-    "wrong colour",
-    "wrong shape",
-    "wrong view",
-    "blurred",
-    "artefacts",
-    "the original is wrong",
-    "other",
-)
-"""Why a picture is rejected. A rejected seed is not drawn again for that original, and after
-"wrong colour" the next fit weighs colour against the score."""
-
 LEAST_SAMPLE = 5
 MOST_COMMENT = 2_000
 
@@ -126,10 +114,10 @@ def draw_sample(
         raise InputError(f"look at {LEAST_SAMPLE} at least")
     with desk.database.writing() as session:
         find_set(session, set_id)
-        fit = _above(session, set_id, least_score, most_delta_e)
+        fit = session.scalars(_above(set_id, least_score, most_delta_e)).all()
         if not fit:
             raise InputError("no proposed candidate of this set is above that threshold")
-        drawn = random.SystemRandom().sample([one.id for one in fit], min(count, len(fit)))
+        drawn = random.SystemRandom().sample(fit, min(count, len(fit)))
         row = SampleRow(
             set_id=set_id,
             account_id=person.account_id,
@@ -153,6 +141,39 @@ def newest_sample(desk: Desk, set_id: int) -> Sample | None:
         return None if row is None else _sample(session, row)
 
 
+@dataclass(frozen=True)
+class Evidence:
+    """A sample that was used: who drew it when, of what, and how many were approved behind it."""
+
+    by: str
+    at: int
+    closed_at: int
+    least_score: float
+    most_delta_e: float
+    looked_at: Sequence[int]
+    approved: int
+
+
+def evidence_of(desk: Desk, set_id: int) -> list[Evidence]:
+    """Of the set's bulk approvals, the newest first."""
+    query = (
+        select(
+            AccountRow.name,
+            SampleRow.at,
+            SampleRow.closed_at,
+            SampleRow.least_score,
+            SampleRow.most_delta_e,
+            SampleRow.candidates,
+            func.json_array_length(SampleRow.approved),
+        )
+        .join(AccountRow, AccountRow.id == SampleRow.account_id)
+        .where(SampleRow.set_id == set_id, SampleRow.closed_at.is_not(None))
+        .order_by(SampleRow.id.desc())
+    )
+    with desk.database.reading() as session:
+        return [Evidence(*row) for row in session.execute(query)]
+
+
 def approve_rest(desk: Desk, sample_id: int, person: Person) -> int:
     """Approve all above the sample's threshold; how many.
 
@@ -171,48 +192,45 @@ def approve_rest(desk: Desk, sample_id: int, person: Person) -> int:
                 f"of the sample {sample.rejected} were rejected and {left} not looked at: "
                 "raise the threshold and draw again, or judge one by one"
             )
-        fit = _above(session, row.set_id, row.least_score, row.most_delta_e)
+        _demand_one_by_one(session, row)
+        behind = _above(row.set_id, row.least_score, row.most_delta_e)
+        fit = session.scalars(select(CandidateRow).where(CandidateRow.id.in_(behind))).all()
         for candidate in fit:
             _decide(session, candidate, "approved", "", person, sample=sample_id)
         row.closed_at, row.approved = int(time.time()), [one.id for one in fit]
     return len(fit)
 
 
+def _demand_one_by_one(session: Session, row: SampleRow) -> None:
+    """:class:`InputError` where another sample's bulk approval took some of this one along."""
+    since = select(SampleRow.approved).where(SampleRow.closed_at >= row.at)
+    along = {one for some in session.scalars(since) for one in some}.intersection(row.candidates)
+    if along:
+        raise InputError(
+            f"{len(along)} of this sample were approved behind another one, which nobody looked at "
+            "one by one: draw again"
+        )
+
+
 def _sample(session: Session, row: SampleRow) -> Sample:
     found = session.scalars(select(CandidateRow).where(CandidateRow.id.in_(row.candidates))).all()
-    # Of very many, so no more of each than the threshold needs.
-    figures = _of_set(row.set_id, row.least_score).with_only_columns(
-        CandidateRow.id, CandidateRow.delta_e, CandidateRow.region_delta_e
+    behind = _above(row.set_id, row.least_score, row.most_delta_e).where(
+        CandidateRow.id.not_in(row.candidates)
     )
-    fit = [
-        one.id
-        for one in session.execute(figures)
-        if worst_delta_e(one.delta_e, one.region_delta_e) <= row.most_delta_e
-    ]
-    waiting = len(set(fit) - set(row.candidates))
+    waiting = session.scalar(select(func.count()).select_from(behind.subquery())) or 0
     return Sample(row, sorted(found, key=lambda one: row.candidates.index(one.id)), waiting)
 
 
-def _above(
-    session: Session, set_id: int, least_score: float, most_delta_e: float
-) -> list[CandidateRow]:
-    found = session.scalars(_of_set(set_id, least_score))
-    return [one for one in found if worst_delta_e(one.delta_e, one.region_delta_e) <= most_delta_e]
-
-
-def _of_set(set_id: int, least_score: float) -> Select[Any]:
+def _above(set_id: int, least_score: float, most_delta_e: float) -> Select[int]:
+    """Ids of what is proposed of a set and as good as that."""
+    of_set = select(PromptRow.candidate_id).where(PromptRow.set_id == set_id)
     return (
-        select(CandidateRow)
-        .join(PromptRow, PromptRow.candidate_id == CandidateRow.id)
-        .where(PromptRow.set_id == set_id, CandidateRow.state == "proposed")
+        select(CandidateRow.id)
+        .where(CandidateRow.id.in_(of_set), CandidateRow.state == "proposed")
         .where(CandidateRow.ssimulacra2 >= least_score)
+        .where(CandidateRow.worst_delta_e <= most_delta_e)
         .order_by(CandidateRow.id)
     )
-
-
-def worst_delta_e(delta_e: float, by_attribute: Mapping[str, float] | None) -> float:
-    """The largest mean CIEDE2000 of an attribute's region; of the whole where that is not known."""
-    return max((by_attribute or {}).values(), default=delta_e)
 
 
 def _find(session: Session, candidate_id: int) -> CandidateRow:

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 from sqlalchemy import func, select
+from sqlalchemy.orm import Session
 
 from kvsync.errors import RehydrationError
 from kvsync.key import read_request, read_whole
@@ -11,7 +12,7 @@ from kvsync.property import Property
 from origin.console.coverage import coverage, spread
 from origin.console.desk import Desk
 from origin.console.families import family_rows
-from origin.console.tables import PromptRow, PromptSetRow
+from origin.console.tables import FamilyRow, PromptCountRow, PromptSetRow
 from origin.tables import AssetRow, ModelRow, RecordRow
 
 
@@ -55,13 +56,14 @@ def overview(desk: Desk, property: str, *, with_scores: bool = False) -> Overvie
     names, made = desk.families(property), family_rows(desk, property)
     with desk.database.reading() as session:
         found = coverage(session, property)
+        models = _newest_models(session, property)
         scores = {name: spread(session, property, name) for name in names if with_scores}
     families = [
         Family(
             name,
-            desk.newest_model(property, name),
+            models.get(name),
             # What was described so far, or all that the gallery lists.
-            *max(found.originals.get(name, (0, 0)), _listed(desk, property, name)),
+            *max(found.originals.get(name, (0, 0)), _listed(desk, property, name, made)),
             states=found.states.get(name, {}),
             live=found.live.get(name, 0),
             scores=scores.get(name, ()),
@@ -75,8 +77,8 @@ def overview(desk: Desk, property: str, *, with_scores: bool = False) -> Overvie
 def sets_of(desk: Desk, property: str) -> list[tuple[PromptSetRow, int]]:
     """The property's prompt sets with their rows, the newest first."""
     query = (
-        select(PromptSetRow, func.count(PromptRow.id))
-        .outerjoin(PromptRow, PromptRow.set_id == PromptSetRow.id)
+        select(PromptSetRow, func.coalesce(func.sum(PromptCountRow.prompts), 0))
+        .outerjoin(PromptCountRow, PromptCountRow.set_id == PromptSetRow.id)
         .where(PromptSetRow.property == property)
         .group_by(PromptSetRow.id)
         .order_by(PromptSetRow.id.desc())
@@ -131,10 +133,22 @@ def read_url(desk: Desk, rules: Property, url: str) -> Reading:
     return replace(reading, record=record)
 
 
-def _listed(desk: Desk, property: str, family: str) -> tuple[int, int]:
+def _newest_models(session: Session, property: str) -> dict[str, ModelRow]:
+    """Of each family the model that was added last and is still in use."""
+    query = (
+        select(ModelRow)
+        .where(ModelRow.property == property, ModelRow.retired_at.is_(None))
+        .order_by(ModelRow.added_at)
+    )
+    return {row.family: row for row in session.scalars(query)}
+
+
+def _listed(
+    desk: Desk, property: str, family: str, made: Mapping[str, FamilyRow]
+) -> tuple[int, int]:
     """Assets and bytes by the gallery's manifest, or by the pattern's own look."""
-    if (made := family_rows(desk, property).get(family)) is not None:
-        return made.originals, 0
+    if family in made:
+        return made[family].originals, 0
     catalogue = desk.catalogues.get(property)
     if catalogue is None or catalogue.family != family:
         return 0, 0

@@ -100,6 +100,7 @@ NEEDED: dict[str, Needed] = {
     "api_set": "viewer",
     "api_words": "viewer",
     "api_sample": "viewer",
+    "api_evidence": "viewer",
     "api_draw_sample": "approver",
     "api_approve_rest": "approver",
     "api_sets": "viewer",

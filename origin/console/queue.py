@@ -11,7 +11,7 @@ from kvsync.errors import BadRequest
 from origin.console.desk import Desk, NotHere
 from origin.console.tables import CommentRow, CountRow, DecisionRow, PromptRow, PromptSetRow
 from origin.qa import recipe_of
-from origin.tables import AssetRow, CandidateRow, RecordRow, State
+from origin.tables import CandidateRow, RecordRow, State
 
 Order = Literal["doubt", "score", "colour", "path", "newest"]
 PAGE = 60
@@ -20,8 +20,8 @@ PAGE = 60
 _ORDERS: dict[Order, tuple[InstrumentedAttribute[Any], bool]] = {
     "doubt": (CandidateRow.doubt, True),
     "score": (CandidateRow.ssimulacra2, False),
-    "colour": (CandidateRow.delta_e, True),
-    "path": (AssetRow.path, False),
+    "colour": (CandidateRow.worst_delta_e, True),
+    "path": (CandidateRow.path, False),
     "newest": (CandidateRow.id, True),
 }
 
@@ -48,27 +48,18 @@ class Wanted:
     def ordered(self, *, backwards: bool = False) -> Select[Any]:
         """Ids from the first to the last, or from the last to the first."""
         column, falling = _ORDERS[self.order]
+        query = self._where(select(CandidateRow.id), self._of_property())
         if falling is not backwards:
-            return self._joined().order_by(column.desc(), CandidateRow.id.desc())
-        return self._joined().order_by(column.asc(), CandidateRow.id.asc())
+            return query.order_by(column.desc(), CandidateRow.id.desc())
+        return query.order_by(column.asc(), CandidateRow.id.asc())
 
     def beside(self, candidate: CandidateRow, forward: bool) -> Select[Any]:
         """The one after a candidate, or the one before: a step in an index, however long it is."""
         column, falling = _ORDERS[self.order]
-        value = candidate.asset.path if self.order == "path" else getattr(candidate, column.key)
+        value = getattr(candidate, column.key)
         place, here = tuple_(column, CandidateRow.id), tuple_(literal(value), candidate.id)
         beyond = place < here if falling is forward else place > here
         return self.ordered(backwards=not forward).where(beyond).limit(1)
-
-    def _joined(self) -> Select[Any]:
-        query = select(CandidateRow.id)
-        if self.order != "path":
-            return self._where(query, self._of_property())
-        query = query.join(AssetRow, AssetRow.id == CandidateRow.asset_id)
-        if self.set_id is not None:
-            return self._where(query, self._of_property())
-        # Walked by name, with each original's candidates looked up.
-        return self._where(query, AssetRow.property == self.property)
 
     def _where(self, query: Select[Any], of_property: ColumnElement[bool]) -> Select[Any]:
         query = query.where(of_property)
@@ -77,7 +68,7 @@ class Wanted:
         return query.where(CandidateRow.family == self.family) if self.family else query
 
     def _of_property(self) -> ColumnElement[bool]:
-        """Each by what is fewest: a set's rows, the originals by name, or all candidates."""
+        """By what is fewer: a set's rows, or the candidates of the property."""
         if self.set_id is not None:
             of_set = (
                 select(PromptRow.candidate_id)
@@ -176,28 +167,6 @@ def view_of(desk: Desk, candidate_id: int, wanted: Wanted) -> View:
             for forward in (False, True)
         )
     return View(candidate, comments, decisions, seeds, bool(live), previous, following)
-
-
-def meaning(ssimulacra2: float) -> str:
-    """The metric's authors' own words for a score."""
-    for least, words in (
-        (90, "cannot be told from the original, even side by side"),
-        (85, "hard to tell apart, even in a flicker"),
-        (80, "hard to tell apart side by side"),
-        (70, "high quality: differences show when compared"),
-        (50, "medium quality: slight differences are easy to see"),
-    ):
-        if ssimulacra2 >= least:
-            return words
-    return "low quality: differences are annoying"
-
-
-def colour_meaning(delta_e: float) -> str:
-    """CIEDE2000 in words: 1 is about a just noticeable difference."""
-    for most, words in ((1.0, "not visible"), (2.0, "visible to a trained eye"), (3.5, "visible")):
-        if delta_e <= most:
-            return words
-    return "another colour"
 
 
 def size_of(candidate: CandidateRow) -> tuple[int, int]:

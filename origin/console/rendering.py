@@ -12,9 +12,16 @@ from fastapi.responses import HTMLResponse, RedirectResponse
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup, escape
 
-from origin.console.decisions import worst_delta_e
+from origin.console.meanings import (
+    colour_meaning,
+    meaning,
+    noise_meaning,
+    why_doubted,
+    worst_attribute,
+    worst_metric,
+)
 from origin.console.permissions import NEEDED, allows
-from origin.console.queue import colour_meaning, meaning, one_line, size_of
+from origin.console.queue import one_line, size_of
 from origin.console.sessions import Login
 from origin.console.showing import MANY
 from origin.dashboard import words
@@ -124,6 +131,10 @@ def _open() -> Environment:
         ago=_ago,
         meaning=meaning,
         colour_meaning=colour_meaning,
+        noise_meaning=noise_meaning,
+        why_doubted=why_doubted,
+        worst_attribute=worst_attribute,
+        worst_metric=worst_metric,
     )
     environment.filters.update(
         money=words.money,
@@ -138,7 +149,6 @@ def _open() -> Environment:
         parts_behind=parts_behind,
         one_line=one_line,
         size_of=size_of,
-        worst_delta_e=worst_delta_e,
     )
     return environment
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 
-from sqlalchemy import func, select
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from kvsync.errors import InputError
@@ -22,10 +22,14 @@ from origin.console.prompt_sets.checking import (
 )
 from origin.console.prompt_sets.reading import Line, Wrong, read_lines
 from origin.console.prompt_sets.templates import filled, named_by
-from origin.console.tables import PromptRow, PromptSetRow
+from origin.console.tables import PromptCountRow, PromptRow, PromptSetRow
 from origin.qa import audit
-from origin.tables import AssetRow, CandidateRow
-from regional_gpu.generator.model_folder import read_json
+from origin.tables import AssetRow
+from regional_gpu.generator.model_folder import (
+    POSED_FLOW_PIPELINE,
+    POSED_FLOW_STEPS,
+    read_json,
+)
 from regional_gpu.generator.text import read_vocabulary
 
 EXAMPLES = 20
@@ -161,13 +165,8 @@ def find_set(session: Session, set_id: int) -> PromptSetRow:
 
 def states_of(session: Session, set_id: int) -> dict[str, int]:
     """How many of a set's rows wait, failed, or have a candidate in which state."""
-    state = func.coalesce(CandidateRow.state, PromptRow.state)
-    query = (
-        select(state, func.count())
-        .select_from(PromptRow)
-        .outerjoin(CandidateRow, CandidateRow.id == PromptRow.candidate_id)
-        .where(PromptRow.set_id == set_id)
-        .group_by(state)
+    query = select(PromptCountRow.state, PromptCountRow.prompts).where(
+        PromptCountRow.set_id == set_id, PromptCountRow.prompts > 0
     )
     return {name: count for name, count in session.execute(query)}
 
@@ -180,7 +179,8 @@ def family_model(desk: Desk, property: str, family: str) -> FamilyModel:
     folder = desk.models.folder_of(row.digest)
     words = folder / "tokenizer" / "vocabulary.json"
     vocabulary = read_vocabulary(words) if words.exists() else None
-    return FamilyModel(row.digest, vocabulary, _size_of(folder))
+    most_steps = _most_steps(folder) if vocabulary else None
+    return FamilyModel(row.digest, vocabulary, _size_of(folder), most_steps=most_steps)
 
 
 def _row(set_id: int, one: Good) -> PromptRow:
@@ -197,6 +197,12 @@ def _row(set_id: int, one: Good) -> PromptRow:
         sampler=one.sampler,
         guidance=one.guidance,
     )
+
+
+def _most_steps(folder: Path) -> int:
+    """Of one of our own models."""
+    kind = read_json(folder / "model_index.json").get("_class_name")
+    return POSED_FLOW_STEPS if kind == POSED_FLOW_PIPELINE else 1
 
 
 def _size_of(folder: Path) -> tuple[int, int] | None:

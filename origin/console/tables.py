@@ -141,6 +141,18 @@ class PromptRow(Base):
     candidate_id: Mapped[int | None] = mapped_column(ForeignKey("candidates.id"), index=True)
 
 
+class PromptCountRow(Base):
+    """How many prompts of a set are in a state: their candidate's, or their own without one. The
+    database's own triggers keep it."""
+
+    __tablename__ = "prompt_counts"
+    set_id: Mapped[int] = mapped_column(
+        ForeignKey("prompt_sets.id"), primary_key=True, autoincrement=False
+    )
+    state: Mapped[str] = mapped_column(String(16), primary_key=True)
+    prompts: Mapped[int]
+
+
 class JobRow(Base):
     """Candidates being made for a set; the queue holds only its number, so it can be asked anew."""
 

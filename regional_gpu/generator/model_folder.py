@@ -37,6 +37,7 @@ FAMILY_PIPELINE = "FamilyPipeline"
 POSED = "regional_gpu.generator.posed_family"
 POSED_PIPELINE = "PosedPipeline"
 POSED_FLOW_PIPELINE = "PosedFlowPipeline"
+POSED_FLOW_STEPS = 4
 CONTENT = "regional_gpu.generator.content_family"
 CONTENT_PIPELINE = "ContentPipeline"
 

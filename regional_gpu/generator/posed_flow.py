@@ -20,6 +20,7 @@ from regional_gpu.generator.family import (
     encoder_of,
     tokenizer_of,
 )
+from regional_gpu.generator.model_folder import POSED_FLOW_STEPS
 from regional_gpu.generator.posed_family import (
     PosedDecoder,
     PoseDenoiser,
@@ -33,7 +34,7 @@ from regional_gpu.generator.prompt_pipeline import PromptPipeline, Said
 class PosedFlowPipeline(PromptPipeline):
     """Prompt and seed to one shot of a product, in up to four steps."""
 
-    most_steps: ClassVar[int] = 4
+    most_steps: ClassVar[int] = POSED_FLOW_STEPS
 
     def __init__(
         self,

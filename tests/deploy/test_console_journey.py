@@ -35,7 +35,20 @@ WRITES: tuple[tuple[str, dict[str, str]], ...] = (
     ("/sets/1/sample", {"least_score": "80", "most_delta_e": "3", "count": "5"}),
     ("/jobs/1/cancel", {}),
     ("/candidates/1/decide", {"verdict": "approved"}),
+    ("/samples/1/approve", {}),
+    ("/undo", {}),
+    ("/candidates/1/comments", {"text": "mine"}),
     ("/people", {"name": "eve", "role": "admin"}),
+    ("/people/1", {"role": "viewer"}),
+    ("/properties", {"id": "eve", "hosts": "eve.example", "like": "rumba"}),
+    ("/properties/try", {"id": "eve", "hosts": "eve.example", "like": "rumba"}),
+    ("/p/rumba/families", {"name": "eve", "pattern": "{a}.jpg"}),
+    ("/p/rumba/families/try", {"pattern": "{a}.jpg"}),
+    ("/p/rumba/originals", {"upload": "none"}),
+    ("/p/rumba/originals/preview", {}),
+    ("/hitlist/1/take", {}),
+    ("/dashboard/policy", {}),
+    ("/dashboard/prices", {}),
 )
 
 

@@ -6,8 +6,9 @@ from fastapi import Query
 from pydantic import BaseModel, Field
 
 from origin.console.confirming import Change
-from origin.console.decisions import LEAST_SAMPLE, MOST_COMMENT, Sample
+from origin.console.decisions import LEAST_SAMPLE, MOST_COMMENT, Evidence, Sample
 from origin.console.jobs import MOST_SEEDS
+from origin.console.meanings import why_doubted
 from origin.console.prompt_sets.reading import MAX_BYTES
 from origin.console.queue import one_line
 from origin.console.sets import Preview
@@ -121,6 +122,9 @@ def candidate_json(row: CandidateRow) -> Json:
         "ssimulacra2": row.ssimulacra2,
         "delta_e": row.delta_e,
         "region_delta_e": row.region_delta_e,
+        "worst_delta_e": row.worst_delta_e,
+        "doubt": row.doubt,
+        "doubted_for": why_doubted(row),
         "psnr": row.psnr if row.psnr < 1_000 else None,
         "decided_by": row.approver.name if row.approver else None,
         "decided_at": row.decided_at,
@@ -140,6 +144,18 @@ def sample_json(sample: Sample) -> Json:
         "waiting": sample.waiting,
         "passed": sample.passed,
         "closed_at": sample.row.closed_at,
+    }
+
+
+def evidence_json(one: Evidence) -> Json:
+    return {
+        "by": one.by,
+        "drawn_at": one.at,
+        "closed_at": one.closed_at,
+        "least_score": one.least_score,
+        "most_delta_e": one.most_delta_e,
+        "looked_at": list(one.looked_at),
+        "approved": one.approved,
     }
 
 

@@ -12,11 +12,12 @@ from origin.console.api.forms import (
     Id,
     Json,
     Upload,
+    evidence_json,
     job_json,
     previewed,
     sample_json,
 )
-from origin.console.decisions import approve_rest, draw_sample, newest_sample
+from origin.console.decisions import approve_rest, draw_sample, evidence_of, newest_sample
 from origin.console.desk import Desk, NotHere
 from origin.console.jobs import Jobs, Step
 from origin.console.overview import sets_of
@@ -99,6 +100,13 @@ def _add_samples(router: APIRouter, desk: Desk) -> None:
         if found is None:
             raise NotHere(f"no sample of set {set_id} was drawn")
         return sample_json(found)
+
+    @router.get("/sets/{set_id}/evidence")
+    def api_evidence(set_id: Id) -> list[Json]:
+        """What each of the set's bulk approvals rests on, the newest first."""
+        with desk.database.reading() as session:
+            find_set(session, set_id)
+        return [evidence_json(one) for one in evidence_of(desk, set_id)]
 
     @router.post("/sets/{set_id}/sample", status_code=201)
     def api_draw_sample(set_id: Id, asked: Draw, person: Asking) -> Json:

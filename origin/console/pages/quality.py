@@ -7,7 +7,6 @@ from fastapi import APIRouter, Form, Request, Response
 from kvsync.errors import BadRequest
 from origin.console.access import Asking
 from origin.console.decisions import (
-    REASONS,
     Verdict,
     approve_rest,
     decide,
@@ -23,7 +22,7 @@ from origin.console.rendering import go, page
 from origin.console.showing import waiting
 from origin.console.tables import SampleRow
 from origin.inventory import read_original
-from origin.qa import recipe_of
+from origin.qa import REASONS, recipe_of
 from origin.tables import CandidateRow
 
 # A candidate's pictures never change: its recipe is part of what they are.

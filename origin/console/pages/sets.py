@@ -14,7 +14,7 @@ from origin.console.access import Asking
 from origin.console.accounts import Person
 from origin.console.at_work import somebody_is_at_work
 from origin.console.confirming import regions_of
-from origin.console.decisions import newest_sample
+from origin.console.decisions import evidence_of, newest_sample
 from origin.console.desk import Desk, NotHere
 from origin.console.jobs import Jobs, Step
 from origin.console.prompt_sets.reading import MAX_BYTES, Line, Wrong
@@ -229,5 +229,6 @@ def _set(desk: Desk, jobs: Jobs, set_id: int) -> dict[str, Any]:
         "at_work": somebody_is_at_work(desk.settings.folder),
         "busy": bool(found) and found[0].state not in ENDED,
         "sample": newest_sample(desk, set_id),
+        "evidence": evidence_of(desk, set_id),
         "regions": regions_of(desk, row.property),
     }

@@ -17,7 +17,8 @@ _AT_ONCE = 500
 
 @dataclass(frozen=True)
 class FamilyModel:
-    """What a prompt is checked against; a size or vocabulary of None takes any."""
+    """What a prompt is checked against; a size or vocabulary of None takes any, and ``most_steps``
+    of None any settings. Our own models take up to so many steps of Euler, without guidance."""
 
     digest: bytes
     vocabulary: Vocabulary | None
@@ -25,6 +26,7 @@ class FamilyModel:
     steps: int = 1
     sampler: str = "Euler"
     guidance: float = 1.0
+    most_steps: int | None = None
 
 
 @dataclass(frozen=True)
@@ -111,6 +113,7 @@ def _check(line: Line, model: FamilyModel, known: Known) -> Good:
     attributes = model.vocabulary.read(line.prompt) if model.vocabulary else {}
     path = _path(line, attributes, known)
     width, height = _size(line, model)
+    _check_settings(line, model)
     return Good(
         number=line.number,
         text=line.text,
@@ -152,6 +155,19 @@ def _size(line: Line, model: FamilyModel) -> tuple[int, int]:
     if (width, height) != model.size:
         raise InputError(f"size {width}x{height}: this model draws {model.size[0]}x{model.size[1]}")
     return width, height
+
+
+def _check_settings(line: Line, model: FamilyModel) -> None:
+    if model.most_steps is None:
+        return
+    steps, sampler = line.steps or model.steps, line.sampler or model.sampler
+    if steps > model.most_steps:
+        takes = "1 step" if model.most_steps == 1 else f"up to {model.most_steps} steps"
+        raise InputError(f"steps {steps}: this model takes {takes}")
+    if sampler.casefold() != model.sampler.casefold():
+        raise InputError(f"sampler {sampler[:40]!r}: this model takes {model.sampler} only")
+    if line.guidance is not None and line.guidance > model.guidance:
+        raise InputError(f"cfg scale {line.guidance:g}: this model takes {model.guidance:g} only")
 
 
 def _why(error: RehydrationError) -> str:

@@ -9,7 +9,10 @@ function comparison(box) {
   const split = box.querySelector(".split");
   const range = box.querySelector("[data-split]");
   const zoom = document.querySelector("[data-zoom]");
+  const pans = [...box.querySelectorAll(".pan")];
   let timer = 0;
+  let before = "fit";
+  let place = { left: 0, top: 0 };
 
   function clip() {
     const share = box.dataset.mode === "slider" ? Number(range.value) : 100;
@@ -19,6 +22,13 @@ function comparison(box) {
   }
 
   function show(mode) {
+    // Flicker tells only where each of the picture's pixels is one of the screen's.
+    if (mode === "flicker" && zoom.value === "fit") {
+      before = zoom.value;
+      zoom.value = "1";
+    } else if (box.dataset.mode === "flicker" && mode !== "flicker" && before === "fit") {
+      zoom.value = "fit";
+    }
     box.dataset.mode = mode;
     clearInterval(timer);
     const pair = mode === "pair" || mode === "slider" || mode === "flicker";
@@ -45,31 +55,49 @@ function comparison(box) {
       }, FLICKER_MS);
     }
     clip();
+    enlarge();
   }
 
   function enlarge() {
     box.dataset.zoom = zoom.value;
     for (const image of box.querySelectorAll(".pan img")) {
-      image.style.width = zoom.value === "fit" ? "" : `${image.naturalWidth * Number(zoom.value)}px`;
+      const pixels = (Number(image.getAttribute("width")) * Number(zoom.value)) / devicePixelRatio;
+      image.style.width = zoom.value === "fit" ? "" : `${pixels}px`;
+    }
+    together();
+  }
+
+  // A picture that was not shown has forgotten where the others were scrolled to.
+  function together() {
+    for (const pan of pans) {
+      if (pan.scrollTop !== place.top) pan.scrollTop = place.top;
+      if (pan.scrollLeft !== place.left) pan.scrollLeft = place.left;
     }
   }
 
-  for (const pan of box.querySelectorAll(".pan")) {
+  for (const pan of pans) {
     pan.addEventListener("scroll", () => {
-      for (const other of box.querySelectorAll(".pan")) {
-        if (other !== pan && other.scrollTop !== pan.scrollTop) other.scrollTop = pan.scrollTop;
-        if (other !== pan && other.scrollLeft !== pan.scrollLeft) other.scrollLeft = pan.scrollLeft;
-      }
+      // One that is gone, or that has just become smaller, says nothing of what somebody wants.
+      if (!pan.offsetParent || (pan.scrollTop === place.top && pan.scrollLeft === place.left)) return;
+      place = { left: pan.scrollLeft, top: pan.scrollTop };
+      together();
     });
   }
   for (const one of buttons) one.addEventListener("click", () => show(one.dataset.mode));
   for (const image of box.querySelectorAll("img")) image.addEventListener("load", enlarge);
   range.addEventListener("input", clip);
-  zoom.addEventListener("change", enlarge);
+  zoom.addEventListener("change", () => {
+    before = zoom.value;
+    enlarge();
+  });
   // Beside each other two pictures are too small there.
   if (matchMedia("(max-width: 640px)").matches) show("slider");
   const toggle = (mode) => show(box.dataset.mode === mode ? "pair" : mode);
-  return { p: () => show("pair"), s: () => toggle("slider"), f: () => toggle("flicker"), d: () => toggle("difference"), e: () => toggle("errors") };
+  const closer = () => {
+    zoom.selectedIndex = (zoom.selectedIndex + 1) % zoom.options.length;
+    zoom.dispatchEvent(new Event("change"));
+  };
+  return { z: closer, p: () => show("pair"), s: () => toggle("slider"), f: () => toggle("flicker"), d: () => toggle("difference"), e: () => toggle("errors") };
 }
 
 // The next candidate's pictures are drawn while this one is looked at.

@@ -7,17 +7,28 @@ from pathlib import Path
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import sync_playwright
+from playwright.sync_api import Page, sync_playwright
 
 from deploy.screenshots import PAGES, QUIET, chromium, looks
 from kvsync.errors import InputError
 from origin.console.accounts import Person
+from origin.console.decisions import decide
 from origin.console.desk import Desk
+from origin.console.publishing import publish
 from origin.console.sessions import make_token, open_session
 from origin.console.tables import Role
+from tests.origin.console.conftest import PROMPTS
 
 pytestmark = pytest.mark.slow
 SERIOUS = ("serious", "critical")
+
+
+def serious_issues(page: Page, where: str) -> list[str]:
+    return [
+        f"{where}: {one['id']} at {one['nodes'][0]['target']}"
+        for one in Axe().run(page).response["violations"]
+        if one["impact"] in SERIOUS
+    ]
 
 
 def test_axe_finds_no_serious_issue_in_any_look(
@@ -28,18 +39,21 @@ def test_axe_finds_no_serious_issue_in_any_look(
     except InputError:
         pytest.skip("no Chromium on this machine")
     cookie = open_session(drawn.database, person("admin"))
-    found = []
+    decide(drawn, 1, "approved", "", person("approver"))
+    published = publish(drawn, "rumba", None, person("approver"))
+    pages = {**PAGES, "change": f"/p/rumba/changes/{published.seq}", "password": "/password"}
+    found: list[str] = []
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=browser_path, args=list(QUIET))
         for look, page in looks(browser, web, cookie):
-            for name, path in PAGES.items():
+            for name, path in pages.items():
                 page.goto(web + path.format(candidate=1))
-                issues = Axe().run(page).response["violations"]
-                found += [
-                    f"{name} {look}: {one['id']} at {one['nodes'][0]['target']}"
-                    for one in issues
-                    if one["impact"] in SERIOUS
-                ]
+                found += serious_issues(page, f"{name} {look}")
+            page.goto(f"{web}/p/rumba/upload")
+            page.get_by_label("Prompts, one a line").fill("purple lace\n" + PROMPTS)
+            page.get_by_role("button", name="Preview").click()
+            page.get_by_role("heading", name="Rows that stay out").wait_for()
+            found += serious_issues(page, f"preview {look}")
         browser.close()
     assert found == []
 

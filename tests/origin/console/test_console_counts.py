@@ -2,11 +2,13 @@
 
 from collections import Counter
 
-from sqlalchemy import delete, update
+from sqlalchemy import delete, func, select, update
 from sqlalchemy.orm import Session
 
 from origin.console.coverage import BINS, FROM_SCORE, coverage, spread
 from origin.console.desk import Desk
+from origin.console.sets import states_of
+from origin.console.tables import PromptRow
 from origin.tables import CandidateRow
 
 
@@ -34,6 +36,27 @@ def test_counts_follow_every_write(drawn: Desk) -> None:
         assert agrees(session) and sum(spread(session, "rumba", "rumba")) == 0
         session.execute(update(CandidateRow).values(state="proposed", ssimulacra2=80.999))
         assert agrees(session) and spread(session, "rumba", "rumba")[0] >= 3
+        session.rollback()
+
+
+def test_a_sets_prompts_are_counted_by_what_became_of_them(drawn: Desk) -> None:
+    def agree(session: Session) -> bool:
+        state = func.coalesce(CandidateRow.state, PromptRow.state)
+        joined = select(state, func.count()).select_from(PromptRow).outerjoin(CandidateRow)
+        rows = session.execute(joined.where(PromptRow.set_id == 1).group_by(state))
+        return states_of(session, 1) == {name: count for name, count in rows}
+
+    with drawn.database.writing() as session:
+        assert agree(session) and sum(states_of(session, 1).values()) == 3
+        session.execute(update(CandidateRow).values(state="approved"))
+        assert agree(session) and states_of(session, 1) == {"approved": 3}
+        one = session.query(PromptRow).first()
+        assert one is not None
+        one.candidate_id, one.state = None, "failed"
+        session.flush()
+        assert agree(session) and states_of(session, 1) == {"approved": 2, "failed": 1}
+        session.execute(delete(PromptRow).where(PromptRow.id == one.id))
+        assert agree(session) and states_of(session, 1) == {"approved": 2}
         session.rollback()
 
 

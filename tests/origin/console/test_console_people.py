@@ -1,6 +1,7 @@
 """Who may come in and what each may do, over real HTTP."""
 
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 
 import httpx2
 import pytest
@@ -18,6 +19,7 @@ from origin.console.pictures import open_pictures
 from origin.console.sessions import make_token
 from origin.console.settings import read_console_settings
 from origin.console.tables import ROLES, AccountRow, Role
+from tests.deploy.test_console_journey import WRITES
 from tests.origin.console.conftest import PASSWORD, Room
 from tests.origin.console.visitor import Visitor
 
@@ -54,6 +56,22 @@ def test_guessing_is_slowed_down_for_names_that_are_and_names_that_are_not(
             authenticate(desk.database, name, "wrong password", "192.0.2.1")
     with pytest.raises(TooManyAttempts, match="try again in"):
         authenticate(desk.database, name, PASSWORD, "192.0.2.2")
+
+
+def test_many_guesses_at_once_are_as_many(desk: Desk, person: Callable[[Role], Person]) -> None:
+    person("viewer")
+
+    def guess(number: int) -> type[Exception] | None:
+        try:
+            authenticate(desk.database, "viewer", f"guess {number}", "192.0.2.1")
+        except (accounts.LoginRefused, TooManyAttempts) as error:
+            return type(error)
+        return None
+
+    with ThreadPoolExecutor(8) as pool:
+        found = list(pool.map(guess, range(accounts.FREE_FAILURES + 6)))
+    assert found.count(accounts.LoginRefused) == accounts.FREE_FAILURES
+    assert found.count(TooManyAttempts) == 6
 
 
 def test_a_cookie_is_of_no_use_to_scripts_or_other_sites(
@@ -169,6 +187,31 @@ def test_every_route_admits_just_the_roles_of_the_table(
             assert answer.status_code not in (401, 403), where
         else:
             assert answer.status_code == 403, where
+
+
+def test_the_journey_tries_every_write_as_a_viewer(desk: Desk, jobs: Jobs) -> None:
+    parts = routers(desk, jobs, Drawing(open_pictures(desk.settings)))
+    writes = [
+        one
+        for part in parts
+        for one in part.routes
+        if isinstance(one, APIRoute) and "POST" in (one.methods or ())
+    ]
+    refused = [one for one in writes if NEEDED[one.name] not in (None, "viewer")]
+    missed = [
+        one.path
+        for one in refused
+        if not one.path.startswith("/api/")
+        and not any(one.path_regex.fullmatch(path) for path, _ in WRITES)
+    ]
+    assert refused and missed == []
+
+
+def test_what_is_too_large_is_told_to_programs_as_a_problem(web: str) -> None:
+    for path, kind in (("/api/v1/undo", "application/problem+json"), ("/undo", "text/plain")):
+        with httpx2.Client(base_url=web) as client:
+            answer = client.post(path, content=iter([b"no length"]))
+        assert answer.status_code == 411 and answer.headers["content-type"].startswith(kind)
 
 
 def _routes(desk: Desk, jobs: Jobs) -> list[tuple[str, str, str]]:

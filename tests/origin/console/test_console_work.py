@@ -16,7 +16,7 @@ from origin.console.decisions import approve_rest, draw_sample, undo
 from origin.console.desk import Desk
 from origin.console.jobs import Jobs
 from origin.console.queue import Wanted, page_of, view_of
-from origin.console.tables import JobRow, PromptRow, Role
+from origin.console.tables import JobRow, PromptRow, Role, SampleRow
 from origin.tables import AuditRow, CandidateRow
 from tests.origin.console.conftest import PROMPTS
 from tests.origin.console.visitor import Visitor
@@ -86,9 +86,34 @@ def test_rejecting_takes_a_reason_and_teaches_the_next_fit(
         prompt.state, prompt.seed = "waiting", None
         set_id = prompt.set_id
     do_job(jobs.start(set_id, 2, 80.0, person("operator")))
+    # The model does not listen to its seed here, so all it could draw is what was rejected.
     with desk.database.reading() as session:
-        again = session.get_one(PromptRow, prompt.id).candidate_id
-    assert again != row["id"]
+        again = session.get_one(PromptRow, prompt.id)
+        assert (again.state, again.candidate_id) == ("failed", None)
+        assert "was rejected (wrong colour)" in again.reason
+
+
+def test_the_worst_metric_of_all_decides_the_order_and_is_told(
+    made: httpx2.Client, desk: Desk
+) -> None:
+    numbers = [int(str(row["id"])) for row in candidates(made)]
+    figures = (
+        {"ssimulacra2": 84.0, "region_delta_e": {"lace": 0.1, "sole": 0.2}, "psnr": 45.0},
+        {"ssimulacra2": 99.0, "region_delta_e": {"lace": 0.1, "sole": 2.4}, "psnr": 45.0},
+        {"ssimulacra2": 99.0, "region_delta_e": {"lace": 0.1, "sole": 0.2}, "psnr": 32.0},
+    )
+    with desk.database.writing() as session:
+        for number, one in zip(numbers, figures, strict=True):
+            for name, value in one.items():
+                setattr(session.get_one(CandidateRow, number), name, value)
+    rows = candidates(made)
+    assert [row["id"] for row in rows] == [numbers[1], numbers[2], numbers[0]]
+    assert [row["doubted_for"] for row in rows] == [
+        "sole is ΔE 2.40 off, where 2.5 is the most",
+        "32.0 dB, where 30 is the least",
+        "score 84.0, where 80 is the least",
+    ]
+    assert [row["doubt"] for row in rows] == pytest.approx([0.96, 0.9, 0.8])
 
 
 def test_a_decision_can_be_undone(
@@ -119,6 +144,27 @@ def test_many_are_approved_only_after_a_sample_was_looked_at(
     assert approve_rest(desk, sample, judge) == 1
     kept = decisions.newest_sample(desk, 1)
     assert kept is not None and len(kept.row.approved) == 1 and kept.row.closed_at
+    (evidence,) = made.get("/sets/1/evidence").json()
+    assert (evidence["by"], evidence["approved"]) == ("approver", 1)
+    assert evidence["looked_at"] == found.row.candidates
+
+
+def test_a_sample_that_another_took_along_is_no_evidence(
+    made: httpx2.Client,
+    desk: Desk,
+    person: Callable[[Role], Person],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(decisions, "LEAST_SAMPLE", 1)
+    judge = person("approver")
+    samples = [draw_sample(desk, 1, 80.0, 5.0, 1, judge) for _ in range(12)]
+    with desk.database.reading() as session:
+        drawn = {one: session.get_one(SampleRow, one).candidates[0] for one in samples}
+    first, other = next((a, b) for a in drawn for b in drawn if drawn[a] != drawn[b])
+    made.post(f"/candidates/{drawn[first]}/decision", json={"verdict": "approved"})
+    approve_rest(desk, first, judge)
+    with pytest.raises(InputError, match="approved behind another"):
+        approve_rest(desk, other, judge)
 
 
 def test_published_revoked_and_rolled_back(
@@ -150,7 +196,7 @@ def test_a_roll_back_brings_what_was_live_before(
         values = {
             column.name: getattr(row, column.name)
             for column in CandidateRow.__table__.columns
-            if column.name not in ("id", "doubt")
+            if column.name not in ("id", "doubt", "worst_delta_e")
         }
         values |= {"recipe": row.recipe[:-1] + b"\x00", "decided_at": (row.decided_at or 0) + 5}
         session.add(new := CandidateRow(**(values | {"recipe": _other_seed(row.recipe)})))

@@ -21,6 +21,7 @@ MODEL = FamilyModel(
     bytes.fromhex("7460a6fa" * 8),
     Vocabulary({"lace": ("red", "white"), "sole": ("black", "white")}),
     (768, 768),
+    most_steps=1,
 )
 ASSETS = {"/shop/red-black.jpg": {"lace": "red", "sole": "black"}}
 
@@ -153,6 +154,9 @@ def test_an_asset_is_found_by_what_the_prompt_says_of_it() -> None:
         ("purple lace, black sole", "never saw the word 'purple'"),
         ("red lace, black sole, Size: 512x512", "this model draws 768x768"),
         ("red lace, black sole, Model hash: deadbeef", "is of model deadbeef"),
+        ("red lace, black sole, Steps: 4", "steps 4: this model takes 1 step"),
+        ("red lace, black sole, Steps: 1, Sampler: DPM++ 2M", "this model takes Euler only"),
+        ("red lace, black sole, CFG scale: 7", "cfg scale 7: this model takes 1 only"),
         ("white lace, white sole", "no asset shows just what its prompt says"),
         ("gone.jpg\tred lace, black sole", "not in the asset store"),
     ],
