@@ -19,6 +19,8 @@ from origin.sync.outbox import content_of, entry_of
 from origin.tables import LogBatchRow, LogEntryRow, PropertyRow
 
 MAX_ENTRIES = 1_000
+BATCHES_AT_ONCE = 4
+"""Sealed in one transaction, of which each waits for the disk and for whoever publishes."""
 MAX_ENTRY_BYTES = 512 << 10
 """Of a batch's contents: half of what a reader takes, which leaves room for one large entry."""
 
@@ -41,36 +43,42 @@ def heads(database: Database) -> dict[str, tuple[int, int]]:
         return {property: (given, last or 0) for property, given, last in rows}
 
 
-def seal_next(database: Database, key: SigningKey, property: str, now_ms: int) -> Batch | None:
-    """Seal what was published since the last batch, or the first part of it; None if nothing was.
+def seal_next(database: Database, key: SigningKey, property: str, now_ms: int) -> list[Batch]:
+    """Seal what was published since the last batch, or the first :data:`BATCHES_AT_ONCE` of it.
 
-    Also None when another process sealed it at the same time. :class:`Gap` for a number that was
-    given and never became an entry.
+    Nothing, too, when another process sealed it at the same time. :class:`Gap` for a number that
+    was given and never became an entry.
     """
     with database.reading() as session:
         after = _head(session, property)
-        entries = _entries(session, property, after.seq, after.seq + MAX_ENTRIES)
+        last = after.seq + BATCHES_AT_ONCE * MAX_ENTRIES
+        entries = _entries(session, property, after.seq, last)
         given = session.get_one(PropertyRow, property).seq
     if not entries and given > after.seq:
         raise Gap(f"{property}: number {after.seq + 1} was given and never became an entry")
-    if not entries:
-        return None
-    batch = Batch.seal(key, property, _that_fit(entries), after=after, made_at_ms=now_ms)
-    row = LogBatchRow(
-        property=property,
+    batches: list[Batch] = []
+    while entries and len(batches) < BATCHES_AT_ONCE:
+        some = _that_fit(entries[:MAX_ENTRIES])
+        batches.append(Batch.seal(key, property, some, after=after, made_at_ms=now_ms))
+        after, entries = batches[-1].cursor, entries[len(some) :]
+    try:
+        with database.writing() as session:
+            session.add_all(_row_of(batch) for batch in batches)
+    except IntegrityError:
+        return []
+    return batches
+
+
+def _row_of(batch: Batch) -> LogBatchRow:
+    return LogBatchRow(
+        property=batch.property,
         first=batch.first,
         last=batch.last,
         previous=batch.previous,
         digest=batch.digest,
-        made_at_ms=now_ms,
+        made_at_ms=batch.made_at_ms,
         size=len(batch.signed),
     )
-    try:
-        with database.writing() as session:
-            session.add(row)
-    except IntegrityError:
-        return None
-    return batch
 
 
 def sealed_after(

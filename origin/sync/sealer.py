@@ -105,18 +105,21 @@ class Sealer:
         self.faults[property] = str(error)
 
     async def _seal(self, property: str, tail: _Tail) -> bool:
-        """Seal one batch; False if another process did, whose tail is then read anew."""
-        batch = await asyncio.to_thread(
+        """Seal some batches; False if another process did, whose tail is then read anew."""
+        batches = await asyncio.to_thread(
             chain.seal_next, self.database, self.key, property, self.now_ms()
         )
-        if batch is None or not await self.stream.append(batch):
+        for batch in batches:
+            if not await self.stream.append(batch):
+                break
+            tail.head = batch.cursor
+            tail.kept.append((batch.first, len(batch.signed)))
+            tail.bytes += len(batch.signed)
+            self.sealed[property] = batch.last
+            await self._trim(property, tail)
+        if not batches or tail.head != batches[-1].cursor:
             self._tails.pop(property, None)
             return False
-        tail.head = batch.cursor
-        tail.kept.append((batch.first, len(batch.signed)))
-        tail.bytes += len(batch.signed)
-        self.sealed[property] = batch.last
-        await self._trim(property, tail)
         return True
 
     async def _beat(self, property: str, tail: _Tail, at_ms: int) -> None:

@@ -20,7 +20,7 @@ from kvsync.log_answer import LogAnswer
 BROKEN = (RedisError, RedisClusterException, OSError, TimeoutError, RuntimeError)
 _CLUSTER = "+cluster://"
 _TIMEOUT_S = 5.0
-_ANSWER_BYTES, _TAIL_BYTES = 4 << 20, 2 << 20
+_ANSWER_BYTES = _TAIL_BYTES = 4 << 20
 _MOST_BATCHES = 512
 
 # Head and batch move together, so a stream that lost its end is never written on.

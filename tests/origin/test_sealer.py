@@ -53,11 +53,11 @@ async def test_a_batch_that_was_sealed_and_not_sent_is_sent_by_the_next_sealer(
     world.publish(1)
     await world.seal()
     world.publish(2)
-    sealed = chain.seal_next(world.database, world.key, SHOP, world.now_ms)  # and then it dies
+    [sealed] = chain.seal_next(world.database, world.key, SHOP, world.now_ms)  # and then it dies
     world.publish(3)
     await world.seal()
     entries, _ = await world.tail()
-    assert sealed is not None and (await world.read(1)).batches[0] == sealed.signed
+    assert (await world.read(1)).batches[0] == sealed.signed
     assert [one.seq for one in entries] == [1, 2, 3]
 
 
@@ -125,7 +125,7 @@ def test_two_that_seal_at_the_same_time_seal_once(world: LogWorld) -> None:
         thread.start()
     for thread in threads:
         thread.join()
-    assert len([one for one in sealed if one is not None]) == 1
+    assert len([one for one in sealed if one]) == 1
 
 
 async def test_a_heartbeat_says_when_nothing_was_missing(world: LogWorld) -> None:
