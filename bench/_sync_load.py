@@ -19,7 +19,7 @@ from origin.sync.outbox import append
 RECORD_BYTES = 512
 AT_ONCE = 5_000
 # A single record is looked for closely; where many come, looking must not cost what they do.
-_LOOK_S, _LOOK_FOR_MANY_S = 0.001, 0.02
+_LOOK_S, _LOOK_FOR_MANY_S = 0.001, 0.05
 _PATIENCE_S = 900.0
 _PROMPT, _WIDEST = 67, 5
 _MODEL, _CHECK = bytes(range(32)), bytes(range(112))
@@ -96,7 +96,8 @@ class Load:
     async def there(self, store: ValkeyStore, seq: int) -> None:
         async def come() -> bool:
             cursor = (await store.state(self.property)).cursor
-            return int.from_bytes(cursor[:8], "big") >= seq
+            # A region that came too late for the log has no cursor while it loads a snapshot.
+            return len(cursor) > 8 and int.from_bytes(cursor[:8], "big") >= seq
 
         await until(come, _LOOK_FOR_MANY_S)
 
