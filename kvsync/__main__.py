@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import logging
+import os
 import signal
 import socket
 import sys
@@ -22,7 +23,9 @@ _GRACE_S = 2
 def main() -> int:
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
     try:
-        uvloop.run(serve(read_settings()))
+        settings = read_settings()
+        os.nice(settings.nice)
+        uvloop.run(serve(settings))
     except InputError as error:
         print(f"sync: {error}", file=sys.stderr)
         return 1

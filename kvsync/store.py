@@ -30,6 +30,7 @@ TOMBSTONE = b"t"
 """What follows the asset key in the name of its tombstone's field."""
 _MAX_CONNECTIONS = 64
 _RANGES_AT_ONCE = 64
+_NAMES_AT_ONCE = 1_000
 # Of a hash's fields, for what all of them take: records are of one size.
 _SAMPLES = 5
 # uvloop raises RuntimeError when it is to write to a connection that has just been closed.
@@ -124,6 +125,9 @@ class RecordStore(Protocol):
 
     async def bytes_held(self, property: str) -> int:
         """The memory that its records and tombstones take."""
+
+    async def properties(self) -> list[str]:
+        """The ids of all properties that something is kept of."""
 
     async def remove(self, property: str) -> None:
         """Forget the property and all that is kept of it."""
@@ -237,6 +241,15 @@ class ValkeyStore:
                     pipe.memory_usage(name, samples=_SAMPLES)
                 held += sum(size or 0 for size in await self._ask(pipe.execute))
         return held
+
+    async def properties(self) -> list[str]:
+        async def names() -> list[bytes]:
+            scanned = self._redis.scan_iter(match=_state("*"), count=_NAMES_AT_ONCE)
+            return [name async for name in scanned]
+
+        before, after = _state("*").split(b"*")
+        found = {name.removeprefix(before).removesuffix(after) for name in await self._ask(names)}
+        return sorted(name.decode() for name in found)
 
     async def remove(self, property: str) -> None:
         await self._ask(self._remove, _names(property), [RANGES])

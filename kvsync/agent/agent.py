@@ -14,7 +14,7 @@ from kvsync.agent.caches import Caches
 from kvsync.agent.follower import Follower
 from kvsync.agent.held import HeldProperty
 from kvsync.agent.ledger import LedgerAgent
-from kvsync.agent.metrics import SyncMetrics
+from kvsync.agent.metrics import CLOCK, SETTINGS, SyncMetrics
 from kvsync.agent.models import Models
 from kvsync.agent.news import News
 from kvsync.agent.original_files import OriginalFiles
@@ -24,7 +24,7 @@ from kvsync.agent.replica import Replica
 from kvsync.agent.settings import SyncSettings
 from kvsync.agent.source import Origin, heartbeat_of
 from kvsync.agent.transport import Transport
-from kvsync.errors import InputError, RecordError, RehydrationError
+from kvsync.errors import InputError, RecordError, RehydrationError, StoreUnavailable
 from kvsync.ledger import Carried
 from kvsync.property import read_property
 from kvsync.report import MAX_DIFFERING, PropertyReport, RegionReport
@@ -72,6 +72,7 @@ class Agent:
         work: list[Coroutine[Any, Any, None]] = [
             self._report_always(),
             self.ledger.run(self._origin),
+            self._let_go_of_others(),
         ]
         for property, follower in self.followers.items():
             caches = self._caches[property]
@@ -86,6 +87,14 @@ class Agent:
         async with asyncio.TaskGroup() as group:
             for one in work:
                 group.create_task(one)
+
+    def exposition(self) -> bytes:
+        """What ``/metrics`` says: how late a region is grows while it hears nothing."""
+        for property, follower in self.followers.items():
+            if renewed_at_ms := follower.renewal.at_ms:
+                late_s = max(0.0, time.time() - renewed_at_ms / 1_000)
+                self.metrics.lag.labels(property).set(late_s)
+        return self.metrics.exposition()
 
     async def close(self) -> None:
         self.ledger.minutes.cut()
@@ -115,6 +124,7 @@ class Agent:
             settings.properties_dir,
             replica,
         )
+        self.metrics.follow(property)
         self._caches[property] = caches
         self.followers[property] = Follower(
             held,
@@ -147,7 +157,7 @@ class Agent:
                 replica.configure(read_property(file).ways)
         except InputError as error:
             _log.error("the log has to say first which originals are kept: %s", error)
-            self.metrics.refuse(property, "settings")
+            self.metrics.refuse(property, SETTINGS)
         self.replicas[property] = replica
         return replica
 
@@ -160,6 +170,19 @@ class Agent:
         if held.purged_seq != held.cursor.seq:
             caches.drop((property,), held.cursor.seq)
         await follower.run()
+
+    async def _let_go_of_others(self) -> None:
+        """Have nothing in the store of properties that this region does not serve any more."""
+        while True:
+            try:
+                for property in await self._store.properties():
+                    if property not in self.followers:
+                        _log.warning("%s: not served here; what was held is removed", property)
+                        await self._store.remove(property)
+                return
+            except StoreUnavailable as error:
+                _log.warning("what else the store holds is not known: %s", error)
+            await asyncio.sleep(_LONGEST_PAUSE_S)
 
     async def _model_came(self, property: str, model: bytes) -> None:
         await self._came(property)
@@ -269,7 +292,7 @@ class Agent:
         if abs(offset_s) > tolerance_s >= abs(self.clock_offset_s):
             _log.error("this clock and the origin's are %.1f s apart; set it right", offset_s)
             for property in self.followers:
-                self.metrics.refuse(property, "clock")
+                self.metrics.refuse(property, CLOCK)
         self.clock_offset_s = offset_s
         self.metrics.clock_offset.set(offset_s)
 

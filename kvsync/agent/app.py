@@ -33,7 +33,7 @@ def create_app(agent: Agent) -> Starlette:
         return _json(body, 200 if agent.ready else 503)
 
     async def metrics(request: Request) -> Response:
-        return Response(agent.metrics.exposition(), media_type="text/plain; version=0.0.4")
+        return Response(agent.exposition(), media_type="text/plain; version=0.0.4")
 
     async def heartbeat(request: Request) -> Response:
         follower = agent.followers.get(request.path_params["property"])

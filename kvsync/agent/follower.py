@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from kvsync.agent.held import CursorMoved, HeldProperty
-from kvsync.agent.metrics import SyncMetrics
+from kvsync.agent.metrics import ANOTHER_AGENT, SyncMetrics
 from kvsync.agent.news import News
 from kvsync.agent.renewal import Renewal
 from kvsync.agent.source import Origin
@@ -123,7 +123,7 @@ class Follower:
             await self._apply()
         except CursorMoved:
             _log.warning("%s: another agent applies to this store", self.property)
-            self._metrics.refuse(self.property, "another-agent")
+            self._metrics.refuse(self.property, ANOTHER_AGENT)
             self._pending.clear()
             self._resumed = False
 
@@ -213,10 +213,7 @@ class Follower:
     async def renew(self, heartbeat: bytes) -> bool:
         """Keep a newer heartbeat, whoever passed it on; whether it was. Raises what
         :meth:`Renewal.take` does."""
-        if not await self.renewal.take(heartbeat, self.held.cursor):
-            return False
-        self._metrics.lag.labels(self.property).set(self.renewal.lag_ms / 1_000)
-        return True
+        return await self.renewal.take(heartbeat, self.held.cursor)
 
     def _ask(self, after: int) -> asyncio.Task[LogAnswer]:
         return asyncio.create_task(self._origin.log(self.property, after, self._poll_s))

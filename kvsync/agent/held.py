@@ -11,7 +11,7 @@ from typing import Protocol
 import msgspec
 
 from kvsync.agent.changes import Difference, Lacking, Plan, add_up, difference, lacking, plan
-from kvsync.agent.metrics import SyncMetrics
+from kvsync.agent.metrics import SETTINGS, SyncMetrics
 from kvsync.agent.models import Models
 from kvsync.agent.payloads import Payloads
 from kvsync.agent.replica import Replica
@@ -263,7 +263,7 @@ class HeldProperty:
                 self._replica.configure(found.ways)
         except InputError as error:
             _log.error("settings as they were stay in force: %s", error)
-            self._metrics.refuse(self.property, "settings")
+            self._metrics.refuse(self.property, SETTINGS)
 
     def _waits(self, keys: Iterable[bytes]) -> None:
         self._waiting = set(keys)

@@ -4,8 +4,29 @@ from collections import Counter as Counts
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, generate_latest
 
+from kvsync.errors import (
+    BadSignature,
+    ExpiredRecord,
+    Gap,
+    KeyNotAllowed,
+    LogAhead,
+    MalformedRecord,
+    Replayed,
+    RolledBack,
+    StoreFull,
+    Truncated,
+    Unsupported,
+    WrongAsset,
+    WrongChain,
+)
 from kvsync.replica import ReplicaReport
 from kvsync.store import StoreState
+
+_ALERTED = (
+    *(BadSignature, KeyNotAllowed, MalformedRecord, Replayed, Gap, WrongChain, Truncated),
+    *(RolledBack, LogAhead, StoreFull, WrongAsset, ExpiredRecord, Unsupported),
+)
+ANOTHER_AGENT, CLOCK, SETTINGS = "another-agent", "clock", "settings"
 
 
 class SyncMetrics:
@@ -28,7 +49,7 @@ class SyncMetrics:
         self.cursor = self._gauge("sync_cursor", "Last sequence applied", "property")
         self.lag = self._gauge(
             "sync_lag_seconds",
-            "How old the last heartbeat was when caught up with",
+            "Age of the newest heartbeat that was caught up with",
             "property",
         )
         self._records = self._gauge("sync_records", "Records that can be read", "property")
@@ -47,6 +68,12 @@ class SyncMetrics:
         self.clock_offset = self._gauge(
             "sync_clock_offset_seconds", "How far this clock is ahead of the origin's"
         )
+
+    def follow(self, property: str) -> None:
+        """Show at 0 what alerts wait for: of a counter that begins at 1 a monitor sees no rise."""
+        for reason in (*(error.reason for error in _ALERTED), ANOTHER_AGENT, CLOCK, SETTINGS):
+            self._refused.labels(property, reason)
+        self.repaired.labels(property)
 
     def refuse(self, property: str, reason: str, count: int = 1) -> None:
         self._refused.labels(property, reason).inc(count)

@@ -1,4 +1,5 @@
-"""``python -m kvsync`` ends when it is told to, and keeps what it had counted."""
+"""``python -m kvsync`` steps back behind edges, ends when it is told to, and keeps what it had
+counted."""
 
 import asyncio
 import os
@@ -14,7 +15,9 @@ HOST = "127.0.0.1"
 NOTHING = b"HTTP/1.1 404 Not Found\r\ncontent-length: 2\r\nconnection: close\r\n\r\nno"
 
 
-async def test_what_was_counted_outlives_sigterm(trust: Trust, tmp_path: Path, url: str) -> None:
+async def test_it_steps_back_and_what_it_counted_outlives_sigterm(
+    trust: Trust, tmp_path: Path, url: str
+) -> None:
     answered = asyncio.Event()
 
     async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -33,11 +36,14 @@ async def test_what_was_counted_outlives_sigterm(trust: Trust, tmp_path: Path, u
         "SYNC_ORIGIN_URL": f"http://{HOST}:{origin.sockets[0].getsockname()[1]}",
         "SYNC_STORE_URL": url,
         "SYNC_LEDGER_DIR": str(tmp_path / "ledger"),
+        "SYNC_NICE": "1",
     }
     agent = await asyncio.create_subprocess_exec(
         sys.executable, "-m", "kvsync", env={**os.environ, **told}, stderr=asyncio.subprocess.PIPE
     )
     await asyncio.wait_for(answered.wait(), 60)
+    own = os.getpriority(os.PRIO_PROCESS, 0)
+    assert os.getpriority(os.PRIO_PROCESS, agent.pid) == min(own + 1, 19)
     # What was answered is counted once it was read.
     await asyncio.sleep(0.2)
     agent.send_signal(signal.SIGTERM)

@@ -150,7 +150,9 @@ async def test_ranges_tell_all_that_lies_in_them(store: RecordStore, shop: str) 
 
 async def test_a_removed_property_leaves_nothing(store: RecordStore, shop: str) -> None:
     await store.apply(shop, Changes(records={KEY: b"1"}, waiting={OTHER: b"2"}), Move(b"", b"1"))
+    assert shop in await store.properties()
     await store.remove(shop)
+    assert shop not in await store.properties()
     assert await store.get(shop, KEY) == StoredEntry()
     assert await store.waiting(shop) == {}
     assert await store.state(shop) == StoreState()

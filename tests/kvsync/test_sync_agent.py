@@ -1,5 +1,6 @@
 """A region's agent on a real store: what is published arrives, whatever happens on the way."""
 
+import asyncio
 import time
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
@@ -332,6 +333,31 @@ async def test_a_clock_that_is_off_is_told_of(world: SyncWorld, url: str) -> Non
     async with world.agent(url) as agent:
         await until(lambda: refused(agent, "clock") == 1)
         assert -601 < agent.clock_offset_s < -599
+
+
+async def test_a_region_that_hears_nothing_gets_later_and_later(world: SyncWorld, url: str) -> None:
+    world.origin.publish(A)
+    async with world.agent(url) as agent:
+        await until(lambda: agent.ready)
+        world.origin.gone = True
+        agent.followers[PROPERTY].renewal.at_ms -= 60_000
+        told = agent.exposition().decode()
+        [lag] = [line for line in told.splitlines() if line.startswith("sync_lag_seconds{")]
+        assert 60 <= float(lag.split()[-1]) < 90
+
+
+async def test_of_a_property_that_is_served_no_more_nothing_is_held(
+    world: SyncWorld, url: str, store: ValkeyStore
+) -> None:
+    world.origin.publish(A)
+    await store.put("former", {A: b"record", B: b"record"})
+    async with world.agent(url) as agent:
+        await until(lambda: agent.ready)
+        async with asyncio.timeout(10):
+            while await store.properties() != [PROPERTY]:
+                await asyncio.sleep(0.01)
+    assert await everything(url, "former") == {}
+    assert as_published(world.origin, await everything(url))
 
 
 async def test_settings_of_the_log_are_checked_and_written(
