@@ -195,7 +195,7 @@ def _told(heard: "Heard | None", sealed: int, now_ms: float) -> str:
     facts = [
         f"heard {_ago(heard.at_ms, now_ms)}",
         f"at {report.seq}, {sealed - report.seq} behind",
-        f"lag {report.lag_ms} ms",
+        f"renewed {_ago(report.renewed_at_ms, now_ms)}, lag {report.lag_ms} ms",
         f"{report.records} records",
         f"{waiting} wait for their model" if waiting else "",
         f"not purged: {', '.join(report.unpurged)}" if report.unpurged else "",

@@ -258,7 +258,8 @@ def test_status_shows_every_region(
     assert found["regions"]["asia-east"]["report"]["lag_ms"] == 12
     shown = run("sync", "status").output.splitlines()
     assert shown[0] == "rumba: 6 changes, 6 in the log, 4 records in force"
-    assert "at 6, 0 behind; lag 12 ms; 4 records" in shown[1] and "refused 2 gap" in shown[1]
+    assert "at 6, 0 behind; renewed " in shown[1] and "lag 12 ms; 4 records" in shown[1]
+    assert "refused 2 gap" in shown[1]
     kept = "replica of 3 originals, 150000 bytes, 1 still to come (no space left)"
     assert kept in shown[1]
     assert shown[2] == "us-east: never heard of"
