@@ -36,14 +36,19 @@ def noise_meaning(psnr_db: float) -> str:
     return f"a pixel is about {error:.1f} of 255 levels off"
 
 
-def worst_metric(row: CandidateRow) -> str:
-    """``score``, ``colour`` or ``noise``: the metric that is nearest to its limit or past it."""
-    shares = {
+def shares(row: CandidateRow) -> dict[str, float]:
+    """How near ``score``, ``colour`` and ``noise`` are to their limits, which are at 1."""
+    return {
         "score": (100 - row.ssimulacra2) / (100 - LEAST_SCORE),
         "colour": row.worst_delta_e / MOST_DELTA_E,
         "noise": (50 - row.psnr) / (50 - LEAST_PSNR_DB),
     }
-    return max(shares, key=lambda name: shares[name])
+
+
+def worst_metric(row: CandidateRow) -> str:
+    """The metric that is nearest to its limit or past it."""
+    near = shares(row)
+    return max(near, key=lambda name: near[name])
 
 
 def worst_attribute(row: CandidateRow) -> str:

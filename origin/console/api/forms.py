@@ -8,7 +8,7 @@ from pydantic import BaseModel, Field
 from origin.console.confirming import Change
 from origin.console.decisions import LEAST_SAMPLE, MOST_COMMENT, Evidence, Sample
 from origin.console.jobs import MOST_SEEDS
-from origin.console.meanings import why_doubted
+from origin.console.meanings import shares, why_doubted
 from origin.console.prompt_sets.reading import MAX_BYTES
 from origin.console.queue import one_line
 from origin.console.sets import Preview
@@ -123,7 +123,7 @@ def candidate_json(row: CandidateRow) -> Json:
         "delta_e": row.delta_e,
         "region_delta_e": row.region_delta_e,
         "worst_delta_e": row.worst_delta_e,
-        "doubt": row.doubt,
+        "doubt": max(shares(row).values()),
         "doubted_for": why_doubted(row),
         "psnr": row.psnr if row.psnr < 1_000 else None,
         "decided_by": row.approver.name if row.approver else None,
