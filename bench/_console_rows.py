@@ -206,7 +206,7 @@ class Filling:
             yield {
                 "property": self.site,
                 "seq": SEQ + seq,
-                "tag": "record",
+                "tag": "put",
                 "key": seq.to_bytes(16, "big"),
                 "content": bytes(480),
             }

@@ -23,13 +23,18 @@ class Coverage:
     live: Mapping[str, int]
 
 
-def coverage(session: Session, property: str) -> Coverage:
-    """What the control plane knows of a property's families."""
+def originals_of(session: Session, property: str) -> dict[str, tuple[int, int]]:
+    """How many originals each family has, and their bytes."""
     by_family = (
         select(AssetRow.family, func.count(), func.coalesce(func.sum(AssetRow.size), 0))
         .where(AssetRow.property == property)
         .group_by(AssetRow.family)
     )
+    return {family: (count, size) for family, count, size in session.execute(by_family)}
+
+
+def coverage(session: Session, property: str) -> Coverage:
+    """What the control plane knows of a property's families."""
     by_state = select(CountRow.state, CountRow.family, CountRow.candidates).where(
         CountRow.property == property, CountRow.candidates > 0
     )
@@ -44,7 +49,7 @@ def coverage(session: Session, property: str) -> Coverage:
     for state, family, count in session.execute(by_state):
         states[family][state] = states[family].get(state, 0) + count
     return Coverage(
-        {family: (count, size) for family, count, size in session.execute(by_family)},
+        originals_of(session, property),
         states,
         {family: count for family, count in session.execute(by_live)},
     )

@@ -12,7 +12,7 @@ from datetime import date
 import msgspec
 from sqlalchemy import func, select
 
-from origin.console.coverage import coverage
+from origin.console.coverage import originals_of
 from origin.database import Database
 from origin.economics.chosen_books import Books
 from origin.economics.costs import bill
@@ -332,7 +332,7 @@ def facts_of(database: Database, property: str, since: int) -> Facts:
         .subquery()
     )
     with database.reading() as session:
-        originals = coverage(session, property).originals
+        originals = originals_of(session, property)
         ended = {family: count for family, count in session.execute(replaced)}
         models = {
             family: float(size) for family, size in session.execute(sizes.group_by(ModelRow.family))
