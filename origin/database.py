@@ -101,6 +101,8 @@ def _prepare_sqlite(connection: sqlite3.Connection, _record: object) -> None:
     _write_ahead(connection)
     connection.execute("PRAGMA synchronous=FULL")
     connection.execute("PRAGMA foreign_keys=ON")
+    # Without statistics it would rather index a whole table anew than look up some hundred rows.
+    connection.execute("PRAGMA automatic_index=OFF")
 
 
 def _write_ahead(connection: sqlite3.Connection) -> None:

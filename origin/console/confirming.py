@@ -11,10 +11,10 @@ from sqlalchemy import select
 
 from origin.console.desk import Desk, NotHere
 from origin.console.tables import PublicationRow
-from origin.dashboard.traffic import DRIFT
 from origin.ledger.reading import Reader, Row, Scope
 from origin.ledger.spans import Period
 from origin.ledger.tables import MINUTE_S
+from origin.ledger.usage import DRIFT
 from origin.sync.command import may_serve_until, serving, standings
 from origin.sync.confirm import Standing, has
 from origin.tables import RecordRow

@@ -71,13 +71,13 @@ def _money(found: Headline) -> Iterator[Metric]:
     yield from (saved, parts)
 
 
-def _by_place(places: dict[Place, Statement]) -> Metric:
+def _by_place(places: Iterable[tuple[Place, Statement]]) -> Metric:
     gauge = GaugeMetricFamily(
         "rehydration_saved_month",
         "Net saving of this month by property and region",
         labels=("property", "region", "currency"),
     )
-    for (property, region), one in sorted(places.items()):
+    for (property, region), one in places:
         gauge.add_metric((property, region, one.currency), one.saved)
     return gauge
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Annotated, Any, Final
 
 from fastapi import Query
-from sqlalchemy import Select, Table, func, select
+from sqlalchemy import Select, Table, cast, func, select
 
 from kvsync.errors import InputError
 from origin.console.desk import NotHere
@@ -122,8 +122,10 @@ def sums_of(reader: Reader, picked: Picked) -> dict[str, float]:
     """What all of them add up to, by column."""
     rows = picked.query().order_by(None).subquery()
     names = [column.name for column in picked.table.c if not column.primary_key]
+    # PostgreSQL's sums of whole numbers are of another kind than the numbers.
+    summed = (cast(func.sum(rows.c[name]), rows.c[name].type) for name in names)
     with reader.database.reading() as session:
-        found = session.execute(select(*(func.sum(rows.c[name]) for name in names))).one()
+        found = session.execute(select(*summed)).one()
     return {name: value or 0 for name, value in zip(names, found, strict=True)}
 
 

@@ -12,9 +12,8 @@ from origin.dashboard.asked import Asked
 from origin.economics.chosen_books import Books
 from origin.economics.costs import Statement
 from origin.ledger.reading import Reader
-from origin.ledger.running import Place, statements, total
+from origin.ledger.running import Place, Priced, statements, total
 from origin.ledger.spans import day_of, month_of, months_between, today
-from origin.ledger.tables import DEVICE_PARTS
 
 PARTS = ("haul_avoided", "busy", "idle", "qa", "sync", "models", "replicas", "storage")
 
@@ -57,20 +56,21 @@ class Share(msgspec.Struct, frozen=True):
 
 @dataclass(frozen=True)
 class Earned:
-    """Money of some days, by the day (or month) that a span begins with, and by place."""
+    """Money of some days: ``spans`` are the days (or months) with their numbers in ``priced``."""
 
     asked: Asked
-    spans: list[tuple[str, dict[Place, Statement]]]
+    spans: list[tuple[str, list[int]]]
+    priced: Priced
 
     @property
     def all(self) -> list[Money]:
-        return _by_currency(one for _, places in self.spans for one in places.values())
+        return _by_currency(self.priced.of(self._periods()))
 
     def by_span(self) -> list[Share]:
         return [
             Share(name, money)
-            for name, places in self.spans
-            for money in _by_currency(places.values())
+            for name, periods in self.spans
+            for money in _by_currency(self.priced.of(periods))
         ]
 
     def by_property(self) -> list[Share]:
@@ -79,20 +79,28 @@ class Earned:
     def by_region(self) -> list[Share]:
         return self._by(1)
 
-    def places(self) -> dict[Place, Statement]:
-        found: dict[Place, Statement] = {}
-        for _, places in self.spans:
-            for place, one in places.items():
-                found[place] = found[place] + one if place in found else one
-        return found
+    def places(self) -> list[tuple[Place, Statement]]:
+        """Each place's, by currency."""
+        periods = self._periods()
+        return [
+            (place, one)
+            for number, place in enumerate(self.priced.places)
+            for one in self.priced.of(periods, [number])
+        ]
 
     def _by(self, part: int) -> list[Share]:
-        groups: defaultdict[str, list[Statement]] = defaultdict(list)
-        for place, one in self.places().items():
-            groups[place[part]].append(one)
+        groups: defaultdict[str, list[int]] = defaultdict(list)
+        for number, place in enumerate(self.priced.places):
+            groups[place[part]].append(number)
+        periods = self._periods()
         return [
-            Share(name, money) for name in sorted(groups) for money in _by_currency(groups[name])
+            Share(name, money)
+            for name in sorted(groups)
+            for money in _by_currency(self.priced.of(periods, groups[name]))
         ]
+
+    def _periods(self) -> list[int]:
+        return [number for _, numbers in self.spans for number in numbers]
 
 
 def headline(reader: Reader, books: Books, asked: Asked) -> Headline:
@@ -109,29 +117,26 @@ def headline(reader: Reader, books: Books, asked: Asked) -> Headline:
         *months_between(month, here, asked.zone, cuts),
         day_of(here, asked.zone),
     ]
-    found = [
-        (period.day, list(places.values()))
-        for period, places in statements(reader, periods, books, asked.scope)
-    ]
-    since = [one for _, many in found for one in many]
-    of_month = [one for day, many in found if day >= month for one in many]
+    found = statements(reader, periods, books, asked.scope)
+    of_month = [number for number, period in enumerate(periods) if period.day >= month]
     return Headline(
-        _by_currency(found[-1][1]), _by_currency(of_month), _by_currency(since), begun.isoformat()
+        today=_by_currency(found.of(of_month[-1:])),
+        month=_by_currency(found.of(of_month)),
+        since_start=_by_currency(found.of()),
+        since=begun.isoformat(),
     )
 
 
 def earned(reader: Reader, books: Books, asked: Asked) -> Earned:
     """The money of the days that were asked for."""
-    spans: dict[str, dict[Place, Statement]] = {}
     periods = asked.periods(books.changes())
-    for period, places in statements(reader, periods, books, asked.scope):
-        if period.day < asked.first:
-            continue
-        day = month_of(period.day) if asked.by_month else period.day
-        so_far = spans.setdefault(day.isoformat(), {})
-        for place, one in places.items():
-            so_far[place] = so_far[place] + one if place in so_far else one
-    return Earned(asked, list(spans.items()))
+    spans: dict[str, list[int]] = {}
+    for number, period in enumerate(periods):
+        if period.day >= asked.first:
+            day = month_of(period.day) if asked.by_month else period.day
+            spans.setdefault(day.isoformat(), []).append(number)
+    priced = statements(reader, periods, books, asked.scope)
+    return Earned(asked, list(spans.items()), priced)
 
 
 def by_family(reader: Reader, found: Earned) -> list[Share]:
@@ -142,17 +147,14 @@ def by_family(reader: Reader, found: Earned) -> list[Share]:
     """
     asked = found.asked
     avoided: defaultdict[Place, dict[str, float]] = defaultdict(dict)
-    labels = ("property", "region", "family")
-    for row in reader.answers(labels, asked.period, asked.scope):
+    busy: defaultdict[Place, dict[str, float]] = defaultdict(dict)
+    for row in reader.families(asked.period, asked.scope):
         property, region, family = row.labels
         bytes_kept = max(0.0, row["avoidable_bytes"] - row["middle_mile_bytes"])
         avoided[property, region][family] = bytes_kept
-    busy: defaultdict[Place, dict[str, float]] = defaultdict(dict)
-    for row in reader.work(labels, asked.period, asked.scope):
-        property, region, family = row.labels
-        busy[property, region][family] = sum(row[part] for part in DEVICE_PARTS)
+        busy[property, region][family] = row["busy_s"]
     groups: defaultdict[str, list[Statement]] = defaultdict(list)
-    for place, one in found.places().items():
+    for place, one in found.places():
         for family, part in _shared(one, avoided[place], busy[place]):
             name = f"{place[0]}/{family}" if family else f"{place[0]}, the whole property"
             groups[name if place[0] else ""].append(part)

@@ -35,7 +35,7 @@ def statement(office: Office, month: str, property: str, region: str, zone: str)
     asked = office.ask(property=property, region=region, zone=zone, first=first, last=last)
     books = office.books()
     found = earned(office.reader, books, asked)
-    places = sorted(found.places())
+    places = sorted({place for place, _ in found.places()})
     return {
         "asked": asked,
         "month": first.strftime("%Y-%m"),

@@ -12,10 +12,7 @@ from origin.economics.chosen_books import Books
 from origin.economics.price_book import GB
 from origin.ledger.reading import Reader, Row
 from origin.ledger.tables import BUCKETS, DEVICE_PARTS
-from origin.ledger.usage import KEPT_IN_REGION
-
-DRIFT = "fingerprint"
-"""The reason of answers whose picture was made and was not the approved one."""
+from origin.ledger.usage import DRIFT, KEPT_IN_REGION
 
 WHY = {
     "no-record": "nobody approved a record for it yet",
@@ -151,19 +148,19 @@ class Traffic(msgspec.Struct, frozen=True):
 
 
 def traffic(reader: Reader, books: Books, asked: Asked) -> Traffic:
-    labels = ("property", "region", "family", "outcome", "reason")
-    answers = reader.answers(labels, asked.period, asked.scope)
+    answers = reader.answers(("region", "outcome", "reason"), asked.period, asked.scope)
+    families = reader.families(asked.period, asked.scope)
     return Traffic(
-        offload_of(answers),
+        offload_of(answers, families),
         [_way(name, answers) for name in ("hit", "rehydrated", "replica", "origin")],
         devices(reader, books, asked, answers),
         crossing(reader, asked),
-        Anomalies(_mismatches(answers), _breakers(reader, asked)),
+        Anomalies(_mismatches(families), _breakers(reader, asked)),
     )
 
 
-def offload_of(answers: Sequence[Row]) -> Offload:
-    """Of rows by (…, outcome, reason)."""
+def offload_of(answers: Sequence[Row], families: Sequence[Row]) -> Offload:
+    """Of rows by (…, outcome, reason), and by family."""
     counts = ("answers", "client_bytes", "misses", "avoidable_bytes", "middle_mile_bytes")
     total = {name: sum(row[name] for row in answers) for name in counts}
     kept = sum(row["misses"] for row in answers if row.labels[-2] in KEPT_IN_REGION)
@@ -188,8 +185,8 @@ def offload_of(answers: Sequence[Row]) -> Offload:
         kept_misses=kept,
         avoidable_bytes=total["avoidable_bytes"],
         unshielded_bytes=sum(
-            row["avoidable_bytes"] * max(1.0, row["answers"] / row["misses"])
-            for row in answers
+            row["avoidable_bytes"] * max(1.0, row["missed_answers"] / row["misses"])
+            for row in families
             if row["misses"]
         ),
         hauled_bytes=total["middle_mile_bytes"],
@@ -248,8 +245,8 @@ def devices(reader: Reader, books: Books, asked: Asked, answers: Sequence[Row]) 
     found = []
     for region, device in names:
         prices, currency = books.prices(scope.property, region, day)
-        kept = [one for one in answers if one.labels[1] == region]
-        kept = [one for one in kept if one.labels[3] in KEPT_IN_REGION]
+        kept = [one for one in answers if one.labels[0] == region]
+        kept = [one for one in kept if one.labels[1] in KEPT_IN_REGION]
         bytes_per_image = _ratio(_sum(kept, "avoidable_bytes"), _sum(kept, "misses"))
         priced_as = prices.priced_as(device)
         found.append(
@@ -313,19 +310,14 @@ def crossing(reader: Reader, asked: Asked, most: int = TOP_ASSETS) -> list[Asset
     ]
 
 
-def _mismatches(answers: Sequence[Row]) -> list[Mismatch]:
-    made: defaultdict[tuple[str, ...], float] = defaultdict(float)
-    wrong: defaultdict[tuple[str, ...], float] = defaultdict(float)
-    for row in answers:
-        if row.labels[4] == DRIFT:
-            wrong[row.labels[:3]] += row["answers"]
-        elif row.labels[3] == "rehydrated":
-            made[row.labels[:3]] += row["misses"]
-    return [
-        Mismatch(place[0], place[1], place[2], count, count / (count + made[place]))
-        for place, count in sorted(wrong.items(), key=lambda one: -one[1])
-        if count
+def _mismatches(families: Sequence[Row]) -> list[Mismatch]:
+    found = [
+        Mismatch(property, region, family, wrong, wrong / (wrong + row["made_misses"]))
+        for row in families
+        for property, region, family in [row.labels]
+        if (wrong := row["mismatches"])
     ]
+    return sorted(found, key=lambda one: -one.mismatches)
 
 
 def _breakers(reader: Reader, asked: Asked) -> list[Breaker]:

@@ -1,6 +1,7 @@
 """What the days that were asked for would have come to: the ledger's usage, changed, and priced by
 the same function as what was."""
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
@@ -14,7 +15,7 @@ from origin.economics.price_book import GB, Prices
 from origin.economics.what_if import Change, usage_if
 from origin.ledger.own_work import THE_ORIGIN
 from origin.ledger.reading import Reader
-from origin.ledger.running import Counted, Running, total
+from origin.ledger.running import Counted, running, total
 from origin.ledger.spans import month_of, months_between
 
 _USUAL = "h200"
@@ -50,6 +51,7 @@ class _Case:
 
     region: str
     counted: Counted
+    was: Statement
     device: str
     usage: Usage
     prices: Prices
@@ -78,11 +80,10 @@ def what_if(reader: Reader, books: Books, asked: Asked, change: Change) -> WhatI
     haul = per_image / GB * changed.per_gb if per_image else 0.0
     made = sum(one.usage.avoided_requests for one in cases)
     busy = sum(one.usage.busy_s for one in cases)
-    was = [one.counted.statement(one.prices, one.currency) for one in cases]
     return WhatIf(
         given,
         changed,
-        [Money.of(one) for one in total(was).values()],
+        [Money.of(one) for one in total(one.was for one in cases).values()],
         [Money.of(one) for one in total(others).values()],
         per_image,
         changed.device_per_hour / 3600 / haul if haul else None,
@@ -92,10 +93,11 @@ def what_if(reader: Reader, books: Books, asked: Asked, change: Change) -> WhatI
 
 def _cases(reader: Reader, books: Books, asked: Asked) -> Iterator[_Case]:
     """Each month for itself, cut where a price changes."""
-    for period in months_between(asked.first, asked.last, asked.zone, books.changes()):
-        running = Running()
-        running.add(reader, period, asked.scope.region)
-        places = running.shared()
+    periods = list(months_between(asked.first, asked.last, asked.zone, books.changes()))
+    counted = running(reader, periods, asked.scope.region, apart=True)
+    for number, period in enumerate(periods):
+        places = counted.at(number)
+        neighbours = Counter(region for _, region in places)
         held: dict[str, float] = {}
         for (_, region), one in places.items():
             held[region] = held.get(region, 0.0) + _held(one)
@@ -104,17 +106,17 @@ def _cases(reader: Reader, books: Books, asked: Asked) -> Iterator[_Case]:
                 continue
             prices, currency = books.prices(*place, period.day)
             device = max(sorted(one.devices), key=lambda name: _busy(one, name), default="")
-            neighbours = sum(1 for _, region in places if region == place[1])
             all_held = held[place[1]]
             yield _Case(
                 place[1],
                 one,
+                one.statement(prices, currency),
                 device,
                 _with_all_devices(one, device),
                 prices,
                 currency,
                 max(0.0, min(period.end, asked.now) - period.begin),
-                _held(one) / all_held if all_held else 1 / neighbours,
+                _held(one) / all_held if all_held else 1 / neighbours[place[1]],
             )
 
 
@@ -136,8 +138,7 @@ def _per_hour(case: _Case) -> float:
     hours = _held(case.counted) / 3600
     if not hours:
         return case.prices.device(case.prices.priced_as(_USUAL))
-    cost = case.counted.statement(case.prices, case.currency)
-    return (cost.busy + cost.idle + cost.qa) / hours
+    return (case.was.busy + case.was.idle + case.was.qa) / hours
 
 
 def _given(
@@ -159,6 +160,8 @@ def _given(
 
 def _with_all_devices(one: Counted, device: str) -> Usage:
     """The usage with the seconds of every device, as if they were one."""
+    if len(one.devices) < 2:
+        return one.usage(device)
     busy = sum(seconds.busy for seconds in one.devices.values())
     idle = sum(seconds.idle for seconds in one.devices.values())
     qa = sum(seconds.qa for seconds in one.devices.values())

@@ -5,6 +5,8 @@ forecasts and what-ifs. Derived in docs/economics.md.
 from dataclasses import dataclass
 from typing import Self
 
+import numpy as np
+
 from kvsync.errors import InputError
 from origin.economics.price_book import Prices
 
@@ -20,6 +22,8 @@ class Usage:
     originals pulled to be kept. Device seconds are allocated ones of the region, in their two
     parts, and ``qa_s`` those that the origin's machine took to make pictures for people to judge.
     ``stored_gb_months`` is what the region keeps: records, models, replicas.
+
+    Arrays of one shape are many such months: what is computed from them is, too.
     """
 
     hauled_bytes: float = 0.0
@@ -111,7 +115,8 @@ def saved(usage: Usage, prices: Prices, device: str, currency: str) -> Statement
     hauled = usage.hauled_bytes
     synced = hauled + usage.sync_bytes
     held = synced + usage.model_bytes
-    hourly = prices.device(device) if usage.busy_s + usage.idle_s + usage.qa_s else 0.0
+    allocated_s = usage.busy_s + usage.idle_s + usage.qa_s
+    hourly = prices.device(device) if np.any(allocated_s) else 0.0
     return Statement(
         currency,
         haul_avoided=prices.hauling(hauled + usage.avoided_bytes)

@@ -44,15 +44,13 @@ class Prices(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     storage_per_gb_month: Money = 0.0
 
     def hauling(self, month_bytes: float) -> float:
-        """The cost of a calendar month's bytes over the middle mile."""
-        left, below, cost = month_bytes / GB, 0.0, 0.0
+        """The cost of a calendar month's bytes over the middle mile; of an array's, one by one."""
+        gb, below, before, cost = month_bytes / GB, 0.0, 0.0, 0.0
         for tier in self.middle_mile:
-            within = left if tier.up_to_gb is None else min(left, tier.up_to_gb - below)
-            cost += within * tier.per_gb
-            left -= within
-            if left <= 0:
-                break
-            below = tier.up_to_gb or below
+            # What lies above the tier's begin: (x + |x|) / 2 is x where x is more than 0, else 0.
+            above = (gb - below + abs(gb - below)) / 2 if below else gb
+            cost += above * (tier.per_gb - before)
+            below, before = tier.up_to_gb or below, tier.per_gb
         return cost
 
     def priced_as(self, name: str) -> str:

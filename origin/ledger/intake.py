@@ -29,12 +29,13 @@ from origin.ledger.tables import (
     MONTH_S,
     MOST_CROSSED,
     OPEN,
+    QUARTER_S,
+    SIX_HOURS_S,
     SPANS_S,
-    USAGE,
     WORK,
     begin_of,
 )
-from origin.ledger.usage import usage_of
+from origin.ledger.usage import rolled_up
 
 # A clock that is further ahead would fill days that have not been.
 _MOST_AHEAD_S = 600
@@ -104,10 +105,11 @@ class Ledger:
     def drop_old(self, now: float) -> int:
         """Drop minutes and hours past their age; how many rows those were."""
         dropped = 0
-        ages = ((MINUTE_S, self.kept.minutes_s), (HOUR_S, self.kept.hours_s))
+        minutes = dict.fromkeys((MINUTE_S, QUARTER_S), self.kept.minutes_s)
+        hours = dict.fromkeys((HOUR_S, SIX_HOURS_S), self.kept.hours_s)
         with self.database.writing() as session:
             for table in EVERY:
-                for span_s, age_s in ages:
+                for span_s, age_s in (minutes | hours).items():
                     old = (table.c.span_s == span_s) & (table.c.start <= now - age_s)
                     dropped += _count(session, delete(table).where(old))
             names = delete(MINUTES).where(MINUTES.c.start <= now - self.kept.minutes_s)
@@ -130,9 +132,10 @@ class _Sums:
         }
 
     def add(self, region: str, start: int, row: Row) -> None:
-        self._sum(_TABLES[type(row)], region, start, dict(_columns(row)))
-        if (used := usage_of(row)) is not None:
-            self._sum(USAGE, region, start, used)
+        columns = dict(_columns(row))
+        self._sum(_TABLES[type(row)], region, start, columns)
+        for table, part in rolled_up(row, columns):
+            self._sum(table, region, start, part)
 
     def _sum(self, table: Table, region: str, start: int, values: dict[str, Any]) -> None:
         labels = {column.name for column in table.primary_key}

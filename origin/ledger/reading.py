@@ -1,11 +1,25 @@
 """What the ledger says of a span of time: sums by whichever labels are asked for."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from sqlalchemy import Column, Select, Table, func, literal, select, union_all
+import numpy as np
+from numpy.typing import NDArray
+from sqlalchemy import (
+    BigInteger,
+    Double,
+    Integer,
+    Select,
+    Table,
+    cast,
+    column,
+    func,
+    select,
+    text,
+    union_all,
+)
 
 from origin.database import Database
 from origin.ledger.intake import Ages
@@ -17,15 +31,19 @@ from origin.ledger.tables import (
     CROSSED,
     DAY_S,
     DEVICE_PARTS,
+    FAMILIES,
     HELD,
     HOUR_S,
+    MONTH_S,
     OPEN,
+    OUTCOMES,
     USAGE,
     WORK,
     begin_of,
 )
 
 Sums = dict[str, float]
+_LARGEST = 1_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,8 +102,33 @@ class Reader:
         scope: Scope = EVERYTHING,
     ) -> list[Row]:
         """Rows of a table in a period, summed over every label but those in ``by``."""
-        pieces = cover(period.begin, period.end, time.time(), self.ages)
-        return self._read(table, by, sums, pieces, scope)
+        return self._rows(
+            table, by, sums, cover(period.begin, period.end, time.time(), self.ages), scope
+        )
+
+    def each(
+        self,
+        table: Table,
+        by: Sequence[str],
+        sums: Sequence[str],
+        periods: Sequence[Period],
+        scope: Scope = EVERYTHING,
+    ) -> "Each":
+        """What :meth:`read` gives of each of many periods: asked once, as asking is most of what
+        each of them takes."""
+        now = time.time()
+        pieces = [
+            (number, one)
+            for number, period in enumerate(periods)
+            for one in cover(period.begin, period.end, now, self.ages)
+        ]
+        rows = self._found(table, by, sums, pieces, scope)
+        width = 1 + len(by)
+        return Each(
+            np.array([row[0] for row in rows], np.intp),
+            [tuple(row[1:width]) for row in rows],
+            np.array([row[width:] for row in rows], np.float64).reshape(len(rows), len(sums)),
+        )
 
     def days(
         self,
@@ -95,18 +138,24 @@ class Reader:
         period: Period,
         scope: Scope = EVERYTHING,
     ) -> dict[int, list[Row]]:
-        """What :meth:`read` gives of each day (UTC) of a period, by when it begins: asked once, as
-        asking is most of what a day takes."""
-        pieces = [Piece(DAY_S, period.begin, period.end, 1)]
+        """What :meth:`read` gives of each day (UTC) of a period, by when it begins."""
+        starts = range(period.begin, period.end, DAY_S)
+        pieces = [(start, Piece(DAY_S, start, start + DAY_S, 1)) for start in starts]
         found: dict[int, list[Row]] = {}
-        for row in self._read(table, ("start", *by), sums, pieces, scope):
-            start, *labels = row.labels
-            found.setdefault(int(start), []).append(Row(tuple(labels), row.sums))
+        for start, *row in self._found(table, by, sums, pieces, scope):
+            found.setdefault(start, []).append(_row(row, by, sums))
         return found
 
     def answers(self, by: Sequence[str], period: Period, scope: Scope = EVERYTHING) -> list[Row]:
         """Answers with all that is counted of them, and their times in :data:`BUCKETS`."""
-        return self.read(ANSWERS, by, (*COUNTS, *BUCKETS, "generate_ms", "queue_ms"), period, scope)
+        known = {column.name for column in OUTCOMES.primary_key}
+        table = OUTCOMES if not scope.property and known.issuperset(by) else ANSWERS
+        return self.read(table, by, (*COUNTS, *BUCKETS, "generate_ms", "queue_ms"), period, scope)
+
+    def families(self, period: Period, scope: Scope = EVERYTHING) -> list[Row]:
+        """Answers and work by property, region and family."""
+        sums = [column.name for column in FAMILIES.c if not column.primary_key]
+        return self.read(FAMILIES, ("property", "region", "family"), sums, period, scope)
 
     def work(self, by: Sequence[str], period: Period, scope: Scope = EVERYTHING) -> list[Row]:
         return self.read(WORK, by, ("images", *DEVICE_PARTS), period, scope)
@@ -122,15 +171,15 @@ class Reader:
     def crossed(self, period: Period, scope: Scope, most: int) -> list[Row]:
         """The assets that hauled most, by property, asset and reason; whole hours, or days.
 
-        Each span names its own largest only, so spans are added and never taken off.
+        Each span names its own largest only, and of long periods the :data:`_LARGEST` of a span
+        count: spans are added and never taken off.
         """
-        span_s = HOUR_S if period.end - period.begin <= 3 * DAY_S else DAY_S
-        piece = Piece(span_s, begin_of(span_s, period.begin), period.end, 1)
         sums = ("misses", "middle_mile_bytes")
-        found = self._read(CROSSED, ("property", "asset", "reason"), sums, [piece], scope)
-        return sorted(found, key=lambda row: -row["middle_mile_bytes"])[:most]
+        with self.database.reading() as session:
+            rows = session.execute(_largest(list(_named_spans(period)), scope, most)).all()
+        return [_row(row, ("property", "asset", "reason"), sums) for row in rows]
 
-    def _read(
+    def _rows(
         self,
         table: Table,
         by: Sequence[str],
@@ -138,15 +187,41 @@ class Reader:
         pieces: Sequence[Piece],
         scope: Scope,
     ) -> list[Row]:
-        if not pieces:
+        found = self._found(table, by, sums, [(0, one) for one in pieces], scope)
+        return [_row(row[1:], by, sums) for row in found]
+
+    def _found(
+        self,
+        table: Table,
+        by: Sequence[str],
+        sums: Sequence[str],
+        pieces: Sequence[tuple[int, Piece]],
+        scope: Scope,
+    ) -> Sequence[Any]:
+        spans = [
+            (number, one.span_s, start, one.sign)
+            for number, one in pieces
+            for start in one.starts()
+        ]
+        if not spans:
             return []
         with self.database.reading() as session:
-            rows = session.execute(_summed(table, by, sums, pieces, scope)).all()
-        width = len(by)
-        return [
-            Row(tuple(row[:width]), dict(zip(sums, map(float, row[width:]), strict=True)))
-            for row in rows
-        ]
+            return session.execute(_summed(table, by, sums, spans, scope)).all()
+
+
+@dataclass(frozen=True)
+class Each:
+    """Sums of many periods: row by row the number of its period, its labels and its sums, (row,
+    sum)."""
+
+    periods: NDArray[np.intp]
+    labels: list[tuple[str, ...]]
+    sums: NDArray[np.float64]
+
+
+def _row(row: Sequence[Any], by: Sequence[str], sums: Sequence[str]) -> Row:
+    width = len(by)
+    return Row(tuple(row[:width]), dict(zip(sums, row[width:], strict=True)))
 
 
 def rows_of(table: Table, span_s: int, period: Period, scope: Scope) -> Select[Any]:
@@ -156,29 +231,62 @@ def rows_of(table: Table, span_s: int, period: Period, scope: Scope) -> Select[A
 
 
 def _summed(
-    table: Table, by: Sequence[str], sums: Sequence[str], pieces: Sequence[Piece], scope: Scope
+    table: Table,
+    by: Sequence[str],
+    sums: Sequence[str],
+    spans: Sequence[tuple[int, int, int, int]],
+    scope: Scope,
 ) -> Select[Any]:
-    labels: list[Column[Any]] = [table.c[name] for name in by]
-    parts = [
-        select(
-            *labels, *((literal(one.sign) * func.sum(table.c[name])).label(name) for name in sums)
-        )
-        .where(
-            table.c.span_s == one.span_s,
-            table.c.start >= one.begin,
-            table.c.start < one.end,
-            *_named(table, scope),
-        )
-        .group_by(*labels)
-        for one in pieces
+    """By the number that spans have in common, and labels. Spans are joined one by one, by how
+    rows are named: no database reads others."""
+    listed = ",".join(str(one) for one in spans)
+    named = "column1 AS number, column2 AS span_s, column3 AS start, column4 AS sign"
+    # As text: thousands of parameters take longer to name than their rows take to be read.
+    wanted = text(f"SELECT {named} FROM (VALUES {listed}) AS listed")
+    every = wanted.columns(
+        column("number", Integer),
+        column("span_s", Integer),
+        column("start", BigInteger),
+        column("sign", Integer),
+    ).cte("wanted")
+    same = (table.c.span_s == every.c.span_s) & (table.c.start == every.c.start)
+    labels = [every.c.number, *(table.c[name] for name in by)]
+    summed = (cast(func.sum(every.c.sign * table.c[name]), Double) for name in sums)
+    chosen = select(*labels, *summed).join_from(every, table, same)
+    return chosen.where(*_named(table, scope)).group_by(*labels)
+
+
+def _named_spans(period: Period) -> Iterator[tuple[int, int]]:
+    """Hours of a few days, else months and the days that are left."""
+    short = period.end - period.begin <= 3 * DAY_S
+    at = begin_of(HOUR_S if short else DAY_S, period.begin)
+    while at < period.end:
+        span_s = HOUR_S if short else DAY_S
+        month_ends = begin_of(MONTH_S, at + MONTH_S)
+        if not short and at == begin_of(MONTH_S, at) and month_ends <= period.end:
+            span_s = MONTH_S
+        yield span_s, at
+        at = begin_of(span_s, at + span_s)
+
+
+def _largest(spans: Sequence[tuple[int, int]], scope: Scope, most: int) -> Select[Any]:
+    table = CROSSED.c
+    named = (table.property, table.asset, table.reason)
+    parts = (
+        select(*named, table.misses, table.middle_mile_bytes)
+        .where(table.span_s == span_s, table.start == start, *_named(CROSSED, scope))
+        .order_by(table.middle_mile_bytes.desc())
+        .limit(_LARGEST)
+        .subquery()
+        for span_s, start in spans
+    )
+    every = union_all(*(select(part) for part in parts)).subquery().c
+    summed = [
+        cast(func.sum(every[name]), Double).label(name) for name in ("misses", "middle_mile_bytes")
     ]
-    if len(parts) == 1:
-        # Sums of no rows are no sums, even where nothing is grouped.
-        return parts[0].having(func.count() > 0)
-    every = union_all(*parts).subquery()
-    names = [every.c[name] for name in by]
-    summed = select(*names, *(func.sum(every.c[name]) for name in sums)).group_by(*names)
-    return summed.having(func.count(every.c[sums[0]]) > 0)
+    labels = [every[name.name] for name in named]
+    chosen = select(*labels, *summed).group_by(*labels)
+    return chosen.order_by(summed[1].desc(), *labels).limit(most)
 
 
 def _named(table: Table, scope: Scope) -> list[Any]:

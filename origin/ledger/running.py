@@ -1,30 +1,37 @@
 """Money of the ledger's past, by property and region: what a month has come to so far, and each
 span's part of it as the difference between two such sums. Derived in docs/economics.md.
+
+All places and periods are computed at once: arrays are (period, place) unless said otherwise.
 """
 
-import datetime
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, fields, replace
+from datetime import date
+from itertools import groupby
+from typing import cast
+
+import numpy as np
+from numpy.typing import NDArray
 
 from origin.economics.chosen_books import Books
 from origin.economics.costs import Statement, Usage, saved
 from origin.economics.forecast import MONTH_S
 from origin.economics.price_book import GB, Prices
 from origin.ledger.own_work import THE_ORIGIN
-from origin.ledger.reading import EVERYTHING, Reader, Row, Scope
+from origin.ledger.reading import EVERYTHING, Reader, Scope
 from origin.ledger.spans import Period, month_of
-from origin.ledger.tables import DAY_S, DEVICE_PARTS, HELD, USAGE, WORK
+from origin.ledger.tables import BUSY, HELD, USAGE
 
 Place = tuple[str, str]
 """A property in a region. Machines that no property used are of the property with no name."""
 
+Floats = NDArray[np.float64]
+Chosen = NDArray[np.bool_]
+Numbers = NDArray[np.intp]
+
 _COUNTED = tuple(column.name for column in USAGE.c if not column.primary_key)
-_QUESTIONS = (
-    (USAGE, ("property", "region"), _COUNTED),
-    (WORK, ("region", "device", "property"), DEVICE_PARTS),
-    (HELD, ("region", "device"), ("allocated_s",)),
-)
+_PARTS = tuple(part.name for part in fields(Statement))[1:]
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +45,8 @@ class Seconds:
 
 @dataclass(frozen=True, slots=True)
 class Counted:
-    """What was counted of one property in one region, with its share of each device."""
+    """What was counted of one property in one region, with its share of each device. Arrays of
+    many places are priced alike."""
 
     sums: Mapping[str, float]
     devices: Mapping[str, Seconds]
@@ -75,113 +83,208 @@ class Counted:
         return total
 
 
-@dataclass(frozen=True, slots=True)
-class _Rows:
-    """What a period is counted by: the answers to :data:`_QUESTIONS`."""
-
-    usage: Sequence[Row]
-    work: Sequence[Row]
-    held: Sequence[Row]
-
-
-@dataclass
+@dataclass(frozen=True)
 class Running:
-    """Sums since a month began: counts by place, busy seconds by region, device and property,
-    allocated ones by region and device."""
+    """What was counted since the month of each period began, up to the period's end.
 
-    counts: defaultdict[Place, dict[str, float]] = field(
-        default_factory=lambda: defaultdict(lambda: dict.fromkeys(_COUNTED, 0.0))
-    )
-    busy: defaultdict[tuple[str, str], defaultdict[str, float]] = field(
-        default_factory=lambda: defaultdict(lambda: defaultdict(float))
-    )
-    held: defaultdict[tuple[str, str], float] = field(default_factory=lambda: defaultdict(float))
+    ``sums`` are (sum, period, place), ``busy`` and ``idle`` (device, period, place); ``known`` says
+    of which places anything was counted in the month so far.
+    """
 
-    def add(self, reader: Reader, period: Period, region: str = "") -> None:
-        """Count a period in. All properties always: a machine's idle time is everybody's."""
-        scope = _in_region(region)
-        self.count(
-            _Rows(*(reader.read(table, by, sums, period, scope) for table, by, sums in _QUESTIONS))
-        )
+    places: list[Place]
+    devices: list[str]
+    sums: Floats
+    busy: Floats
+    idle: Floats
+    known: Chosen
 
-    def count(self, rows: "_Rows") -> None:
-        for row in rows.usage:
-            place = self.counts[row.labels[0], row.labels[1]]
-            for name, value in row.sums.items():
-                place[name] += value
-        for row in rows.work:
-            where, device, property = row.labels
-            self.busy[where, device][property] += sum(row[part] for part in DEVICE_PARTS)
-        for row in rows.held:
-            self.held[row.labels[0], row.labels[1]] += row["allocated_s"]
-
-    def shared(self) -> dict[Place, Counted]:
-        """Every place with its share of the devices.
-
-        Idle time is shared by busy time; of a device that nobody used evenly among the properties
-        that were asked for there, and where none was it is nobody's.
-        """
-        devices: defaultdict[Place, dict[str, Seconds]] = defaultdict(dict)
-        for region, device in self.held.keys() | self.busy.keys():
-            used = {p: s for p, s in self.busy.get((region, device), {}).items() if s > 0}
-            busy = sum(used.values())
-            idle = max(0.0, self.held.get((region, device), 0.0) - busy)
-            here = [
-                p for (p, where), sums in self.counts.items() if where == region and sums["answers"]
-            ]
-            shares = used or dict.fromkeys(here or [""], 1.0)
-            total = sum(shares.values())
-            for property, share in shares.items():
-                mine = used.get(property, 0.0), idle * share / total
-                seconds = Seconds(qa=sum(mine)) if region == THE_ORIGIN else Seconds(*mine)
-                devices[property, region][device] = seconds
-        nothing = dict.fromkeys(_COUNTED, 0.0)
+    def at(self, period: int) -> dict[Place, Counted]:
+        """The places that are known in a period."""
+        numbers = np.flatnonzero(self.known[period])
+        sums = self.sums[:, period, numbers].T.tolist()
+        devices: list[dict[str, Seconds]] = [{} for _ in sums]
+        for name, busy, idle in zip(self.devices, self.busy, self.idle, strict=True):
+            pairs = zip(busy[period, numbers].tolist(), idle[period, numbers].tolist(), strict=True)
+            for (_, region), mine, pair in zip(self._named(numbers), devices, pairs, strict=True):
+                if any(pair):
+                    mine[name] = Seconds(qa=sum(pair)) if region == THE_ORIGIN else Seconds(*pair)
         return {
-            place: Counted(dict(self.counts.get(place, nothing)), devices.get(place, {}))
-            for place in self.counts.keys() | devices.keys()
+            place: Counted(dict(zip(_COUNTED, values, strict=True)), mine)
+            for place, values, mine in zip(self._named(numbers), sums, devices, strict=True)
         }
+
+    def statement(
+        self, cells: tuple[Numbers, Numbers], prices: Prices, currency: str
+    ) -> dict[str, Floats]:
+        """Of some periods and places, each priced for itself: arrays of one dimension by part."""
+        at_origin = np.array([region == THE_ORIGIN for _, region in self._named(cells[1])])
+        devices = {}
+        for name, busy, idle in zip(self.devices, self.busy, self.idle, strict=True):
+            held = busy[cells], idle[cells]
+            if any(one.any() for one in held):
+                of_region = (np.where(at_origin, 0.0, one) for one in held)
+                of_origin = np.where(at_origin, sum(held), 0.0)
+                devices[name] = Seconds(*(_each(one) for one in (*of_region, of_origin)))
+        sums = {name: _each(one[cells]) for name, one in zip(_COUNTED, self.sums, strict=True)}
+        priced = Counted(sums, devices).statement(prices, currency)
+        return {part: np.asarray(getattr(priced, part)) for part in _PARTS}
+
+    def before(self, months: Sequence[date]) -> "Running":
+        """What of each period's month had been counted before the period began."""
+        starts = np.array([not row or months[row - 1] != one for row, one in enumerate(months)])
+
+        def earlier(of: Floats) -> Floats:
+            moved = np.roll(of, 1, axis=1)
+            moved[:, starts] = 0.0
+            return moved
+
+        sums, busy, idle = (earlier(of) for of in (self.sums, self.busy, self.idle))
+        return replace(self, sums=sums, busy=busy, idle=idle)
+
+    def _named(self, numbers: Numbers) -> Iterator[Place]:
+        return (self.places[number] for number in numbers)
+
+
+def running(
+    reader: Reader, periods: Sequence[Period], region: str = "", *, apart: bool = False
+) -> Running:
+    """Periods follow one another; those that are ``apart`` have no month in common. All properties
+    always: idle time of a machine is everybody's."""
+    scope = Scope(region=region) if region else EVERYTHING
+    usage = reader.each(USAGE, ("property", "region"), _COUNTED, periods, scope)
+    work = reader.each(BUSY, ("property", "region", "device"), ("busy_s",), periods, scope)
+    held = reader.each(HELD, ("region", "device"), ("allocated_s",), periods, scope)
+
+    nobody = {("", region) for region, _ in held.labels}
+    places = sorted({(one[0], one[1]) for one in (*usage.labels, *work.labels)} | nobody)
+    regions = sorted({region for _, region in places})
+    devices = sorted({one[-1] for one in (*work.labels, *held.labels)})
+    of_place = {place: number for number, place in enumerate(places)}
+    shape = len(periods), len(places)
+
+    sums, known = np.zeros((len(_COUNTED), *shape)), np.zeros((1, *shape))
+    at = _numbers(of_place[one[0], one[1]] for one in usage.labels)
+    sums[:, usage.periods, at] = usage.sums.T
+    known[0, usage.periods, at] = 1.0
+    busy = np.zeros((len(devices), *shape))
+    at = _numbers(of_place[one[0], one[1]] for one in work.labels)
+    device = _numbers(devices.index(one[2]) for one in work.labels)
+    busy[device, work.periods, at] = work.sums[:, 0]
+    allocated = np.zeros((len(devices), len(periods), len(regions)))
+    at = _numbers(regions.index(one[0]) for one in held.labels)
+    device = _numbers(devices.index(one[1]) for one in held.labels)
+    allocated[device, held.periods, at] = held.sums[:, 0]
+
+    for of in () if apart else (sums, known, busy, allocated):
+        _run_on(of, [month_of(period.day) for period in periods])
+    answered = sums[_COUNTED.index("answers")] > 0
+    where = [regions.index(region) for _, region in places]
+    idle = _idle(busy, allocated, answered, where, [not property for property, _ in places])
+    seen = known[0] + busy.sum(axis=0) + idle.sum(axis=0) > 0
+    return Running(places, devices, sums, busy, idle, seen)
+
+
+def _run_on(of: Floats, months: Sequence[date]) -> None:
+    """Sum along the periods of each month, in place."""
+    for _, same in groupby(range(len(months)), key=lambda number: months[number]):
+        first, *others = same
+        span = slice(first, first + 1 + len(others))
+        np.cumsum(of[:, span], axis=1, out=of[:, span])
+
+
+def _idle(
+    busy: Floats, allocated: Floats, answered: Chosen, region: list[int], is_nobody: list[bool]
+) -> Floats:
+    """Each place's share of the time that machines waited, (device, period, place).
+
+    Idle time is shared by busy time; of a device that nobody used evenly among the properties
+    that were asked for there, and where none was it is nobody's. ``allocated`` is (device, period,
+    region).
+    """
+    there = np.equal.outer(region, np.arange(allocated.shape[2])).astype(np.float64)
+    worked = busy @ there
+    waited = np.maximum(0.0, allocated - worked)[..., region]
+    asked = answered.astype(np.float64)
+    asked_there = (asked @ there)[..., region]
+    unused = np.where(asked_there > 0, _share(asked, asked_there), np.array(is_nobody, float))
+    used = worked[..., region]
+    return cast(Floats, waited * np.where(used > 0, _share(busy, used), unused))
+
+
+def _share(part: Floats, whole: Floats) -> Floats:
+    return np.divide(part, whole, out=np.zeros_like(part), where=whole > 0)
+
+
+@dataclass(frozen=True)
+class Priced:
+    """Each period's part of its month: ``amounts`` by currency are (part, period, place), and
+    ``known`` says of which places anything was counted."""
+
+    places: list[Place]
+    amounts: Mapping[str, Floats]
+    known: Mapping[str, Chosen]
+
+    def of(
+        self, periods: Sequence[int] | None = None, places: Sequence[int] | None = None
+    ) -> list[Statement]:
+        """Sums over some periods and places (None: all), by currency; of none before anything was
+        counted in it."""
+        found = []
+        for currency, amounts in self.amounts.items():
+            known = self.known[currency]
+            if periods is not None:
+                amounts, known = amounts[:, periods], known[periods]
+            if places is not None:
+                amounts, known = amounts[..., places], known[:, places]
+            if known.any():
+                found.append(Statement(currency, *amounts.sum(axis=(1, 2)).tolist()))
+        return found
 
 
 def statements(
     reader: Reader, periods: Sequence[Period], books: Books, scope: Scope = EVERYTHING
-) -> Iterator[tuple[Period, dict[Place, Statement]]]:
-    """Each period's part of its month, by place. Periods follow one another, and the first one
-    begins with a month; none reaches into the next month."""
-    running, month = Running(), None
-    before: dict[Place, _Priced] = {}
-    days = _days(reader, periods, scope.region)
-    for period in periods:
-        if month_of(period.day) != month:
-            running, month, before = Running(), month_of(period.day), {}
-        if (rows := days.get(period.begin)) is not None:
-            running.count(rows)
-        else:
-            running.add(reader, period, scope.region)
-        after = {place: one for place, one in running.shared().items() if scope.has(*place)}
-        priced = {
-            place: _Priced(one, *books.prices(*place, period.day)) for place, one in after.items()
-        }
-        yield period, {place: one.since(before.get(place)) for place, one in priced.items()}
-        before = priced
+) -> Priced:
+    """Each period's part of its month, by place: what the month has come to up to its end, less
+    what it had before, both at the period's prices. A change of price leaves the past as it was.
+
+    Periods follow one another, and the first one begins with a month; none reaches into the next.
+    """
+    after = running(reader, periods, scope.region)
+    before = after.before([month_of(period.day) for period in periods])
+    amounts: dict[str, Floats] = {}
+    known: dict[str, Chosen] = {}
+    for prices, currency, chosen in _by_prices(books, periods, after, scope):
+        rows, columns = np.nonzero(chosen)
+        cells = rows, columns
+        was, now = (one.statement(cells, prices, currency) for one in (before, after))
+        mine = amounts.setdefault(currency, np.zeros((len(_PARTS), *chosen.shape)))
+        for number, part in enumerate(_PARTS):
+            mine[number][cells] = now[part] - was[part]
+        known[currency] = known.get(currency, False) | chosen
+    return Priced(after.places, amounts, known)
 
 
-def _days(reader: Reader, periods: Sequence[Period], region: str) -> dict[int, _Rows]:
-    """Of the periods that are days of the ledger's own, by when they begin."""
-    begins = [
-        one.begin for one in periods if one.begin % DAY_S == 0 and one.end - one.begin == DAY_S
-    ]
-    if not begins:
-        return {}
-    first = min(begins)
-    whole = Period(first, max(begins) + DAY_S, datetime.date.fromtimestamp(first))
-    found = [
-        reader.days(table, by, sums, whole, _in_region(region)) for table, by, sums in _QUESTIONS
-    ]
-    return {begin: _Rows(*(rows.get(begin, []) for rows in found)) for begin in begins}
-
-
-def _in_region(region: str) -> Scope:
-    return Scope(region=region) if region else EVERYTHING
+def _by_prices(
+    books: Books, periods: Sequence[Period], counted: Running, scope: Scope
+) -> Iterator[tuple[Prices, str, Chosen]]:
+    """Which places of which periods pay by the same prices; those that nothing is known of do
+    not."""
+    mine = [(number, place) for number, place in enumerate(counted.places) if scope.has(*place)]
+    changes = books.changes()
+    found: dict[tuple[int, str], tuple[Prices, str, Chosen]] = {}
+    paying: defaultdict[tuple[int, str], list[int]] = defaultdict(list)
+    for row, period in enumerate(periods):
+        if not row or any(periods[row - 1].day < day <= period.day for day in changes):
+            paying.clear()
+            for number, place in mine:
+                prices, currency = books.prices(*place, period.day)
+                name = id(prices), currency
+                if name not in found:
+                    found[name] = prices, currency, np.zeros(counted.known.shape, np.bool_)
+                paying[name].append(number)
+        for name, numbers in paying.items():
+            found[name][2][row, numbers] = counted.known[row, numbers]
+    return (one for one in found.values() if one[2].any())
 
 
 def total(statements: Iterable[Statement]) -> dict[str, Statement]:
@@ -192,22 +295,13 @@ def total(statements: Iterable[Statement]) -> dict[str, Statement]:
     return found
 
 
-class _Priced:
-    """A month so far, at one day's prices."""
+def _each(of: Floats) -> float:
+    """Arithmetic on a number is arithmetic on each of an array's."""
+    return cast(float, of)
 
-    def __init__(self, counted: Counted, prices: Prices, currency: str) -> None:
-        self.counted = counted
-        self.prices = prices
-        self.currency = currency
-        self.statement = counted.statement(prices, currency)
 
-    def since(self, before: "_Priced | None") -> Statement:
-        """What came after ``before``, at these prices."""
-        if before is None:
-            return self.statement
-        if before.prices is self.prices:
-            return self.statement - before.statement
-        return self.statement - before.counted.statement(self.prices, self.currency)
+def _numbers(many: Iterable[int]) -> Numbers:
+    return np.fromiter(many, np.intp)
 
 
 def _pricing(prices: Prices, device: str) -> Prices:

@@ -13,9 +13,9 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from kvsync.errors import InputError
 from origin.ledger.intake import Ages
-from origin.ledger.tables import DAY_S, HOUR_S, MINUTE_S, MONTH_S, begin_of
+from origin.ledger.tables import DAY_S, HOUR_S, MINUTE_S, MONTH_S, SPANS_S, begin_of
 
-_LEVELS = (MONTH_S, DAY_S, HOUR_S, MINUTE_S)
+_LEVELS = (MONTH_S, *reversed(SPANS_S))
 # Correcting a day takes hours of the day before.
 _SLACK_S = DAY_S
 
@@ -28,6 +28,13 @@ class Piece:
     begin: int
     end: int
     sign: int
+
+    def starts(self) -> Iterator[int]:
+        """When each of its spans begins."""
+        at = self.begin
+        while at < self.end:
+            yield at
+            at = begin_of(self.span_s, at + self.span_s)
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +63,8 @@ def _pieces(begin: int, end: int, levels: Sequence[int]) -> list[Piece]:
             Piece(one.span_s, one.begin, one.end, -one.sign) for one in _pieces(end, begin, levels)
         ]
     first, last = _nearest(begin, levels[0]), _nearest(end, levels[0])
-    if first >= last:
+    # Less than half of a span is told sooner than what is left of it.
+    if first >= last or end - begin < levels[0] // 2:
         return _pieces(begin, end, levels[1:])
     return [
         Piece(levels[0], first, last, 1),

@@ -1,6 +1,6 @@
 """The ledger's tables: sums over a span of time, named by where, what and for whom.
 
-Each holds minutes, hours, days and months at once: ``span_s`` is 60, 3600, 86 400 or
+Each holds minutes, hours, days and months at once: ``span_s`` is one of :data:`SPANS_S` or
 :data:`MONTH_S`, ``start`` the Unix second (UTC) that a span begins with. A row's name is its
 primary key; everything else is summed.
 """
@@ -14,7 +14,9 @@ from kvsync.ledger import BOUNDS_S, MAX_ASSET_LENGTH
 from origin.tables import Base
 
 MINUTE_S, HOUR_S, DAY_S = 60, 3_600, 86_400
-SPANS_S = (MINUTE_S, HOUR_S, DAY_S)
+QUARTER_S, SIX_HOURS_S = 900, 21_600
+"""Few of these reach from a midnight in UTC to anybody else's."""
+SPANS_S = (MINUTE_S, QUARTER_S, HOUR_S, SIX_HOURS_S, DAY_S)
 MONTH_S = 31 * DAY_S
 """The name of a calendar month (UTC), however many days it has."""
 BUCKETS = tuple(f"bucket_{number:02}" for number in range(len(BOUNDS_S) + 1))
@@ -65,6 +67,10 @@ CROSSED = _sums(
     "ledger_crossed", ("property", "asset", "reason"), ("misses", "middle_mile_bytes"), ()
 )
 """Only the largest of a property and region in each span: :data:`MOST_CROSSED`."""
+Index(
+    "ix_ledger_crossed_largest",
+    *(CROSSED.c[name] for name in ("span_s", "start", "middle_mile_bytes", "property", "region")),
+)
 OPEN = _sums("ledger_open", ("peer",), (), ("open_s",))
 
 MOST_CROSSED = 100
@@ -89,7 +95,31 @@ USAGE = _sums(
 that a year of many properties is a few thousand rows. ``kept_misses`` were answered in the region.
 """
 
-EVERY = (ANSWERS, WORK, HELD, CARRIED, KEPT, CROSSED, OPEN, USAGE)
+BUSY = _sums("ledger_busy", ("device", "property"), (), ("busy_s",))
+"""The seconds that money is computed from."""
+
+OUTCOMES = _sums(
+    "ledger_outcomes", ("outcome", "reason"), (*COUNTS, *BUCKETS), ("generate_ms", "queue_ms")
+)
+"""Answers of all properties together."""
+
+FAMILIES = _sums(
+    "ledger_families",
+    ("property", "family"),
+    (
+        "missed_answers",
+        "misses",
+        "middle_mile_bytes",
+        "avoidable_bytes",
+        "made_misses",
+        "mismatches",
+    ),
+    ("busy_s",),
+)
+"""Answers and work by family. ``missed_answers`` are those that no edge had kept, ``made_misses``
+those that were rehydrated, ``mismatches`` those whose picture was made and not the approved one."""
+
+EVERY = (ANSWERS, WORK, HELD, CARRIED, KEPT, CROSSED, OPEN, USAGE, BUSY, OUTCOMES, FAMILIES)
 
 
 def begin_of(span_s: int, at: int) -> int:

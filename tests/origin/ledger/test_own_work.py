@@ -9,7 +9,7 @@ import pytest
 from origin.database import Database
 from origin.ledger.own_work import THE_ORIGIN, OwnWork
 from origin.ledger.reading import Reader
-from origin.ledger.running import Running
+from origin.ledger.running import running
 from origin.ledger.spans import Period
 from tests.origin.dashboard.ledger_world import FAMILY, SHOP, moment
 
@@ -56,7 +56,5 @@ def test_it_is_a_cost_of_its_own_and_no_region_s(reader: Reader) -> None:
     with OwnWork(reader.database, SHOP, FAMILY, clock=lambda: NOON) as own:
         compute(0.02)
         own.made(1)
-    running = Running()
-    running.add(reader, DAY)
-    seconds = running.shared()[SHOP, THE_ORIGIN].devices["cpu"]
+    seconds = running(reader, [DAY]).at(0)[SHOP, THE_ORIGIN].devices["cpu"]
     assert (seconds.busy, seconds.idle) == (0.0, 0.0) and seconds.qa >= 0.02

@@ -20,7 +20,7 @@ from origin.economics.chosen_books import Books, Chosen, choose_book, read_books
 from origin.economics.price_book import PriceBook, Prices, Tier, preset
 from origin.ledger.intake import Ages, Ledger
 from origin.ledger.reading import Reader
-from origin.ledger.running import Counted, Place, Running
+from origin.ledger.running import Counted, Place, running
 from origin.ledger.spans import Period, cover, day_of, midnight, months_between, read_zone
 from origin.ledger.tables import DAY_S, HOUR_S, MINUTE_S, begin_of
 from tests.origin.dashboard.ledger_world import (
@@ -246,10 +246,9 @@ def test_months_are_cut_where_a_price_changes() -> None:
 
 
 def _shared(reader: Reader) -> dict[Place, Counted]:
-    running = Running()
     day = datetime.date(2026, 11, 21)
-    running.add(reader, Period(midnight(day, read_zone("UTC")), int(NOW) + 60, day))
-    return running.shared()
+    period = Period(midnight(day, read_zone("UTC")), int(NOW) + 60, day)
+    return running(reader, [period]).at(0)
 
 
 def _book(currency: str, per_gb: float) -> PriceBook:
