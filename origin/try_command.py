@@ -65,7 +65,7 @@ def _answer(
         return Answer(False, (f"{error}.",)), ()
     deadline = started + SHARE_FOR_TRIALS * 60 * minutes
     try:
-        tried = try_in_time(guess.gallery, scratch, deadline, least, told)
+        tried = try_in_time(guess.gallery, scratch, deadline, told)
     except InputError as error:
         raise InputError(f"no answer: {error}") from error
     if tried.trial is None:

@@ -32,8 +32,8 @@ FINISHES: Final = 0.75
 """Of the time that is left, what a larger part may be expected to take."""
 WORTH_IT: Final = 1.5
 """How many times more pictures are worth another trial."""
-HOPELESS: Final = 25.0
-"""No picture within so many points of the least score: more of them will not help."""
+MOST_TIMES: Final = 3.0
+"""So many times more at once, at most: more pictures may turn out to be slower to learn."""
 
 
 @dataclass(frozen=True)
@@ -44,13 +44,10 @@ class Tried:
     trial: Trial | None
 
 
-def try_in_time(
-    gallery: Gallery, scratch: Path, deadline: float, least: float, told: Told
-) -> Tried:
+def try_in_time(gallery: Gallery, scratch: Path, deadline: float, told: Told) -> Tried:
     """Try parts of ``gallery`` until ``deadline``, in seconds of the monotonic clock.
 
-    ``least`` is the SSIMULACRA2 that a picture should reach. Raises InputError where training
-    does.
+    Raises InputError where training does.
     """
     whole = part_of(gallery, max(FEWEST, MOST_PIXELS // (gallery.width * gallery.height)))
     wanted = min(FIRST, FIRST_PIXELS // (gallery.width * gallery.height))
@@ -63,8 +60,9 @@ def try_in_time(
         if trial is not None:
             best = Tried(part, trial)
             now = time.monotonic()
+            # Also where nothing came back: what a large family varies in, few pictures hide.
             more = _more(part, whole, now - began, deadline - now)
-            if more is None or _is_hopeless(trial, least):
+            if more is None:
                 return best
             part = more
         elif best or len(part.assets) <= FEWEST:
@@ -98,14 +96,10 @@ def _counted(assets: list[Asset], name: str) -> Counter[str]:
 
 def _more(part: Gallery, whole: Gallery, took: float, left: float) -> Gallery | None:
     """A part that is expected to be done in the time ``left``, where it is worth it."""
-    pictures = int(len(part.assets) * FINISHES * left / took)
+    pictures = int(len(part.assets) * min(MOST_TIMES, FINISHES * left / took))
     if min(pictures, len(whole.assets)) < WORTH_IT * len(part.assets):
         return None
     return part_of(whole, pictures)
-
-
-def _is_hopeless(trial: Trial, least: float) -> bool:
-    return all(one.score < least - HOPELESS for one in trial.compared)
 
 
 def _in_process(gallery: Gallery, scratch: Path, seconds: float, told: Told) -> Trial | None:

@@ -56,15 +56,12 @@ def find_content(
     every = thumbnails.reshape(len(thumbnails), -1, 3)
     some = rng.choice(every.shape[1], min(SAMPLE_POINTS, every.shape[1]), replace=False)
     points = np.asarray(every[:, np.sort(some)], dtype=np.float64)
-    fold = rng.permutation(len(points)) % FOLDS
     if _layouts_error(points, attributes, layouts) < FIT:
         return None
-    whole = _layouts_error(points, attributes, layouts, fold)
-    trials = [_tried(points, attributes, by, fold, whole) for by in _partings(attributes)]
-    best = min(trials, key=lambda trial: (max(trial.fit, FIT), trial.error), default=None)
-    if best is None or best.error**2 > GAIN * whole**2:
-        return None
-    return best
+    order = rng.permutation(len(points))
+    trials = [_tried(points, attributes, by, layouts, order) for by in _partings(attributes)]
+    better = [trial for trial in trials if trial.error**2 <= GAIN * trial.layouts_error**2]
+    return min(better, key=lambda trial: (max(trial.fit, FIT), trial.error), default=None)
 
 
 def _partings(attributes: Attributes) -> Iterator[tuple[str, ...]]:
@@ -88,13 +85,14 @@ def _tried(
     points: NDArray[np.float64],
     attributes: Attributes,
     by: tuple[str, ...],
-    fold: NDArray[np.int64],
-    layouts_error: float,
+    layouts: Layouts,
+    order: NDArray[np.int64],
 ) -> Content:
     of_cell, of_look = _parted(attributes, by)
     cells, looks = sorted(set(of_cell)), sorted(set(of_look))
     cell_of = np.array([cells.index(cell) for cell in of_cell])
     look_of = np.array([looks.index(look) for look in of_look])
+    fold = _folds(attributes, of_cell, order)
     additive = additive_span(looks)
 
     def misfit(kept: NDArray[np.bool_], judged: NDArray[np.bool_]) -> float:
@@ -126,8 +124,26 @@ def _tried(
         float(np.sqrt(error / points.size)),
         float(np.sqrt(fit / points.size)),
         float(np.sqrt(points.var(axis=0).mean())),
-        layouts_error,
+        _layouts_error(points, attributes, layouts, fold),
     )
+
+
+def _folds(
+    attributes: Attributes, cell_of: Sequence[tuple[str, ...]], order: NDArray[np.int64]
+) -> NDArray[np.int64]:
+    """A fold for each picture, dealt in a random ``order`` to where its cell is rarest, then the
+    values of its attributes: what is left out leaves something of each that has two pictures."""
+    nothing = np.zeros(FOLDS, dtype=np.int64)
+    cells = {cell: nothing.copy() for cell in cell_of}
+    values = {value: nothing.copy() for asset in attributes for value in asset.items()}
+    fold = np.empty_like(order)
+    for at in order:
+        cell, own = cells[cell_of[at]], [values[value] for value in attributes[at].items()]
+        # The last key is the first to count.
+        fold[at] = np.lexsort((np.sum(own, axis=0), cell))[0]
+        for dealt in (cell, *own):
+            dealt[fold[at]] += 1
+    return fold
 
 
 def additive_span(looks: Sequence[tuple[str, ...]]) -> NDArray[np.float64]:

@@ -46,11 +46,11 @@ def test_a_family_that_is_small_enough_is_tried_whole() -> None:
 
 def test_what_does_not_finish_in_time_is_ended(tmp_path: Path) -> None:
     began = time.monotonic()
-    tried = try_in_time(MANY, tmp_path, began, 80.0, nothing)
+    tried = try_in_time(MANY, tmp_path, began, nothing)
     assert tried.trial is None and len(tried.gallery.assets) == 8
 
 
 @pytest.mark.slow
 def test_what_is_wrong_with_a_gallery_is_told_by_its_trial(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"nowhere/.*\.jpg: No such file"):
-        try_in_time(MANY, tmp_path, time.monotonic() + 120, 80.0, nothing)
+        try_in_time(MANY, tmp_path, time.monotonic() + 120, nothing)
