@@ -6,7 +6,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from sqlalchemy import select
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import Session, defer
 
 from kvsync.errors import InputError
 from origin.console.accounts import Person
@@ -100,6 +100,8 @@ def publications(desk: Desk, property: str) -> Sequence[PublicationRow]:
         .where(PublicationRow.property == property)
         .order_by(PublicationRow.id.desc())
         .limit(50)
+        # As long as what came after it, and asked for by a roll back only.
+        .options(defer(PublicationRow.before))
     )
     with desk.database.reading() as session:
         return session.scalars(query).all()

@@ -1,5 +1,6 @@
 """The console's process: pages on a socket, and the one-time password of the first start."""
 
+import gc
 import sys
 
 import uvicorn
@@ -29,8 +30,13 @@ def serve_console(origin: OriginSettings, settings: ConsoleSettings) -> None:
                 flush=True,
             )
         jobs = Jobs(desk, task_of(open_queue(settings.folder), not_here))
+        app = create_app(desk, jobs, drawing)
+        # What was made at the start stays: looking through all of it now and then took longer than
+        # any page does.
+        gc.collect()
+        gc.freeze()
         config = uvicorn.Config(
-            create_app(desk, jobs, drawing),
+            app,
             access_log=False,
             log_level="warning",
             server_header=False,
