@@ -30,7 +30,7 @@ def originals_of(session: Session, property: str) -> dict[str, tuple[int, int]]:
         .where(AssetRow.property == property)
         .group_by(AssetRow.family)
     )
-    return {family: (count, size) for family, count, size in session.execute(by_family)}
+    return {family: (count, int(size)) for family, count, size in session.execute(by_family)}
 
 
 def coverage(session: Session, property: str) -> Coverage:

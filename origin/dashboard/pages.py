@@ -36,7 +36,7 @@ from origin.dashboard.rows import (
 )
 from origin.dashboard.statement import statement
 from origin.dashboard.view import FEW, all_figures, around, figures, policies_of, thirty_days
-from origin.dashboard.ways import forecasts
+from origin.dashboard.ways import forecasts, lately
 from origin.dashboard.what_if import what_if
 from origin.economics.chosen_books import Chosen, choose_book
 from origin.economics.price_book import PRESETS, parse_price_book, preset
@@ -171,11 +171,19 @@ def _add_policy(router: APIRouter, office: Office) -> None:
         found: dict[str, list[tuple[Any, Ways]]] = {}
         names = [asked.scope.property] if asked.scope.property else list(desk.sites)
         few = names[:FEW]
+        books = office.books()
+        counted = lately(office.reader, asked.now, asked.scope.property)
         for name in names:
             desk.site(name)
             chosen = ways_of(desk.database, desk.origin.properties_dir, name)
             ahead = forecasts(
-                office.reader, office.books(), name, asked.now, asked.today, exact=False
+                office.reader,
+                books,
+                name,
+                asked.now,
+                asked.today,
+                exact=False,
+                counted=counted,
             )
             found[name] = [(one, chosen.get(one.family, Ways())) for one in ahead]
         return page(

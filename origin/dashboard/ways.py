@@ -13,6 +13,7 @@ import msgspec
 from sqlalchemy import func, select
 
 from origin.console.coverage import originals_of
+from origin.dashboard.words import money
 from origin.database import Database
 from origin.economics.chosen_books import Books
 from origin.economics.costs import bill
@@ -106,11 +107,33 @@ class _Known:
     record_bytes: float
 
 
+@dataclass(frozen=True)
+class Lately:
+    """What the ledger counted from ``begun`` to ``end`` (Unix seconds): answers, work and peaks by
+    property, each region's device, and the regions whose machines several families share."""
+
+    begun: int
+    end: int
+    answers: Mapping[str, Mapping[tuple[str, str], Row]]
+    work: Mapping[str, list[Row]]
+    devices: Mapping[str, str]
+    shared: frozenset[str]
+    peaks: Mapping[str, Mapping[str, float]]
+
+
 def forecasts(
-    reader: Reader, books: Books, property: str, now: float, day: date, *, exact: bool = True
+    reader: Reader,
+    books: Books,
+    property: str,
+    now: float,
+    day: date,
+    *,
+    exact: bool = True,
+    counted: Lately | None = None,
 ) -> list[FamilyWays]:
-    """Every family of the property; without ``exact`` thresholds are left out, which takes less."""
-    known = _known(reader, property, now)
+    """Every family of the property; without ``exact`` thresholds are left out, which takes less.
+    Who asks of many properties has :func:`lately` ``counted`` once for all."""
+    known = _known(reader, property, counted or lately(reader, now, property))
     families = sorted({family for _, family in known.answers if family} | known.images.keys())
     return [_family(known, books, property, family, day, exact) for family in families]
 
@@ -130,6 +153,7 @@ def _family(
         costs = {way: sum(getattr(one, way) for one in regions) for way in ("haul", "replica")}
         rehydrate = _all([one.rehydrate for one in regions])
         costs |= {} if rehydrate is None else {"rehydrate": rehydrate}
+    inventory = max((one.inventory_bytes for one in regions), default=0.0)
     cheapest = min(costs, key=lambda way: costs[way], default="")
     return FamilyWays(
         property,
@@ -143,7 +167,7 @@ def _family(
         min(costs.values(), default=None),
         _all([one.resilience for one in regions]) if len(currencies) == 1 else None,
         cheapest,
-        _saying(images, costs, cheapest, max((one.inventory_bytes for one in regions), default=0)),
+        _saying(images, costs, cheapest, inventory, "/".join(currencies)),
         regions,
     )
 
@@ -212,7 +236,9 @@ def _resilience(demand: Demand, generator: Generator, prices: Prices) -> float:
     return bill(stood_by, prices, generator.device)
 
 
-def _saying(images: int, found: Mapping[str, float], cheapest: str, inventory: float) -> str:
+def _saying(
+    images: int, found: Mapping[str, float], cheapest: str, inventory: float, currency: str
+) -> str:
     """The honest answer in a sentence."""
     if not images:
         return "How many images it has is not known yet: nothing was dehydrated."
@@ -224,8 +250,8 @@ def _saying(images: int, found: Mapping[str, float], cheapest: str, inventory: f
         return "No machine has made its pictures yet, so rehydrating has no price."
     if cheapest == "replica":
         return (
-            f"Keep a replica: all {images:,} images are {inventory / 1e6:,.1f} MB, keeping them "
-            "in the region is cheaper than making or hauling them."
+            f"Keep a replica: all {images:,} images are {inventory / 1e6:,.1f} MB. Keeping them "
+            f"costs {money(found[cheapest], currency)} a month, less than making or hauling them."
         )
     if cheapest == "haul":
         return "Haul: it is missed too seldom for a machine or a replica to pay."
@@ -237,35 +263,46 @@ def _all(costs: list[float | None]) -> float | None:
     return sum(known) if known and len(known) == len(costs) else None
 
 
-def _known(reader: Reader, property: str, now: float) -> _Known:
+def lately(reader: Reader, now: float, property: str = "") -> Lately:
+    """Read from the ledger for one property, or once for all of them."""
     # The minute that is being counted is known in part.
     end = begin_of(MINUTE_S, int(now)) + MINUTE_S
     begun = max(reader.begun_at() or end, end - int(MONTH_S))
     period = Period(begin_of(HOUR_S, begun), end, date.fromtimestamp(begun))
-    mine = Scope(property=property)
-    answers = {
-        (row.labels[0], row.labels[1]): row
-        for row in reader.answers(("region", "family"), period, mine)
-    }
+    answers: defaultdict[str, dict[tuple[str, str], Row]] = defaultdict(dict)
+    for row in reader.families(period, Scope(property=property)):
+        answers[row.labels[0]][row.labels[1], row.labels[2]] = row
     labels = ("region", "device", "property", "family")
-    work = [row for row in reader.work(labels, period) if row.labels[0] != THE_ORIGIN]
+    work: defaultdict[str, list[Row]] = defaultdict(list)
     busiest: defaultdict[str, dict[str, float]] = defaultdict(dict)
+    families: defaultdict[str, set[tuple[str, str]]] = defaultdict(set)
     for row in reader.held(period):
         busiest[row.labels[0]][row.labels[1]] = row["allocated_s"]
-    for row in work:
-        busiest[row.labels[0]].setdefault(row.labels[1], 0.0)
-    devices = {region: max(some, key=lambda name: some[name]) for region, some in busiest.items()}
-    families: defaultdict[str, set[tuple[str, str]]] = defaultdict(set)
-    for row in work:
-        families[row.labels[0]].add((row.labels[2], row.labels[3]))
-    facts = facts_of(reader.database, property, begun)
+    for row in reader.work(labels, period):
+        if row.labels[0] != THE_ORIGIN:
+            work[row.labels[2]].append(row)
+            busiest[row.labels[0]].setdefault(row.labels[1], 0.0)
+            families[row.labels[0]].add((row.labels[2], row.labels[3]))
+    return Lately(
+        begun,
+        end,
+        answers,
+        work,
+        {region: max(some, key=lambda name: some[name]) for region, some in busiest.items()},
+        frozenset(region for region, some in families.items() if len(some) > 1),
+        _peaks(reader, property, end),
+    )
+
+
+def _known(reader: Reader, property: str, counted: Lately) -> _Known:
+    facts = facts_of(reader.database, property, counted.begun)
     return _Known(
-        days=max(end - begun, HOUR_S) / DAY_S,
-        answers=answers,
-        rates=rates_of([row for row in work if row.labels[2] == property]),
-        devices=devices,
-        shared=frozenset(region for region, some in families.items() if len(some) > 1),
-        peaks=_peaks(reader, property, end),
+        days=max(counted.end - counted.begun, HOUR_S) / DAY_S,
+        answers=counted.answers.get(property, {}),
+        rates=rates_of(counted.work.get(property, [])),
+        devices=counted.devices,
+        shared=counted.shared,
+        peaks=counted.peaks.get(property, {}),
         images={family: count for family, (count, _) in facts.originals.items() if count},
         sizes={family: size / count for family, (count, size) in facts.originals.items() if count},
         changes=facts.changes,
@@ -285,21 +322,24 @@ def rates_of(work: list[Row]) -> dict[tuple[str, str], float]:
     return {name: images[name] / busy[name] for name in images if images[name] and busy[name]}
 
 
-def _peaks(reader: Reader, property: str, end: int) -> dict[str, float]:
-    """By region, the busiest hour of the last week against its average hour."""
+def _peaks(reader: Reader, property: str, end: int) -> dict[str, dict[str, float]]:
+    """By property and region, the busiest hour of the last week against its average hour."""
+    names = USAGE.c.property, USAGE.c.region
     by_hour = (
-        select(USAGE.c.region, func.max(USAGE.c.misses), func.sum(USAGE.c.misses))
+        select(*names, func.max(USAGE.c.misses), func.sum(USAGE.c.misses))
         .where(USAGE.c.span_s == HOUR_S, USAGE.c.start >= end - _PEAK_S)
-        .where(USAGE.c.property == property)
-        .group_by(USAGE.c.region)
+        .group_by(*names)
     )
+    if property:
+        by_hour = by_hour.where(USAGE.c.property == property)
     begun = max(reader.begun_at() or end, end - _PEAK_S)
     hours = max(1.0, (end - begun) / HOUR_S)
+    found: defaultdict[str, dict[str, float]] = defaultdict(dict)
     with reader.database.reading() as session:
-        found = session.execute(by_hour).all()
-    return {
-        region: max(1.0, float(most) * hours / float(all_)) for region, most, all_ in found if all_
-    }
+        for name, region, most, every in session.execute(by_hour):
+            if every:
+                found[name][region] = max(1.0, float(most) * hours / float(every))
+    return found
 
 
 @dataclass(frozen=True)
