@@ -233,6 +233,7 @@ class Filling:
                 "set_id": None,
                 "made_by": self.person.name,
                 "made_at": int(time.time()),
+                "assets": len(after),
                 "after": after,
                 "before": dict.fromkeys(after),
             }

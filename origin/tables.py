@@ -175,7 +175,10 @@ class LogEntryRow(Base):
     """
 
     __tablename__ = "log_entries"
-    __table_args__ = (Index(None, "property", "key", "seq"),)
+    __table_args__ = (
+        Index(None, "property", "key", "seq"),
+        Index(None, "property", "tag", "seq"),
+    )
     property: Mapped[str] = mapped_column(ForeignKey("properties.id"), primary_key=True)
     seq: Mapped[Big] = mapped_column(primary_key=True, autoincrement=False)
     tag: Mapped[str] = mapped_column(String(16))

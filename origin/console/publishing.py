@@ -63,6 +63,7 @@ def publish(
             set_id=set_id,
             made_by=person.name,
             made_at=int(time.time()),
+            assets=len(changed),
             after=changed,
             before={asset: before.get(asset) for asset in changed},
             region=region,
@@ -100,8 +101,8 @@ def publications(desk: Desk, property: str) -> Sequence[PublicationRow]:
         .where(PublicationRow.property == property)
         .order_by(PublicationRow.id.desc())
         .limit(50)
-        # As long as what came after it, and asked for by a roll back only.
-        .options(defer(PublicationRow.before))
+        # Of very many assets, and asked for by a roll back only.
+        .options(defer(PublicationRow.after), defer(PublicationRow.before))
     )
     with desk.database.reading() as session:
         return session.scalars(query).all()

@@ -220,7 +220,7 @@ class SampleRow(Base):
 
 class PublicationRow(Base):
     """What went live at once: the candidate of each asset (by its id, as text) after and before,
-    None where there was none, so that it can be rolled back.
+    None where there was none, so that it can be rolled back; ``assets`` of them.
 
     A canary began in ``region`` and is ``everywhere_at`` some time, or not yet.
     """
@@ -231,6 +231,7 @@ class PublicationRow(Base):
     set_id: Mapped[int | None] = mapped_column(ForeignKey("prompt_sets.id"))
     made_by: Mapped[str]
     made_at: Mapped[Big]
+    assets: Mapped[int] = mapped_column(server_default="0")
     after: Mapped[dict[str, Any]] = mapped_column(JSON)
     before: Mapped[dict[str, Any]] = mapped_column(JSON)
     rolled_back_at: Mapped[Big | None]

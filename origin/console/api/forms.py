@@ -176,7 +176,7 @@ def publication_json(row: PublicationRow) -> Json:
         "set": row.set_id,
         "by": row.made_by,
         "at": row.made_at,
-        "assets": len(row.after),
+        "assets": row.assets,
         "region": row.region or None,
         "canary": row.is_canary,
         "everywhere_at": row.everywhere_at,
