@@ -89,9 +89,17 @@ class Statement:
     def _with(self, other: Self, sign: float) -> Self:
         if other.currency != self.currency:
             raise InputError(f"{self.currency} and {other.currency} cannot be added")
-        names = self.__slots__[1:]
-        sums = (getattr(self, name) + sign * getattr(other, name) for name in names)
-        return type(self)(self.currency, *sums)
+        return type(self)(
+            self.currency,
+            self.haul_avoided + sign * other.haul_avoided,
+            self.busy + sign * other.busy,
+            self.idle + sign * other.idle,
+            self.qa + sign * other.qa,
+            self.sync + sign * other.sync,
+            self.models + sign * other.models,
+            self.replicas + sign * other.replicas,
+            self.storage + sign * other.storage,
+        )
 
 
 def bill(usage: Usage, prices: Prices, device: str) -> float:
@@ -112,24 +120,33 @@ def saved(usage: Usage, prices: Prices, device: str, currency: str) -> Statement
     Of tiered bytes each part counts at the margin, images that crossed first, then records,
     models, replicas.
     """
-    hauled = usage.hauled_bytes
-    synced = hauled + usage.sync_bytes
+    synced = usage.hauled_bytes + usage.sync_bytes
     held = synced + usage.model_bytes
-    allocated_s = usage.busy_s + usage.idle_s + usage.qa_s
-    hourly = prices.device(device) if np.any(allocated_s) else 0.0
+    all_hauled = prices.hauling(usage.hauled_bytes + usage.avoided_bytes)
+    with_images, with_records, with_models, with_all = (
+        prices.hauling(crossed)
+        for crossed in (usage.hauled_bytes, synced, held, held + usage.replica_bytes)
+    )
+    hourly = _hourly(usage, prices, device)
     return Statement(
         currency,
-        haul_avoided=prices.hauling(hauled + usage.avoided_bytes)
-        - prices.hauling(hauled)
-        + _fees(usage.avoided_requests, prices),
+        haul_avoided=all_hauled - with_images + _fees(usage.avoided_requests, prices),
         busy=usage.busy_s / HOUR_S * hourly,
         idle=usage.idle_s / HOUR_S * hourly,
         qa=usage.qa_s / HOUR_S * hourly,
-        sync=prices.hauling(synced) - prices.hauling(hauled),
-        models=prices.hauling(held) - prices.hauling(synced),
-        replicas=prices.hauling(held + usage.replica_bytes) - prices.hauling(held),
+        sync=with_records - with_images,
+        models=with_models - with_records,
+        replicas=with_all - with_models,
         storage=usage.stored_gb_months * prices.storage_per_gb_month,
     )
+
+
+def _hourly(usage: Usage, prices: Prices, device: str) -> float:
+    """A device that was not held needs no price."""
+    if device in prices.device_per_hour:
+        return prices.device_per_hour[device]
+    held = np.any(usage.busy_s + usage.idle_s + usage.qa_s)
+    return prices.device(device) if held else 0.0
 
 
 def _fees(requests: float, prices: Prices) -> float:
