@@ -14,7 +14,6 @@ from origin.dashboard.asked import Asked, plain
 from origin.dashboard.office import Office, asking
 from origin.dashboard.rows import (
     PAGE,
-    Only,
     Picked,
     columns,
     only_those,
@@ -30,6 +29,7 @@ from origin.dashboard.ways import forecasts
 from origin.dashboard.what_if import what_if
 from origin.economics.chosen_books import Chosen
 from origin.economics.what_if import Change
+from origin.ledger.reading import Only
 from origin.sync.ways import ways_of
 
 Json = dict[str, Any]

@@ -23,7 +23,6 @@ from origin.dashboard.rows import (
     PAGE,
     SPANS,
     TABLES,
-    Only,
     Picked,
     as_csv,
     columns,
@@ -41,6 +40,7 @@ from origin.dashboard.what_if import what_if
 from origin.economics.chosen_books import Chosen, choose_book
 from origin.economics.price_book import PRESETS, parse_price_book, preset
 from origin.economics.what_if import Change
+from origin.ledger.reading import Only
 from origin.sync.ways import ways_of
 
 _STATIC: Final = Path(__file__).parent / "static"

@@ -2,17 +2,17 @@
 
 import csv
 import io
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Annotated, Any, Final
 
 from fastapi import Query
-from sqlalchemy import Select, Table, cast, func, select
+from sqlalchemy import Double, Integer, Select, Table, cast, func, select
 
 from kvsync.errors import InputError
 from origin.console.desk import NotHere
 from origin.dashboard.asked import Asked
-from origin.ledger.reading import Reader, rows_of
+from origin.ledger.reading import Only, Reader, rows_of
 from origin.ledger.tables import (
     ANSWERS,
     CARRIED,
@@ -42,9 +42,6 @@ SPANS: Final = {"minute": MINUTE_S, "hour": HOUR_S, "day": DAY_S, "month": MONTH
 PAGE: Final = 200
 _AT_ONCE: Final = 2_000
 
-
-Only = Mapping[str, Sequence[str]]
-"""Labels, and the values of each that rows may have."""
 
 Labels = Annotated[list[str] | None, Query(max_length=20)]
 
@@ -120,13 +117,21 @@ def page_of(reader: Reader, picked: Picked, skip: int, most: int = PAGE) -> Sequ
 
 def sums_of(reader: Reader, picked: Picked) -> dict[str, float]:
     """What all of them add up to, by column."""
-    rows = picked.query().order_by(None).subquery()
-    names = [column.name for column in picked.table.c if not column.primary_key]
-    # PostgreSQL's sums of whole numbers are of another kind than the numbers.
-    summed = (cast(func.sum(rows.c[name]), rows.c[name].type) for name in names)
-    with reader.database.reading() as session:
-        found = session.execute(select(*summed)).one()
-    return {name: value or 0 for name, value in zip(names, found, strict=True)}
+    query = picked.query()
+    columns = [column for column in picked.table.c if not column.primary_key]
+    if picked.table is CROSSED:
+        # Each span names its own largest: those of a month are not those of its days.
+        rows = query.order_by(None).subquery()
+        summed = (cast(func.sum(rows.c[column.name]), Double) for column in columns)
+        with reader.database.reading() as session:
+            found = list(session.execute(select(*summed)).one())
+    else:
+        asked = picked.asked
+        found = reader.sums(picked.table, picked.span_s, asked.period, asked.scope, picked.only)
+    return {
+        column.name: int(value or 0) if isinstance(column.type, Integer) else value or 0.0
+        for column, value in zip(columns, found, strict=True)
+    }
 
 
 def as_csv(reader: Reader, picked: Picked) -> Iterator[bytes]:

@@ -1,14 +1,16 @@
 """What the ledger says of a span of time: sums by whichever labels are asked for."""
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from sqlalchemy import (
     BigInteger,
+    ColumnElement,
     Double,
     Integer,
     Select,
@@ -43,6 +45,9 @@ from origin.ledger.tables import (
 )
 
 Sums = dict[str, float]
+Only = Mapping[str, Sequence[str]]
+"""Labels, and the values of each that rows may have."""
+
 _LARGEST = 1_000
 
 
@@ -146,6 +151,18 @@ class Reader:
             found.setdefault(start, []).append(_row(row, by, sums))
         return found
 
+    def sums(
+        self, table: Table, span_s: int, period: Period, scope: Scope, only: Only
+    ) -> list[float]:
+        """What the stored rows of a span add up to, column by column; where longer spans are whole,
+        they are read instead."""
+        last = begin_of(span_s, period.end - 1)
+        begin, end = begin_of(span_s, period.begin), begin_of(span_s, last + span_s)
+        pieces = [(0, one) for one in cover(begin, end, time.time(), self.ages)]
+        names = [column.name for column in table.c if not column.primary_key]
+        rows = self._found(table, (), names, pieces, scope, only)
+        return [float(value) for value in rows[0][1:]] if rows else [0.0] * len(names)
+
     def answers(self, by: Sequence[str], period: Period, scope: Scope = EVERYTHING) -> list[Row]:
         """Answers with all that is counted of them, and their times in :data:`BUCKETS`."""
         known = {column.name for column in OUTCOMES.primary_key}
@@ -197,6 +214,7 @@ class Reader:
         sums: Sequence[str],
         pieces: Sequence[tuple[int, Piece]],
         scope: Scope,
+        only: Only = MappingProxyType({}),
     ) -> Sequence[Any]:
         spans = [
             (number, one.span_s, start, one.sign)
@@ -206,7 +224,9 @@ class Reader:
         if not spans:
             return []
         with self.database.reading() as session:
-            return session.execute(_summed(table, by, sums, spans, scope)).all()
+            return session.execute(
+                _summed(table, by, sums, spans, _named(table, scope, only))
+            ).all()
 
 
 @dataclass(frozen=True)
@@ -235,7 +255,7 @@ def _summed(
     by: Sequence[str],
     sums: Sequence[str],
     spans: Sequence[tuple[int, int, int, int]],
-    scope: Scope,
+    chosen: Sequence[ColumnElement[bool]],
 ) -> Select[Any]:
     """By the number that spans have in common, and labels. Spans are joined one by one, by how
     rows are named: no database reads others."""
@@ -252,8 +272,8 @@ def _summed(
     same = (table.c.span_s == every.c.span_s) & (table.c.start == every.c.start)
     labels = [every.c.number, *(table.c[name] for name in by)]
     summed = (cast(func.sum(every.c.sign * table.c[name]), Double) for name in sums)
-    chosen = select(*labels, *summed).join_from(every, table, same)
-    return chosen.where(*_named(table, scope)).group_by(*labels)
+    found = select(*labels, *summed).join_from(every, table, same)
+    return found.where(*chosen).group_by(*labels)
 
 
 def _named_spans(period: Period) -> Iterator[tuple[int, int]]:
@@ -289,9 +309,14 @@ def _largest(spans: Sequence[tuple[int, int]], scope: Scope, most: int) -> Selec
     return chosen.order_by(summed[1].desc(), *labels).limit(most)
 
 
-def _named(table: Table, scope: Scope) -> list[Any]:
+def _named(
+    table: Table, scope: Scope, only: Only = MappingProxyType({})
+) -> list[ColumnElement[bool]]:
     wanted = {"property": scope.property, "region": scope.region}
-    return [table.c[name] == value for name, value in wanted.items() if value and name in table.c]
+    return [
+        *(table.c[name] == value for name, value in wanted.items() if value and name in table.c),
+        *(table.c[name].in_(values) for name, values in only.items()),
+    ]
 
 
 def _of(table: Table, span_s: int, period: Period) -> list[Any]:
