@@ -20,7 +20,6 @@ from origin.database import Database
 from origin.economics.chosen_books import named_book
 from origin.ledger.intake import Ages, Ledger
 from origin.ledger.routes import add_ledger_routes
-from origin.ledger.tables import DAY_S
 from origin.model_store import ModelStore, open_models
 from origin.originals import Originals
 from origin.settings import OriginSettings
@@ -61,7 +60,7 @@ def create_app(settings: OriginSettings) -> FastAPI:
     database = Database(settings.database_url)
 
     log = open_log(settings, database)
-    ages = Ages(settings.ledger_minutes_days * DAY_S, settings.ledger_hours_days * DAY_S)
+    ages = Ages.in_days(settings.ledger_minutes_days, settings.ledger_hours_days)
     ledger = Ledger(database, ages)
     watcher = Watcher(database, sites, log.key, log.sealer.wake)
     deciding = Deciding(

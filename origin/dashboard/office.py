@@ -11,6 +11,7 @@ from fastapi import Query
 from origin.console.desk import Desk
 from origin.dashboard.asked import Asked, ask
 from origin.economics.chosen_books import Books, named_book, read_books
+from origin.ledger.intake import Ages
 from origin.ledger.reading import Reader
 from origin.sync.tokens import RegionTokens
 
@@ -45,7 +46,8 @@ class Office:
     def __init__(self, desk: Desk) -> None:
         self.remembered = Remembered()
         self.desk = desk
-        self.reader = Reader(desk.database)
+        ages = Ages.in_days(desk.origin.ledger_minutes_days, desk.origin.ledger_hours_days)
+        self.reader = Reader(desk.database, ages)
         self._default = named_book(desk.origin.prices)
 
     def books(self) -> Books:

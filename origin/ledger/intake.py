@@ -5,7 +5,7 @@ import time
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Self
 
 import msgspec
 from sqlalchemy import Table, delete, select, tuple_
@@ -20,6 +20,7 @@ from origin.ledger.tables import (
     BUCKETS,
     CARRIED,
     CROSSED,
+    DAY_S,
     EVERY,
     HELD,
     HOUR_S,
@@ -67,6 +68,10 @@ class Ages:
 
     minutes_s: int = 30 * 86_400
     hours_s: int = 400 * 86_400
+
+    @classmethod
+    def in_days(cls, minutes: int, hours: int) -> Self:
+        return cls(minutes * DAY_S, hours * DAY_S)
 
 
 @dataclass
