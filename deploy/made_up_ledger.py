@@ -20,6 +20,7 @@ from kvsync.ledger import (
 )
 from origin.database import Database
 from origin.ledger.intake import Ages, Ledger
+from origin.ledger.own_work import THE_ORIGIN
 from origin.ledger.tables import DAY_S, HOUR_S
 
 SAVES, LOSES = REGIONS[1], REGIONS[2]
@@ -39,6 +40,16 @@ def fill(database: Database, now: float | None = None) -> None:
             for start in range(begun, int(end) // HOUR_S * HOUR_S, HOUR_S)
         ]
         ledger.take(region, (PROPERTY,), minutes, end)
+    drawn = [Minute("made-up", start, _drawn()) for start in range(begun, int(end), 7 * DAY_S)]
+    ledger.take(THE_ORIGIN, (PROPERTY,), drawn, end)
+
+
+def _drawn() -> tuple[Row, ...]:
+    """A gallery's candidates, drawn at the origin for people to judge."""
+    return (
+        Work("cpu", PROPERTY, PROPERTY, "qa", 216 * 8, 5_400.0, 0.0, 0.0, 0.0),
+        Held("cpu", "origin", 5_800.0),
+    )
 
 
 def _hour(region: str, start: int, begun: int) -> Iterator[Row]:

@@ -261,7 +261,7 @@ async def test_what_it_costs_is_counted(world: SyncWorld, url: str) -> None:
         sums = agent.ledger.meter.totals()
         (carried,) = sums[Carried, (PROPERTY, "replica")]
         size = 2 * len(body_of(A))
-        assert size < carried < size + 1_000
+        assert size < carried < size + 2_000
         for told in (f'bytes{{property="{PROPERTY}"}} {float(size)}', "pulled_total", "missing"):
             await until(lambda said=told: f"sync_replica_{said}" in metrics_of(agent))
 

@@ -1,5 +1,6 @@
 """The dashboard as somebody who pays the bill meets it, in a browser."""
 
+import datetime
 import time
 from collections.abc import Callable, Iterator
 
@@ -16,13 +17,13 @@ from origin.console.desk import Desk
 from origin.console.sessions import open_session
 from origin.console.tables import Role
 from origin.dashboard.words import money
-from origin.ledger.intake import Ledger
+from origin.ledger.intake import Ages, Ledger
 from tests.origin.dashboard.ledger_world import answers, count, held, some_of_everything, work
 
 pytestmark = pytest.mark.slow
 
 Api = Callable[[Role], httpx2.Client]
-PARTS = ("haul_avoided", "busy", "idle", "sync", "models", "replicas", "storage")
+PARTS = ("haul_avoided", "busy", "idle", "qa", "sync", "models", "replicas", "storage")
 
 
 @pytest.fixture
@@ -83,6 +84,58 @@ def test_a_number_leads_to_its_rows_and_they_to_a_csv(page: Page, ledger: Ledger
     with page.expect_download() as download:
         page.get_by_role("link", name="CSV of all").click()
     assert download.value.suggested_filename == "work.csv"
+
+
+def test_a_number_leads_to_just_its_rows_whose_sum_it_is(page: Page, ledger: Ledger) -> None:
+    count(ledger, time.time(), some_of_everything())
+    page.goto("/dashboard?range=today")
+    reasons = page.locator("section[aria-labelledby=offload-title] tbody")
+    reasons.get_by_role("link", name="1,000").click()
+    page.get_by_role("heading", name="Rows: answers").wait_for()
+    expect(page.locator("p.soft").first).to_contain_text("reason no-record")
+    expect(page.locator("tbody tr")).to_have_count(1)
+    expect(page.locator("tfoot")).to_contain_text("1,000")
+
+
+def test_every_number_of_the_page_is_a_link(page: Page, ledger: Ledger) -> None:
+    count(ledger, time.time(), some_of_everything())
+    page.goto("/dashboard")
+    page.locator("#figures").wait_for()
+    plain = page.locator("#figures td.number:not(:has(a)), #figures dd:not(:has(a))")
+    told = [text for text in plain.all_inner_texts() if any(one.isdigit() for one in text)]
+    # From how many misses or images on a way pays is worked out from the figures beside it.
+    assert [text for text in told if " misses" not in text and " images" not in text] == []
+
+
+def test_what_policies_would_have_cost_is_as_the_api_says(
+    page: Page, api: Api, ledger: Ledger
+) -> None:
+    count(ledger, time.time(), some_of_everything())
+    page.goto("/dashboard/policy?range=today")
+    answer = api("viewer").get("/api/v1/policies", params={"range": "today"})
+    (told,) = answer.json()["families"]
+    row = page.locator("[data-replay=rumba] tbody tr").first
+    for name in ("always", "economical", "resilience", "haul"):
+        expect(row).to_contain_text(money(told[name], "USD"))
+    expect(page.get_by_role("heading", name="How that is worked out")).to_be_visible()
+
+
+def test_a_month_ends_when_it_is_midnight_where_somebody_is(page: Page, desk: Desk) -> None:
+    begun = datetime.datetime.now(datetime.UTC).replace(day=1, hour=0, minute=0, second=0)
+    late = begun - datetime.timedelta(minutes=30)
+    ledger = Ledger(desk.database, Ages(minutes_s=60 * 86_400))
+    count(ledger, late.timestamp(), [answers("rehydrated", 1_000_000)])
+    nothing = page.get_by_text("Nothing was counted in this month.")
+    # In Berlin it was the next month already; in New York, as in UTC, the one before.
+    for zone, counted, empty in (
+        ("UTC", late, begun),
+        ("America/New_York", late, begun),
+        ("Europe/Berlin", begun, late),
+    ):
+        page.goto(f"/dashboard/statement?month={counted:%Y-%m}&zone={zone}")
+        expect(page.locator(".statement .large .money")).to_have_text("$2.50")
+        page.goto(f"/dashboard/statement?month={empty:%Y-%m}&zone={zone}")
+        expect(nothing).to_be_visible()
 
 
 def test_figures_move_without_reloading(page: Page, ledger: Ledger) -> None:
