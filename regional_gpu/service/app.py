@@ -68,10 +68,12 @@ def _report(starting: asyncio.Task[None]) -> None:
 
 
 def _add_work(app: FastAPI, region: Region) -> None:
-    @app.post(REHYDRATE_PATH)
     async def rehydrate(request: Request) -> Response:
         body = await read_body(request.stream(), MAX_REHYDRATE_BYTES)
         return _image(await region.rehydrate(RehydrateRequest.decode(body)))
+
+    # Starlette's plain route: FastAPI's own looks at what there is none of here, for every image.
+    app.add_route(REHYDRATE_PATH, rehydrate, methods=["POST"])
 
     @app.post(PURGE_PATH)
     async def purge(request: Request) -> Response:
