@@ -1,11 +1,13 @@
 """What the days that were asked for would have come to: the ledger's usage, changed, and priced by
 the same function as what was."""
 
-from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from typing import cast
 
 import msgspec
+import numpy as np
 
 from origin.dashboard.asked import Asked
 from origin.dashboard.savings import Money
@@ -15,7 +17,7 @@ from origin.economics.price_book import GB, Prices
 from origin.economics.what_if import Change, usage_if
 from origin.ledger.own_work import THE_ORIGIN
 from origin.ledger.reading import Reader
-from origin.ledger.running import Counted, running, total
+from origin.ledger.running import Cells, Counted, running, total
 from origin.ledger.spans import month_of, months_between
 
 _USUAL = "h200"
@@ -47,7 +49,8 @@ class WhatIf(msgspec.Struct, frozen=True):
 
 @dataclass(frozen=True)
 class _Case:
-    """A property in a region in one month; ``share`` is its part of the region's machines."""
+    """Properties in a region in one month that pay alike and are made by the same device: arrays,
+    one of each. ``share`` is each one's part of the region's machines."""
 
     region: str
     counted: Counted
@@ -64,8 +67,8 @@ def what_if(reader: Reader, books: Books, asked: Asked, change: Change) -> WhatI
     """Of whole months, since tiers are by the month: from the first day of the first one."""
     asked = replace(asked, first=month_of(asked.first))
     cases = list(_cases(reader, books, asked))
-    answers = sum(one.counted.sums["answers"] for one in cases)
-    misses = sum(one.counted.sums["misses"] for one in cases)
+    answers = _sum(one.counted.sums["answers"] for one in cases)
+    misses = _sum(one.counted.sums["misses"] for one in cases)
     times = change.misses(answers, misses)
     given = _given(books, asked, cases, 1 - misses / answers if answers else None)
     others = [_changed(one, change, times, given.machines) for one in cases]
@@ -75,16 +78,16 @@ def what_if(reader: Reader, books: Books, asked: Asked, change: Change) -> WhatI
         given.machines if change.machines is None else change.machines,
         given.hit_ratio if change.hit_ratio is None else change.hit_ratio,
     )
-    avoidable = sum(one.counted.sums["avoidable_bytes"] for one in cases)
+    avoidable = _sum(one.counted.sums["avoidable_bytes"] for one in cases)
     per_image = avoidable / misses if misses else None
     haul = per_image / GB * changed.per_gb if per_image else 0.0
-    made = sum(one.usage.avoided_requests for one in cases)
-    busy = sum(one.usage.busy_s for one in cases)
+    made = _sum(one.usage.avoided_requests for one in cases)
+    busy = _sum(one.usage.busy_s for one in cases)
     return WhatIf(
         given,
         changed,
-        [Money.of(one) for one in total(one.was for one in cases).values()],
-        [Money.of(one) for one in total(others).values()],
+        [Money.of(one) for one in total(one.was.summed() for one in cases).values()],
+        [Money.of(one) for one in total(one.summed() for one in others).values()],
         per_image,
         changed.device_per_hour / 3600 / haul if haul else None,
         made / busy if busy else None,
@@ -95,29 +98,38 @@ def _cases(reader: Reader, books: Books, asked: Asked) -> Iterator[_Case]:
     """Each month for itself, cut where a price changes."""
     periods = list(months_between(asked.first, asked.last, asked.zone, books.changes()))
     counted = running(reader, periods, asked.scope.region, apart=True)
-    for number, period in enumerate(periods):
-        places = counted.at(number)
-        neighbours = Counter(region for _, region in places)
-        held: dict[str, float] = {}
-        for (_, region), one in places.items():
-            held[region] = held.get(region, 0.0) + _held(one)
-        for place, one in places.items():
-            if not asked.scope.has(*place):
-                continue
-            prices, currency = books.prices(*place, period.day)
-            device = max(sorted(one.devices), key=lambda name: _busy(one, name), default="")
-            all_held = held[place[1]]
-            yield _Case(
-                place[1],
-                one,
-                one.statement(prices, currency),
-                device,
-                _with_all_devices(one, device),
-                prices,
-                currency,
-                max(0.0, min(period.end, asked.now) - period.begin),
-                _held(one) / all_held if all_held else 1 / neighbours[place[1]],
-            )
+    for row, period in enumerate(periods):
+        of_region: defaultdict[str, list[int]] = defaultdict(list)
+        alike: defaultdict[tuple[str, str], dict[int, tuple[Prices, str, list[int]]]]
+        alike = defaultdict(dict)
+        for number in np.flatnonzero(counted.known[row]).tolist():
+            place = counted.places[number]
+            of_region[place[1]].append(number)
+            if asked.scope.has(*place):
+                prices, currency = books.prices(*place, period.day)
+                paying = alike[place[1], counted.device(row, number)]
+                paying.setdefault(id(prices), (prices, currency, []))[2].append(number)
+        elapsed_s = max(0.0, min(period.end, asked.now) - period.begin)
+        for (region, device), every in alike.items():
+            there = of_region[region]
+            all_held = _sum([_held(counted.counted(_cells(row, there)))])
+            for prices, currency, numbers in every.values():
+                one = counted.counted(_cells(row, numbers))
+                yield _Case(
+                    region,
+                    one,
+                    one.statement(prices, currency),
+                    device,
+                    _with_all_devices(one, device),
+                    prices,
+                    currency,
+                    elapsed_s,
+                    _held(one) / all_held if all_held else 1 / len(there),
+                )
+
+
+def _cells(row: int, numbers: list[int]) -> Cells:
+    return np.full(len(numbers), row), np.array(numbers)
 
 
 def _changed(case: _Case, change: Change, times: float, machines: float) -> Statement:
@@ -135,10 +147,10 @@ def _changed(case: _Case, change: Change, times: float, machines: float) -> Stat
 
 def _per_hour(case: _Case) -> float:
     """What an hour of its machines cost, of whatever kinds they were."""
-    hours = _held(case.counted) / 3600
-    if not hours:
-        return case.prices.device(case.prices.priced_as(_USUAL))
-    return (case.was.busy + case.was.idle + case.was.qa) / hours
+    hours = np.asarray(_held(case.counted) / 3600)
+    usual = case.prices.device(case.prices.priced_as(_USUAL))
+    cost = case.was.busy + case.was.idle + case.was.qa
+    return cast(float, np.divide(cost, hours, out=np.full(hours.shape, usual), where=hours > 0))
 
 
 def _given(
@@ -149,7 +161,7 @@ def _given(
     elapsed = max(1.0, min(asked.period.end, asked.now) - asked.period.begin)
     of_regions = [one for one in cases if one.region != THE_ORIGIN]
     regions = max(1, len({one.region for one in of_regions}))
-    held = sum(_held(one.counted) for one in of_regions)
+    held = _sum(_held(one.counted) for one in of_regions)
     return Circumstances(
         prices.middle_mile[0].per_gb,
         prices.device(prices.priced_as(device)),
@@ -168,9 +180,10 @@ def _with_all_devices(one: Counted, device: str) -> Usage:
     return replace(one.usage(device), busy_s=busy, idle_s=idle, qa_s=qa)
 
 
-def _busy(one: Counted, device: str) -> float:
-    return one.devices[device].busy
-
-
 def _held(one: Counted) -> float:
     return sum(seconds.busy + seconds.idle + seconds.qa for seconds in one.devices.values())
+
+
+def _sum(many: Iterable[float]) -> float:
+    """Of numbers, or of all that is in arrays of them."""
+    return sum(float(np.sum(one)) for one in many)

@@ -86,6 +86,12 @@ class Statement:
         """What came after ``other``: tiers are by the month, so parts of one are differences."""
         return self._with(other, -1.0)
 
+    def summed(self) -> Self:
+        """All that are in arrays, as one."""
+        return type(self)(
+            self.currency, *(float(np.sum(getattr(self, name))) for name in self.__slots__[1:])
+        )
+
     def _with(self, other: Self, sign: float) -> Self:
         if other.currency != self.currency:
             raise InputError(f"{self.currency} and {other.currency} cannot be added")

@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass, replace
 
+import numpy as np
+
 from origin.economics.costs import Usage
 from origin.economics.price_book import Prices, Tier
 
@@ -48,7 +50,10 @@ def usage_if(usage: Usage, times: float, allocated_s: float | None) -> Usage:
     """
     held = usage.busy_s + usage.idle_s if allocated_s is None else allocated_s
     needed = usage.busy_s * times
-    made = min(1.0, held / needed) if needed else 1.0
+    # Machines that nothing is asked of make all of it.
+    enough = np.ones_like(needed)
+    can = np.minimum(held, needed)
+    made = np.divide(can, needed, out=enough, where=np.greater(needed, 0.0))
     avoided, requests = usage.avoided_bytes * times, usage.avoided_requests * times
     busy = needed * made
     return replace(
@@ -58,5 +63,5 @@ def usage_if(usage: Usage, times: float, allocated_s: float | None) -> Usage:
         avoided_bytes=avoided * made,
         avoided_requests=requests * made,
         busy_s=busy,
-        idle_s=max(0.0, held - busy),
+        idle_s=np.maximum(0.0, held - busy),
     )

@@ -29,6 +29,8 @@ Place = tuple[str, str]
 Floats = NDArray[np.float64]
 Chosen = NDArray[np.bool_]
 Numbers = NDArray[np.intp]
+Cells = tuple[Numbers, Numbers]
+"""Numbers of periods, and of places."""
 
 _COUNTED = tuple(column.name for column in USAGE.c if not column.primary_key)
 _PARTS = tuple(part.name for part in fields(Statement))[1:]
@@ -98,25 +100,15 @@ class Running:
     idle: Floats
     known: Chosen
 
-    def at(self, period: int) -> dict[Place, Counted]:
-        """The places that are known in a period."""
-        numbers = np.flatnonzero(self.known[period])
-        sums = self.sums[:, period, numbers].T.tolist()
-        devices: list[dict[str, Seconds]] = [{} for _ in sums]
-        for name, busy, idle in zip(self.devices, self.busy, self.idle, strict=True):
-            pairs = zip(busy[period, numbers].tolist(), idle[period, numbers].tolist(), strict=True)
-            for (_, region), mine, pair in zip(self._named(numbers), devices, pairs, strict=True):
-                if any(pair):
-                    mine[name] = Seconds(qa=sum(pair)) if region == THE_ORIGIN else Seconds(*pair)
-        return {
-            place: Counted(dict(zip(_COUNTED, values, strict=True)), mine)
-            for place, values, mine in zip(self._named(numbers), sums, devices, strict=True)
-        }
+    def device(self, period: int, place: int) -> str:
+        """The one that was busiest there; empty where none was held."""
+        busy, idle = self.busy[:, period, place], self.idle[:, period, place]
+        if not busy.any() and not idle.any():
+            return ""
+        return self.devices[int(np.argmax(np.where(busy + idle > 0, busy, -1.0)))]
 
-    def statement(
-        self, cells: tuple[Numbers, Numbers], prices: Prices, currency: str
-    ) -> dict[str, Floats]:
-        """Of some periods and places, each priced for itself: arrays of one dimension by part."""
+    def counted(self, cells: Cells) -> Counted:
+        """Of some periods and places: arrays of one dimension."""
         at_origin = np.array([region == THE_ORIGIN for _, region in self._named(cells[1])])
         devices = {}
         for name, busy, idle in zip(self.devices, self.busy, self.idle, strict=True):
@@ -126,8 +118,7 @@ class Running:
                 of_origin = np.where(at_origin, sum(held), 0.0)
                 devices[name] = Seconds(*(_each(one) for one in (*of_region, of_origin)))
         sums = {name: _each(one[cells]) for name, one in zip(_COUNTED, self.sums, strict=True)}
-        priced = Counted(sums, devices).statement(prices, currency)
-        return {part: np.asarray(getattr(priced, part)) for part in _PARTS}
+        return Counted(sums, devices)
 
     def before(self, months: Sequence[date]) -> "Running":
         """What of each period's month had been counted before the period began."""
@@ -256,10 +247,10 @@ def statements(
     for prices, currency, chosen in _by_prices(books, periods, after, scope):
         rows, columns = np.nonzero(chosen)
         cells = rows, columns
-        was, now = (one.statement(cells, prices, currency) for one in (before, after))
+        was, now = (one.counted(cells).statement(prices, currency) for one in (before, after))
         mine = amounts.setdefault(currency, np.zeros((len(_PARTS), *chosen.shape)))
         for number, part in enumerate(_PARTS):
-            mine[number][cells] = now[part] - was[part]
+            mine[number][cells] = getattr(now, part) - getattr(was, part)
         known[currency] = known.get(currency, False) | chosen
     return Priced(after.places, amounts, known)
 

@@ -4,6 +4,7 @@ import datetime
 import time
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from origin.database import Database
@@ -56,5 +57,7 @@ def test_it_is_a_cost_of_its_own_and_no_region_s(reader: Reader) -> None:
     with OwnWork(reader.database, SHOP, FAMILY, clock=lambda: NOON) as own:
         compute(0.02)
         own.made(1)
-    seconds = running(reader, [DAY]).at(0)[SHOP, THE_ORIGIN].devices["cpu"]
+    found = running(reader, [DAY])
+    place = np.array([found.places.index((SHOP, THE_ORIGIN))])
+    seconds = found.counted((np.array([0]), place)).devices["cpu"]
     assert (seconds.busy, seconds.idle) == (0.0, 0.0) and seconds.qa >= 0.02

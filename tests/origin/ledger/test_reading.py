@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import msgspec
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -249,7 +250,11 @@ def test_months_are_cut_where_a_price_changes() -> None:
 def _shared(reader: Reader) -> dict[Place, Counted]:
     day = datetime.date(2026, 11, 21)
     period = Period(midnight(day, read_zone("UTC")), int(NOW) + 60, day)
-    return running(reader, [period]).at(0)
+    found = running(reader, [period])
+    return {
+        place: found.counted((np.array([0]), np.array([number])))
+        for number, place in enumerate(found.places)
+    }
 
 
 def _book(currency: str, per_gb: float) -> PriceBook:
