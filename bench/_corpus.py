@@ -1,10 +1,16 @@
 """The labelled inventories of ``bench analyse``, laid out as a folder."""
 
 import json
+import re
 import shutil
 import zipfile
+from collections import Counter
 from pathlib import Path
 from typing import Literal
+
+from PIL import ImageColor
+
+from origin.analysis.templates import FEWEST
 
 ROOT = Path(__file__).resolve().parent.parent
 CORPUS = ROOT / "bench/corpus"
@@ -17,6 +23,29 @@ GALLERIES = {
 
 Labels = dict[str, str]
 """Path to family; "" for a picture that has nothing in common with any other."""
+
+# What in their paths tells pictures of one drawing apart: colours, tones of skin, a deck's inks.
+_COLOURING = re.compile(
+    r"(?<![a-z0-9])((medium-)?(light|dark)|medium|1f3f[b-e]|[24]color|volt|sand|gum|mint|grape|rose|forest"
+    rf"|cobalt|sky|{'|'.join(ImageColor.colormap)})(?![a-z0-9])"
+)
+# Families of one drawing each, under names that say nothing.
+_OPAQUE = ("opaque-", "numbered-")
+
+
+def drawings(labels: Labels) -> Labels:
+    """Path to drawing: pictures of a family that differ in nothing but colours; "" for one of which
+    there are too few to be a family."""
+    named = {
+        path: family if family.startswith(_OPAQUE) else f"{family} {_COLOURING.sub('', path)}"
+        for path, family in labels.items()
+        if family
+    }
+    counts = Counter(named.values())
+    return {
+        path: named[path] if path in named and counts[named[path]] >= FEWEST else ""
+        for path in labels
+    }
 
 
 def lay_out(name: Literal["tuning", "judging"], folder: Path) -> Labels:

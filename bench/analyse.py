@@ -5,14 +5,15 @@ grouped by names alone and by pictures alone, to say what each gives. Costs are 
 processor time.
 """
 
-import json
 import random
 import resource
 import tempfile
 import time
-from collections import Counter
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from hashlib import blake2b
+from itertools import islice
 from math import comb
 from pathlib import Path
 from typing import Annotated, Final, Literal
@@ -23,13 +24,17 @@ from numpy.typing import NDArray
 from rich.console import Console
 from rich.table import Table
 
-from bench._corpus import GALLERIES, Labels, lay_out
-from origin.analysis.descriptor import LAYOUT
-from origin.analysis.families import FARTHEST, Asset, find_families
+from bench._corpus import GALLERIES, drawings, lay_out
+from bench._resumed import Steps
+from origin.analysis.descriptor import LAYOUT, small_picture
+from origin.analysis.families import FARTHEST, Asset, Family, find_families
 from origin.analysis.forecast import left_out, recall_error, trained_families
+from origin.analysis.kinds import kinds_of
 from origin.analysis.listing import FolderPlace
-from origin.analysis.looking import Looked, look_at
-from origin.analysis.neighbours import groups_of
+from origin.analysis.looking import BATCH, Looked, look_at
+from origin.analysis.neighbours import PART, groups_of
+from origin.analysis.network import FeatureNetwork
+from origin.analysis.templates import FEWEST
 from origin.analysis.traffic import read_traffic
 
 LOG_LINES: Final = 500_000
@@ -37,22 +42,25 @@ SIZES: Final = (1_000, 10_000, 100_000)
 MILLION: Final = 1_000_000
 IN_A_FAMILY: Final = 40
 
-Known = Literal["names and pictures", "names", "pictures"]
+Known = frozenset[Literal["names", "pictures", "network"]]
+"""By what is grouped; without names files are called by hashes, as many inventories call theirs."""
 Labelling = list[str]
+Groups = list[list[str]]
 
 
 def run(
     full: bool = False,
-    resume: Annotated[Path, typer.Option(help="Where the sizes done so far are kept.")] = Path(
-        "var/bench-analyse.json"
-    ),
+    network: Annotated[
+        Path | None, typer.Option(help="Folder of a feature network, to say what it adds.")
+    ] = None,
 ) -> dict[str, object]:
     """Group, judge and time; with `full` up to a million descriptors, resumed if interrupted."""
     console = Console()
-    ari, f1 = _grouping(console)
-    rate = images_per_s_core()
+    steps = Steps.of("analyse") if full else None
     sizes = (*SIZES, MILLION) if full else SIZES
-    seconds = _scaling(sizes, resume if full else None)
+    seconds = _scaling(sizes, steps)
+    ari, f1 = _grouping(console, FeatureNetwork(network) if network else None)
+    rate = images_per_s_core()
     exponent = slope(seconds)
     lines = log_lines_per_s_core()
     error = recall_error(trained_families())
@@ -68,33 +76,50 @@ def run(
         f"{sizes[-1]:,} descriptors"
     )
     console.print(figures)
+    if steps is not None:
+        steps.printed()
     return figures
 
 
-def _grouping(console: Console) -> tuple[float, float]:
-    """Prints the scores of both inventories by what is known; those of the judged one, by all."""
-    table = Table("inventory", "by", "ARI", "pairwise F1", title="groups against labels")
+def _grouping(console: Console, network: FeatureNetwork | None) -> tuple[float, float]:
+    """Prints the scores of both inventories by what is known; those of the judged one, by names
+    and pictures."""
+    ways: list[Known] = [
+        frozenset({"pictures"}),
+        frozenset({"names"}),
+        frozenset({"names", "pictures"}),
+    ]
+    if network is not None:
+        ways += [frozenset({"pictures", "network"}), frozenset({"names", "pictures", "network"})]
+    columns = ("inventory", "by", "ARI", "pairwise F1", "ARI of drawings", "F1 of drawings")
+    table = Table(*columns, title="groups against labels of families, and of single drawings")
     best = 0.0, 0.0
     for name in ("tuning", "judging"):
         with tempfile.TemporaryDirectory(prefix="corpus-") as folder:
             labels = lay_out(name, Path(folder))
-            assets = described(Path(folder))
-        for known in ("pictures", "names", "names and pictures"):
-            scores = judged(assets, labels, known)
-            table.add_row(name, known, *(f"{score:.3f}" for score in scores))
-            best = scores  # the last is of the judged inventory, by all that is known
+            assets = described(Path(folder), network)
+        for known in ways:
+            shown = as_known(assets, known)
+            families = find_families(shown)
+            scores = judged(shown, [labels[one.path] for one in assets], wholes(families))
+            drawn = drawings(labels)
+            told = judged(shown, [drawn[one.path] for one in assets], arrangements(families))
+            row = (f"{score:.3f}" for score in (*scores, *told))
+            table.add_row(name, ", ".join(sorted(known)), *row)
+            if known == {"names", "pictures"}:
+                best = scores  # the last is of the judged inventory
     console.print(table)
     return best
 
 
-def described(folder: Path) -> list[Asset]:
-    """Every image of a folder, looked at."""
+def described(folder: Path, network: FeatureNetwork | None = None) -> list[Asset]:
+    """Every image of a folder, looked at, and shown to a network if there is one."""
     place = FolderPlace(folder)
     listed = [one for page in place.pages("") for one in page]
     looked = look_at(((one.path, one.size) for one in listed), place, lambda digest: None)
     contents = {one.digest: one for one in looked.contents if not one.why}
     sizes = {one.path: one.size for one in listed}
-    return [
+    found = [
         Asset(
             "bench",
             path,
@@ -107,25 +132,47 @@ def described(folder: Path) -> list[Asset]:
         for path, digest in looked.digests
         if digest in contents
     ]
+    if network is None:
+        return found
+    shown = (small_picture(place.read(one.path), network.side) for one in found)
+    batches = iter(lambda: list(islice(shown, BATCH)), [])
+    embeddings = np.concatenate([network.embed(batch) for batch in batches])
+    return [replace(one, embedding=own) for one, own in zip(found, embeddings, strict=True)]
 
 
-def judged(assets: list[Asset], labels: Labels, known: Known) -> tuple[float, float]:
-    """Adjusted Rand index and pairwise F1; a picture that is in no family is alone."""
+def as_known(assets: list[Asset], known: Known) -> list[Asset]:
+    """The assets with what is not known left out; in the same order."""
     shown = assets
-    if known == "names":
-        blank = np.zeros(LAYOUT, np.int8)
-        shown = [replace(one, layout=blank) for one in assets]
-    elif known == "pictures":
-        shown = [replace(one, path=blake2b(one.path.encode()).hexdigest()) for one in assets]
-    path_of = {one.path: own.path for one, own in zip(shown, assets, strict=True)}
-    found = {
-        path_of[member.path]: family.id
-        for family in find_families(shown)
-        for member in family.members
-    }
-    paths = [one.path for one in assets]
+    if "pictures" not in known:
+        shown = [replace(one, layout=np.zeros(LAYOUT, np.int8)) for one in shown]
+    if "names" not in known:
+        shown = [replace(one, path=blake2b(one.path.encode()).hexdigest()) for one in shown]
+    if "network" not in known:
+        shown = [replace(one, embedding=np.empty(0, np.int8)) for one in shown]
+    return shown
+
+
+def wholes(families: Iterable[Family]) -> Groups:
+    return [[one.path for one in family.members] for family in families]
+
+
+def arrangements(families: Iterable[Family]) -> Groups:
+    """What lies alike within families, where it is enough to be a family."""
+    found: dict[tuple[str, int], list[str]] = defaultdict(list)
+    for family in families:
+        for one, arrangement in zip(family.members, family.arrangements, strict=True):
+            found[family.id, arrangement].append(one.path)
+    return [group for group in found.values() if len(group) >= FEWEST]
+
+
+def judged(shown: Sequence[Asset], truth: Labelling, groups: Groups) -> tuple[float, float]:
+    """Adjusted Rand index and pairwise F1 of groups of paths; what is labelled "", or in no group,
+    is alone."""
+    group_of = {path: str(at) for at, group in enumerate(groups) for path in group}
+    paths = [one.path for one in shown]
     return agreement(
-        [labels[path] or path for path in paths], [found.get(path, path) for path in paths]
+        [label or path for label, path in zip(truth, paths, strict=True)],
+        [group_of.get(path, path) for path in paths],
     )
 
 
@@ -158,35 +205,43 @@ def _look(place: FolderPlace, listed: list[tuple[str, int]]) -> Looked:
     return look_at(listed, place, lambda digest: None)
 
 
-def _scaling(sizes: tuple[int, ...], kept: Path | None) -> dict[int, float]:
-    """Processor seconds by number of descriptors; sizes in ``kept`` are not measured again."""
-    seconds: dict[int, float] = {}
-    if kept is not None and kept.is_file():
-        seconds = {int(size): spent for size, spent in json.loads(kept.read_text()).items()}
-    groups_of(synthetic(1_000), FARTHEST)  # the first pays for the start
+def _scaling(sizes: tuple[int, ...], steps: Steps | None) -> dict[int, float]:
+    """Processor seconds by number of descriptors; those that ``steps`` has are not measured."""
+    grouping_s(synthetic(1_000))  # the first pays for the start
+    seconds = {}
     for size in sizes:
-        if size in seconds:
+        if steps is not None and str(size) in steps:
+            seconds[size] = float(steps[str(size)])
             continue
-        layouts = synthetic(size)
-        began = time.process_time()
-        groups_of(layouts, FARTHEST)
-        seconds[size] = time.process_time() - began
-        if kept is not None:
-            kept.parent.mkdir(parents=True, exist_ok=True)
-            kept.write_text(json.dumps(seconds))
-    return {size: seconds[size] for size in sizes}
+        seconds[size] = grouping_s(synthetic(size))
+        if steps is not None:
+            steps.keep(str(size), seconds[size])
+    return seconds
+
+
+def grouping_s(layouts: NDArray[np.int8]) -> float:
+    """Processor seconds to find what lies alike, and kinds, as where no name says anything and all
+    pictures are of one size: nothing is dearer."""
+    unasked = np.empty((len(layouts), 0), np.int8)
+    began = time.process_time()
+    alike = groups_of(layouts, FARTHEST)
+    kinds_of(layouts, unasked, [(1, 1)] * len(layouts), alike)
+    return time.process_time() - began
 
 
 def synthetic(count: int) -> NDArray[np.int8]:
     """(count, 256) descriptors: half in families of about 40, half like nothing else."""
     draw = np.random.default_rng(count)
-    families = max(1, count // 2 // IN_A_FAMILY)
-    centres = _layouts(draw, families)
-    members = centres[draw.integers(0, families, count // 2)]
-    members += 0.1 * np.abs(draw.standard_normal(members.shape, np.float32))
-    every = np.concatenate([members, _layouts(draw, count - count // 2)])
-    every /= np.linalg.norm(every, axis=1, keepdims=True)
-    rounded: NDArray[np.int8] = np.rint(127 * every).astype(np.int8)
+    centres = _layouts(draw, max(1, count // 2 // IN_A_FAMILY))
+    rounded = np.empty((count, LAYOUT), np.int8)
+    for begin in range(0, count, PART):
+        own = rounded[begin : begin + PART]
+        every = _layouts(draw, len(own))
+        members = len(own) // 2
+        every[:members] = centres[draw.integers(0, len(centres), members)]
+        every[:members] += 0.1 * np.abs(draw.standard_normal((members, LAYOUT), np.float32))
+        every /= np.linalg.norm(every, axis=1, keepdims=True)
+        own[:] = np.rint(127 * every)
     return rounded
 
 

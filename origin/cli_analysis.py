@@ -42,6 +42,10 @@ def analyse(
         str | None, typer.Option(help="Where the images of an S3 Inventory lie.")
     ] = None,
     endpoint_url: Annotated[str | None, typer.Option(help="Of an S3 that is not Amazon's.")] = None,
+    network: Annotated[
+        Path | None,
+        typer.Option(help="Folder of a feature network, as transformers writes it."),
+    ] = None,
     prices: Annotated[str, typer.Option(help="A shipped price book, or a .toml file.")] = "seed",
     workers: Annotated[int | None, typer.Option(min=1, help="Processes; all cores.")] = None,
     most: Annotated[int, typer.Option(min=1, help="Families to print.")] = 20,
@@ -63,6 +67,7 @@ def analyse(
         endpoint_url=endpoint_url,
         prices=prices,
         workers=workers,
+        network=network,
         ledger=_our_ledger() if ledger else None,
     )
     found = analyse(wanted, into, console)

@@ -16,9 +16,11 @@ from kvsync.files import write_file
 from origin.analysis.demand import ByPath, by_path, monthly, prefixes_of
 from origin.analysis.families import Family
 from origin.analysis.hits import Hit, Market, hit_of, ranked
-from origin.analysis.listing import Place, open_place
+from origin.analysis.listing import open_place
 from origin.analysis.looking import Progress
+from origin.analysis.network import FeatureNetwork
 from origin.analysis.own_ledger import read_ledger
+from origin.analysis.place import Place
 from origin.analysis.store import Store
 from origin.analysis.survey import Inventory, families_in, take_stock
 from origin.analysis.traffic import Traffic, read_traffic
@@ -37,13 +39,15 @@ class HitList(msgspec.Struct, frozen=True):
     hits: tuple[Hit, ...]
     notes: tuple[str, ...]
     together: tuple[str, ...] = ()
+    network: str = ""
 
 
 @dataclass(frozen=True)
 class Wanted:
     """What to analyse. ``places`` by customer, as a person writes them; ``logs`` by customer, ""
     for all; ``ledger`` is read for customers without logs, who are its properties; ``together``
-    lists customers who opted in to be compared with one another."""
+    lists customers who opted in to be compared with one another; ``network`` is the folder of a
+    feature network."""
 
     places: Mapping[str, str]
     logs: Sequence[tuple[str, Path]] = ()
@@ -54,6 +58,7 @@ class Wanted:
     endpoint_url: str | None = None
     prices: str = "seed"
     workers: int | None = None
+    network: Path | None = None
 
 
 def analyse(wanted: Wanted, folder: Path, console: Console) -> HitList:
@@ -64,16 +69,18 @@ def analyse(wanted: Wanted, folder: Path, console: Console) -> HitList:
     """
     places = _open(wanted)
     market = _market(wanted.prices)
+    network = FeatureNetwork(wanted.network) if wanted.network else None
+    asked = network.name if network else ""
     notes: list[str] = []
     with Store(folder / "inventory.db") as store:
         for customer, place in places.items():
-            found = _survey(store, customer, wanted, place, console)
+            found = _survey(store, customer, wanted, place, network, console)
             notes += _said(found)
         console.print("grouping", style="dim")
-        families = families_in(store, [sorted(wanted.together)] if wanted.together else [])
+        families = families_in(store, [sorted(wanted.together)] if wanted.together else [], asked)
     demand, days = _demand(wanted, notes)
     hits = ranked(list(_hits(families, places, demand, days, market)))
-    made = HitList(market.day, tuple(hits), tuple(notes), tuple(wanted.together))
+    made = HitList(market.day, tuple(hits), tuple(notes), tuple(wanted.together), asked)
     write_file(folder / LIST, msgspec.json.encode(made))
     return made
 
@@ -90,10 +97,12 @@ def read_list(folder: Path) -> HitList:
 
 def find(folder: Path, id: str) -> tuple[Family, Mapping[str, Place]]:
     """A family of the list, with its members as the store knows them, and its customers' places."""
-    together = read_list(folder).together
+    found_then = read_list(folder)
+    together = found_then.together
     with Store(folder / "inventory.db") as store:
         named = dict(store.customers())
-        families = families_in(store, [sorted(together)] if together else [])
+        pools = [sorted(together)] if together else []
+        families = families_in(store, pools, found_then.network)
     found = [family for family in families if family.id == id]
     if not found:
         raise InputError(f"{folder}: no family {id!r}; the list has them by id")
@@ -126,7 +135,12 @@ def _market(prices: str) -> Market:
 
 
 def _survey(
-    store: Store, customer: str, wanted: Wanted, place: Place, console: Console
+    store: Store,
+    customer: str,
+    wanted: Wanted,
+    place: Place,
+    network: FeatureNetwork | None,
+    console: Console,
 ) -> Inventory:
     name = named_place(wanted.places[customer], wanted.endpoint_url, wanted.bytes_from)
     columns = (
@@ -143,7 +157,7 @@ def _survey(
             text = f"{customer}: {doing}"
             bar.update(task, description=text, total=at.total, completed=at.done, rate=at.rate)
 
-        return take_stock(store, customer, name, place, wanted.workers, told)
+        return take_stock(store, customer, name, place, wanted.workers, told, network)
 
 
 def _said(found: Inventory) -> list[str]:

@@ -12,21 +12,30 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from origin.analysis.kinds import kinds_of
 from origin.analysis.neighbours import groups_of
 from origin.analysis.templates import FEWEST, Joined, Template, mine
 
 # Chosen on the tuning inventory: one product in other colours lies within 0.03 (cosine), one in 20
 # unrelated drawings has another nearer than 0.08.
-FARTHEST: Final = 0.05
+FARTHEST: Final = 0.03
 # A template whose combinations are filled by this share was made by somebody, not by chance.
 FILLED: Final = 0.25
 # From this share of members that lie like another member on, one alone is an outlier.
 ALIKE: Final = 0.9
+# Kinds of so many pictures, each arranged like no other, came about by chance in the tuning
+# inventory.
+BY_CHANCE: Final = 10
+
+
+def _unasked() -> NDArray[np.int8]:
+    return np.empty(0, np.int8)
 
 
 @dataclass(frozen=True, slots=True)
 class Asset:
-    """An image that was looked at; ``layout`` is (256,)."""
+    """An image that was looked at; ``layout`` is (256,), ``embedding`` what a feature network said
+    of it, (0,) where none was asked."""
 
     customer: str
     path: str
@@ -35,6 +44,7 @@ class Asset:
     width: int
     height: int
     layout: NDArray[np.int8]
+    embedding: NDArray[np.int8] = field(default_factory=_unasked)
 
 
 @dataclass(frozen=True)
@@ -130,7 +140,8 @@ def _in_pool(customers: list[dict[str, Asset]]) -> list[Family]:
     groups = _joined(named, alike)
     taken = {row for group in groups for row in group.rows}
     taken |= {row for group in groups for row, _ in group.outliers}
-    groups += _by_picture([row for row in range(len(assets)) if row not in taken], alike, assets)
+    left = np.array([row for row in range(len(assets)) if row not in taken], np.intp)
+    groups += _by_picture(left, layouts, alike, assets)
     return [_family(group, assets, alike) for group in groups]
 
 
@@ -196,15 +207,50 @@ def _as_one(groups: list[_Group]) -> _Group:
     return whole
 
 
-def _by_picture(rows: list[int], alike: NDArray[np.intp], assets: Sequence[Asset]) -> list[_Group]:
-    cells: dict[int, list[int]] = defaultdict(list)
-    for row in rows:
-        cells[int(alike[row])].append(row)
+def _by_picture(
+    rows: NDArray[np.intp],
+    layouts: NDArray[np.int8],
+    alike: NDArray[np.intp],
+    assets: Sequence[Asset],
+) -> list[_Group]:
+    sizes = [(assets[row].width, assets[row].height) for row in rows]
+    embeddings = _embeddings([assets[row] for row in rows])
+    kinds = kinds_of(layouts[rows], embeddings, sizes, alike[rows])
+    cells: dict[tuple[int, int], list[int]] = defaultdict(list)
+    for kind, own in _grouped(rows, kinds).items():
+        counts = Counter(alike[own].tolist())
+        company = sum(count for count in counts.values() if count > 1)
+        believed = 2 * company >= len(own) or len(own) > BY_CHANCE
+        for row in own:
+            cells[kind, 0 if believed else int(alike[row])].append(row)
     return [
-        _Group(cell, why=["the same arrangement in every picture; names say nothing"])
+        _Group(cell, why=[_of_pictures({int(alike[row]) for row in cell})])
         for cell in cells.values()
         if len({assets[row].digest for row in cell}) >= FEWEST
     ]
+
+
+def _grouped(rows: NDArray[np.intp], labels: NDArray[np.intp]) -> dict[int, list[int]]:
+    found: dict[int, list[int]] = defaultdict(list)
+    for row, label in zip(rows.tolist(), labels.tolist(), strict=True):
+        found[label].append(row)
+    return found
+
+
+def _of_pictures(arrangements: set[int]) -> str:
+    if len(arrangements) == 1:
+        return "the same arrangement in every picture; names say nothing"
+    return f"{len(arrangements)} arrangements of one size, built alike; names say nothing"
+
+
+def _embeddings(assets: Sequence[Asset]) -> NDArray[np.int8]:
+    """(pictures, features); none without a network. A picture that could not be read when it was
+    asked is all noughts: like nothing."""
+    features = max((len(one.embedding) for one in assets), default=0)
+    found = np.zeros((len(assets), features), np.int8)
+    for row, one in enumerate(assets):
+        found[row, : len(one.embedding)] = one.embedding
+    return found
 
 
 def _family(group: _Group, assets: Sequence[Asset], alike: NDArray[np.intp]) -> Family:

@@ -12,7 +12,7 @@ from origin.analysis.attributes import family_name, from_names
 from origin.analysis.demand import Monthly
 from origin.analysis.families import Family
 from origin.analysis.forecast import Expected, expect
-from origin.analysis.listing import Place
+from origin.analysis.place import Place
 from origin.analysis.sampling import SAME, Sample, in_words, sample
 from origin.economics.costs import saved
 from origin.economics.forecast import Demand, Generator, compare, least_misses_to_rehydrate
@@ -24,6 +24,8 @@ SHOWN: Final = 60
 # Below this recall most of the family would be hauled all the same.
 WORTH: Final = 0.5
 _SKIN: Final = 0.8
+# Found in so many of the members that were looked at, it is of the family and not chance.
+_PICTURED: Final = 0.5
 _FACES: Final = re.compile(
     r"portrait|people|person|face|team|staff|model-?shot|headshot|avatar", re.I
 )
@@ -168,9 +170,11 @@ def _against(family: Family, found: Sample | None, expected: Expected | None) ->
             "like it"
         )
     names = f"{family.template} {family.members[0].path}"
-    if found.text >= 0.5 or _TEXT.search(names):
+    if found.text >= _PICTURED or _TEXT.search(names):
         yield "seems to bear text, which must come back exact: look first"
-    if _FACES.search(names) or found.skin >= _SKIN:
+    if found.faces >= _PICTURED:
+        yield f"shows people: a face in {found.faces:.0%} of those looked at; ask for their consent"
+    elif _FACES.search(names) or found.skin >= _SKIN:
         yield "may show people (names, or colours of skin): faces need their consent and care"
     if found.copyright or _LICENSED.search(names):
         said = f"files say {found.copyright!r}" if found.copyright else "names say so"

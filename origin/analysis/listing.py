@@ -1,49 +1,14 @@
-"""What a place holds, page by page in the order of names: a folder, a bucket, or an S3 Inventory.
-
-A page is what is committed at once, so a walk that was stopped goes on after the last name of
-the last page. Nothing is opened.
-"""
+"""What a folder or a bucket holds, page by page in the order of names. Nothing is opened."""
 
 import os
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Final, Protocol, Self
+from typing import Self
 
-import duckdb
-
-from kvsync.errors import InputError, OriginUnavailable
+from kvsync.errors import InputError
+from origin.analysis.place import PAGE, Listed, Place
+from origin.analysis.s3_inventory import INVENTORIES, InventoryPlace, read_inventory
 from origin.s3 import S3_ERRORS, S3Place
-
-PAGE: Final = 1_000
-
-
-@dataclass(frozen=True, slots=True)
-class Listed:
-    """One file: ``validator`` changes when its bytes do (a store's ETag; a folder's time)."""
-
-    path: str
-    size: int
-    validator: str
-    modified: str = ""
-    metadata: str = ""
-
-
-class Place(Protocol):
-    """Where a customer's originals lie. ``errors`` say what could not be listed, ``unlisted`` are
-    the beginnings of the names that therefore may still be there."""
-
-    errors: list[str]
-    unlisted: list[str]
-
-    def pages(self, after: str) -> Iterator[list[Listed]]:
-        """Files with names above ``after``, in order of their code points, at most 1,000 a page.
-
-        :class:`kvsync.errors.OriginUnavailable` when the place stops answering midway.
-        """
-
-    def read(self, path: str) -> bytes:
-        """A file's bytes. OSError or :class:`kvsync.errors.OriginUnavailable`."""
 
 
 class FolderPlace:
@@ -137,88 +102,19 @@ class BucketPlace:
             raise place.unavailable(path, error) from error
 
 
-_COLUMNS: Final = {
-    "key": ("key", "Key"),
-    "size": ("size", "Size"),
-    "etag": ("e_tag", "ETag", "etag"),
-    "modified": ("last_modified_date", "LastModifiedDate"),
-}
-
-
-class InventoryPlace:
-    """An S3 Inventory: CSV (``.csv``, ``.csv.gz``: bucket, key, size, time and ETag, with or
-    without a header) or Parquet files, read as streams by DuckDB. Bytes come from ``bytes_from``.
-    """
-
-    def __init__(self, files: list[Path], bytes_from: Place) -> None:
-        self._files, self._bytes_from = files, bytes_from
-        self.errors: list[str] = []
-        self.unlisted: list[str] = []
-
-    def read(self, path: str) -> bytes:
-        return self._bytes_from.read(path)
-
-    def pages(self, after: str) -> Iterator[list[Listed]]:
-        try:
-            with duckdb.connect() as base:
-                rows = base.execute(
-                    f"SELECT * FROM ({self._query(base)}) WHERE key > ? ORDER BY key", [after]
-                )
-                while found := rows.fetchmany(PAGE):
-                    yield [
-                        Listed(str(key), int(size or 0), str(etag or modified or ""), str(modified))
-                        for key, size, etag, modified in found
-                        if not str(key).endswith("/")
-                    ]
-        except duckdb.Error as error:
-            told = str(error).splitlines()[0]
-            raise OriginUnavailable(f"{self._files[0]}: not an S3 Inventory: {told}") from error
-
-    def _query(self, base: duckdb.DuckDBPyConnection) -> str:
-        names = [str(file).replace("'", "''") for file in self._files]
-        listed = ", ".join(f"'{name}'" for name in names)
-        if self._files[0].suffix == ".parquet":
-            source = f"read_parquet([{listed}])"
-        else:
-            source = f"read_csv([{listed}], all_varchar=true)"
-        found = [
-            column[0] for column in base.execute(f"DESCRIBE SELECT * FROM {source}").fetchall()
-        ]
-        if "column0" in found or not {"key", "Key"} & set(found):
-            # S3 writes CSV without a header: Bucket, Key, then what was asked for in this order.
-            types = ["bucket", "key", "size", "last_modified_date", "e_tag"]
-            named = ", ".join(f"'{name}': 'VARCHAR'" for name in types[: len(found)])
-            source = f"read_csv([{listed}], header=false, columns={{{named}}})"
-            found = types[: len(found)]
-        columns = [
-            next((f'"{one}"' for one in known if one in found), "NULL") + f" AS {name}"
-            for name, known in _COLUMNS.items()
-        ]
-        # Inventories escape keys as in a query string.
-        unescaped = "url_decode(replace(key, '+', ' '))"
-        chosen = ", ".join(columns)
-        return (
-            f"SELECT {unescaped} AS key, try_cast(size AS BIGINT) AS size, etag, modified "
-            f"FROM (SELECT {chosen} FROM {source})"
-        )
-
-
 def open_place(where: str, endpoint_url: str | None = None, bytes_from: str | None = None) -> Place:
-    """A folder, ``s3://bucket/prefix``, or S3 Inventory files (``.csv``, ``.csv.gz``,
-    ``.parquet``) whose bytes lie in ``bytes_from``. :class:`kvsync.errors.InputError` for none.
+    """A folder, ``s3://bucket/prefix``, or an S3 Inventory (its ``manifest.json``, or one file of
+    ``.csv``, ``.csv.gz``, ``.parquet``) whose bytes lie in ``bytes_from``.
+    :class:`kvsync.errors.InputError` for none.
     """
     if where.startswith("s3://"):
         return BucketPlace(where, endpoint_url)
     path = Path(where)
-    if path.suffix == ".parquet" or path.name.endswith((".csv", ".csv.gz")):
-        if not path.is_file():
-            raise InputError(f"{path}: no such inventory file")
-        if bytes_from is None:
-            raise InputError(
-                f"{path}: an inventory has no pictures; say --bytes-from FOLDER or s3:"
-            )
-        return InventoryPlace([path], open_place(bytes_from, endpoint_url))
-    return FolderPlace(path)
+    if not path.name.endswith(INVENTORIES):
+        return FolderPlace(path)
+    if bytes_from is None:
+        raise InputError(f"{path}: an inventory has no pictures; say --bytes-from FOLDER or s3:")
+    return InventoryPlace(read_inventory(path), open_place(bytes_from, endpoint_url))
 
 
 def _of_entry(name: str, entry: os.DirEntry[str]) -> Listed | None:

@@ -9,6 +9,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
@@ -17,8 +18,9 @@ from typing import Final
 import numpy as np
 
 from kvsync.errors import OriginUnavailable
-from origin.analysis.descriptor import Pixels, Unfit, describe, thumbnail
-from origin.analysis.listing import Place
+from origin.analysis.descriptor import Pixels, Unfit, describe, small_picture, thumbnail
+from origin.analysis.network import FeatureNetwork
+from origin.analysis.place import Place
 from origin.analysis.store import Content, Store
 from origin.dam import media_type_of
 
@@ -110,6 +112,32 @@ def look_at_all(
         moments.append((time.monotonic(), done))
         (began, before), (now, after) = moments[0], moments[-1]
         told(Progress(done, total, (after - before) / max(now - began, 1e-9)))
+
+
+def embed_all(
+    store: Store, customer: str, place: Place, network: FeatureNetwork, told: Told
+) -> None:
+    """Ask a network of every content of a customer that it was not asked of, batch by batch.
+
+    What cannot be read now has no answer, and is asked for the next time.
+    """
+    waiting = store.not_embedded(customer, network.name)
+    began = time.monotonic()
+    for begin in range(0, len(waiting), BATCH):
+        batch = waiting[begin : begin + BATCH]
+        read = [(digest, shown) for path, digest in batch for shown in _shown(place, path, network)]
+        if read:
+            found = network.embed([shown for _, shown in read])
+            rows = ((digest, one.tobytes()) for (digest, _), one in zip(read, found, strict=True))
+            store.add_embeddings(network.name, rows)
+        done = begin + len(batch)
+        told(Progress(done, len(waiting), done / max(time.monotonic() - began, 1e-9)))
+
+
+def _shown(place: Place, path: str, network: FeatureNetwork) -> Iterator[Pixels]:
+    """The picture at a path, small; nothing where it cannot be read."""
+    with suppress(OSError, OriginUnavailable, Unfit):
+        yield small_picture(place.read(path), network.side)
 
 
 def _spread(

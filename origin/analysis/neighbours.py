@@ -13,8 +13,6 @@ import numpy as np
 from numpy.typing import NDArray
 from usearch.index import search
 
-from origin.analysis.descriptor import LAYOUT
-
 Layouts = NDArray[np.int8]
 Rows = NDArray[np.intp]
 Keys = NDArray[np.uint64]
@@ -23,14 +21,21 @@ BLOCK: Final = 512
 WAYS: Final = 4
 NEAREST: Final = 8
 _BITS: Final = 64
+# So many pictures are projected at once: memory stays flat.
+PART: Final = 1 << 16
 _SEED: Final = 20
 
 
-def keys_of(layouts: Layouts, way: int) -> Keys:
+def keys_of(layouts: Layouts | NDArray[np.float32], way: int) -> Keys:
     """(pictures,) 64 signs of projections each: the same for a picture whatever is beside it."""
-    planes = np.random.default_rng([_SEED, way]).standard_normal((LAYOUT, _BITS), np.float32)
-    bits = layouts.astype(np.float32) @ planes > 0
-    return np.packbits(bits, axis=1).view(">u8")[:, 0].astype(np.uint64)
+    planes = np.random.default_rng([_SEED, way]).standard_normal(
+        (layouts.shape[1], _BITS), np.float32
+    )
+    keys = np.empty(len(layouts), np.uint64)
+    for begin in range(0, len(layouts), PART):
+        bits = layouts[begin : begin + PART].astype(np.float32) @ planes > 0
+        keys[begin : begin + PART] = np.packbits(bits, axis=1).view(">u8")[:, 0]
+    return keys
 
 
 def blocks_of(keys: Keys) -> Iterator[Rows]:

@@ -12,8 +12,9 @@ from scipy import ndimage
 
 from kvsync.errors import OriginUnavailable
 from origin.analysis.descriptor import Unfit, thumbnail
+from origin.analysis.faces import has_face
 from origin.analysis.families import Family
-from origin.analysis.listing import Place
+from origin.analysis.place import Place
 from regional_gpu.generator.encode import decode
 
 Floats = NDArray[np.float32]
@@ -38,7 +39,7 @@ class Sample:
     ``unexplained``: levels (RMS, 64x64) by which pictures differ from what effects of the
     attributes add up to in their arrangement. ``coded``: bytes of a member as WebP of quality 80.
     ``copyright`` is what files say, ``skin`` the share of members with much of skin's colours,
-    ``text`` that of members which seem to bear lines of text.
+    ``text`` that of members which seem to bear lines of text, ``faces`` that of those with a face.
     """
 
     stays: float
@@ -49,6 +50,7 @@ class Sample:
     copyright: str
     skin: float
     text: float
+    faces: float
 
 
 def sample(family: Family, place: Place) -> Sample | None:
@@ -83,6 +85,7 @@ def sample(family: Family, place: Place) -> Sample | None:
         copyright=_copyright(first),
         skin=_skin(pictures),
         text=float(np.mean([_has_text(whole) for whole in wholes])),
+        faces=float(np.mean([has_face(whole) for whole in wholes])),
     )
 
 

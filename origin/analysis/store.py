@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Self
 
-from origin.analysis.listing import Listed
+from origin.analysis.place import Listed
 
 _SCHEMA: Final = """
 CREATE TABLE IF NOT EXISTS walks (
@@ -26,6 +26,10 @@ CREATE TABLE IF NOT EXISTS assets (
     customer TEXT NOT NULL, path TEXT NOT NULL, size INTEGER NOT NULL, validator TEXT NOT NULL,
     modified TEXT NOT NULL, metadata TEXT NOT NULL, walk INTEGER NOT NULL, digest BLOB,
     trouble TEXT NOT NULL DEFAULT '', PRIMARY KEY (customer, path)
+) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS embeddings (
+    network TEXT NOT NULL, digest BLOB NOT NULL, embedding BLOB NOT NULL,
+    PRIMARY KEY (network, digest)
 ) WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS waiting ON assets (customer, path) WHERE digest IS NULL AND trouble = '';
 """
@@ -60,12 +64,14 @@ class Content:
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """An asset that was looked at: whose, where, how large, and what its content shows."""
+    """An asset that was looked at: whose, where, how large, what its content shows, and what a
+    feature network says of that (empty where none was asked)."""
 
     customer: str
     path: str
     size: int
     content: Content
+    embedding: bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,16 +202,35 @@ class Store:
                     ((value, customer, path) for path, value in rows),
                 )
 
-    def seen(self, customer: str) -> Iterator[Seen]:
+    def not_embedded(self, customer: str, network: str) -> list[tuple[str, bytes]]:
+        """Path and digest of each content that ``network`` was not asked of, by path."""
+        return self._base.execute(
+            "SELECT min(path), digest FROM assets JOIN contents USING (digest) WHERE customer = ? "
+            "AND why = '' AND digest NOT IN (SELECT digest FROM embeddings WHERE network = ?) "
+            "GROUP BY digest ORDER BY 1",
+            [customer, network],
+        ).fetchall()
+
+    def add_embeddings(self, network: str, found: Iterable[tuple[bytes, bytes]]) -> None:
+        """Note what a network says of contents, by digest."""
+        with self._base:
+            self._base.execute("BEGIN")
+            self._base.executemany(
+                "INSERT OR REPLACE INTO embeddings VALUES (?, ?, ?)",
+                ((network, digest, embedding) for digest, embedding in found),
+            )
+
+    def seen(self, customer: str, network: str = "") -> Iterator[Seen]:
         """Every asset that was looked at, in order of paths."""
         with closing(sqlite3.connect(self.path)) as reading:
             rows = reading.execute(
-                "SELECT customer, path, size, contents.* FROM assets JOIN contents "
-                "USING (digest) WHERE customer = ? ORDER BY path",
-                [customer],
+                "SELECT customer, path, size, coalesce(embedding, x''), contents.* FROM assets "
+                "JOIN contents USING (digest) LEFT JOIN embeddings ON network = ? "
+                "AND embeddings.digest = contents.digest WHERE customer = ? ORDER BY path",
+                [network, customer],
             )
-            for whose, path, size, *content in rows:
-                yield Seen(whose, path, size, Content(*content))
+            for whose, path, size, embedding, *content in rows:
+                yield Seen(whose, path, size, Content(*content), embedding)
 
     def seen_without_descriptor(self, customer: str) -> Iterator[tuple[str, Content]]:
         """Path and content of what shows nothing that could be compared."""

@@ -8,8 +8,9 @@ import numpy as np
 
 from kvsync.errors import OriginUnavailable
 from origin.analysis.families import Asset, Family, find_families
-from origin.analysis.listing import Place
-from origin.analysis.looking import Progress, look_at_all
+from origin.analysis.looking import Progress, embed_all, look_at_all
+from origin.analysis.network import FeatureNetwork
+from origin.analysis.place import Place
 from origin.analysis.store import Counts, Store
 
 Told = Callable[[str, Progress], None]
@@ -42,9 +43,15 @@ class Inventory:
 
 
 def take_stock(
-    store: Store, customer: str, name: str, place: Place, workers: int | None, told: Told
+    store: Store,
+    customer: str,
+    name: str,
+    place: Place,
+    workers: int | None,
+    told: Told,
+    network: FeatureNetwork | None = None,
 ) -> Inventory:
-    """List ``place`` (called ``name``) and look at what is new or changed.
+    """List ``place`` (called ``name``) and look at what is new or changed, with ``network`` too.
 
     A listing that breaks off is told in the answer's ``errors``: what was listed is looked at, and
     the next call goes on behind it.
@@ -52,6 +59,8 @@ def take_stock(
     errors, gone = _list(store, customer, name, place, told)
     workers = workers or os.cpu_count() or 1
     look_at_all(store, customer, place, workers, lambda progress: told("looking", progress))
+    if network is not None:
+        embed_all(store, customer, place, network, lambda progress: told("asking", progress))
     found = Inventory(customer, store.counts(customer), gone, errors=errors)
     for path, trouble in store.troubles(customer):
         found.note(trouble.partition(":")[0], f"{path}: {trouble}")
@@ -61,9 +70,12 @@ def take_stock(
     return found
 
 
-def families_in(store: Store, together: Sequence[Sequence[str]] = ()) -> list[Family]:
-    """The families of everything that the store knows."""
-    return find_families(_assets(store, [name for name, _ in store.customers()]), together)
+def families_in(
+    store: Store, together: Sequence[Sequence[str]] = (), network: str = ""
+) -> list[Family]:
+    """The families of everything that the store knows, and that ``network`` said of it."""
+    names = [name for name, _ in store.customers()]
+    return find_families(_assets(store, names, network), together)
 
 
 def _list(
@@ -82,9 +94,9 @@ def _list(
     return list(place.errors), gone
 
 
-def _assets(store: Store, customers: Iterable[str]) -> Iterator[Asset]:
+def _assets(store: Store, customers: Iterable[str], network: str) -> Iterator[Asset]:
     for customer in customers:
-        for seen in store.seen(customer):
+        for seen in store.seen(customer, network):
             content = seen.content
             if not content.why:
                 layout = np.frombuffer(content.descriptor, np.int8)
@@ -96,4 +108,5 @@ def _assets(store: Store, customers: Iterable[str]) -> Iterator[Asset]:
                     content.width,
                     content.height,
                     layout,
+                    np.frombuffer(seen.embedding, np.int8),
                 )

@@ -14,7 +14,7 @@ from kvsync.errors import InputError
 from origin.analysis.attributes import Proposal, family_name, from_names, from_pictures
 from origin.analysis.descriptor import Pixels, thumbnail
 from origin.analysis.families import Family
-from origin.analysis.listing import Place
+from origin.analysis.place import Place
 from origin.gallery import read_gallery
 
 

@@ -16,6 +16,8 @@ from origin.analysis.listing import FolderPlace
 from origin.analysis.sampling import in_words, sample
 from origin.economics.price_book import preset
 
+# Eileen Collins, by NASA: in the public domain.
+PERSON = Path(__file__).with_name("person.jpg")
 DAY = datetime.date(2026, 11, 21)
 SHAPES = ("cup", "hat", "pen")
 HUES = ("red", "green", "blue", "purple")
@@ -63,6 +65,19 @@ def test_text_and_copyright_are_signs_against_it(tmp_path: Path) -> None:
     folder = written(tmp_path / "shop", text="SUMMER SALE TODAY", artist="Some Agency")
     against = " ".join(hit(folder, traffic(1e6)).why_not)
     assert "bear text" in against and "'Some Agency'" in against
+
+
+def test_faces_are_found_and_told(tmp_path: Path) -> None:
+    assert not any("people" in line for line in hit(written(tmp_path / "things"), []).why_not)
+    folder = tmp_path / "shop"
+    folder.mkdir()
+    with Image.open(PERSON) as person:
+        for lace in ("red", "green"):
+            for sole in HUES:
+                ImageDraw.Draw(person).rectangle((0, 120, 40, 160), fill=lace)
+                ImageDraw.Draw(person).rectangle((120, 120, 160, 160), fill=sole)
+                person.save(folder / f"cap-{lace}-{sole}.jpg", quality=92)
+    assert any("a face in 100%" in line for line in hit(folder, []).why_not)
 
 
 def test_too_few_misses_are_told(tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 """Buckets by their own listing, and S3 inventories of either kind, come to the same files."""
 
 import gzip
+import json
 import pickle
 from pathlib import Path
 
@@ -8,7 +9,8 @@ import duckdb
 import pytest
 
 from kvsync.errors import InputError, OriginUnavailable
-from origin.analysis.listing import BucketPlace, Listed, Place, open_place
+from origin.analysis.listing import BucketPlace, open_place
+from origin.analysis.place import Listed, Place
 
 NAMES = ["a b.jpg", "mugs/blue.jpg", "mugs/red.jpg", "z.jpg"]
 
@@ -62,14 +64,45 @@ def test_an_s3_inventory_as_parquet(tmp_path: Path) -> None:
     listing = tmp_path / "part.parquet"
     with duckdb.connect() as base:
         base.execute(
-            "COPY (SELECT * FROM (VALUES ('b', 'z.jpg', 5, 'e2'), ('b', 'a.jpg', 7, 'e1')) "
+            "COPY (SELECT * FROM (VALUES ('b', 'z.jpg', 5, 'e2'), ('b', 'a+b.jpg', 7, 'e1')) "
             f"AS t(bucket, key, size, e_tag)) TO '{listing}' (FORMAT parquet)"
         )
     place = open_place(str(listing), bytes_from=str(tmp_path))
     assert [(one.path, one.validator) for page in place.pages("") for one in page] == [
-        ("a.jpg", "e1"),
+        ("a+b.jpg", "e1"),
         ("z.jpg", "e2"),
     ]
+
+
+def delivered(folder: Path, schema: str, rows: str) -> Path:
+    """An inventory as S3 delivers it: a manifest by its time, files in a folder ``data``."""
+    (folder / "data").mkdir()
+    (folder / "data/part.csv.gz").write_bytes(gzip.compress(rows.encode()))
+    (folder / "2026-11-20T01-00Z").mkdir()
+    manifest = folder / "2026-11-20T01-00Z/manifest.json"
+    files = [{"key": "inventories/bucket/all/data/part.csv.gz", "size": 1, "MD5checksum": "x"}]
+    told = {"fileFormat": "CSV", "fileSchema": schema, "files": files, "version": "2016-11-30"}
+    manifest.write_text(json.dumps(told))
+    return manifest
+
+
+def test_a_manifest_names_its_files_and_columns(tmp_path: Path) -> None:
+    schema = "Bucket, Key, VersionId, IsLatest, IsDeleteMarker, Size, ETag, StorageClass"
+    rows = (
+        '"bucket","mugs%2Fred.jpg","v2","true","false","9","e3","STANDARD"\n'
+        '"bucket","mugs%2Fred.jpg","v1","false","false","8","e1","STANDARD"\n'
+        '"bucket","gone.jpg","v1","true","true","","",""\n'
+    )
+    place = open_place(str(delivered(tmp_path, schema, rows)), bytes_from=str(tmp_path))
+    (page,) = place.pages("")
+    assert page == [Listed("mugs/red.jpg", 9, "e3", "", "STANDARD")]
+
+
+def test_a_manifest_whose_file_is_missing_says_which(tmp_path: Path) -> None:
+    manifest = delivered(tmp_path, "Bucket, Key", "")
+    (tmp_path / "data/part.csv.gz").unlink()
+    with pytest.raises(InputError, match="its file part.csv.gz is neither beside it"):
+        open_place(str(manifest), bytes_from=str(tmp_path))
 
 
 def test_an_inventory_needs_to_know_where_the_pictures_lie(tmp_path: Path) -> None:

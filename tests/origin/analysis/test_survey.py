@@ -9,8 +9,9 @@ import pytest
 from PIL import Image, ImageDraw
 
 from kvsync.errors import OriginUnavailable
-from origin.analysis.listing import FolderPlace, Listed, open_place
+from origin.analysis.listing import FolderPlace, open_place
 from origin.analysis.looking import Progress
+from origin.analysis.place import Listed
 from origin.analysis.store import Store
 from origin.analysis.survey import Inventory, families_in, take_stock
 
