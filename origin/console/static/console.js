@@ -22,6 +22,8 @@ function comparison(box) {
   }
 
   function show(mode) {
+    // Browsers tell of scrolling a little later than it is done.
+    pans.forEach(heed);
     // Flicker tells only where each of the picture's pixels is one of the screen's.
     if (mode === "flicker" && zoom.value === "fit") {
       before = zoom.value;
@@ -75,11 +77,15 @@ function comparison(box) {
     }
   }
 
+  // One that is not shown says nothing of where somebody wants to look.
+  function heed(pan) {
+    if (!pan.offsetParent || (pan.scrollTop === place.top && pan.scrollLeft === place.left)) return;
+    place = { left: pan.scrollLeft, top: pan.scrollTop };
+  }
+
   for (const pan of pans) {
     pan.addEventListener("scroll", () => {
-      // One that is gone, or that has just become smaller, says nothing of what somebody wants.
-      if (!pan.offsetParent || (pan.scrollTop === place.top && pan.scrollLeft === place.left)) return;
-      place = { left: pan.scrollLeft, top: pan.scrollTop };
+      heed(pan);
       together();
     });
   }

@@ -59,7 +59,7 @@ def test_flicker_shows_each_pixel_as_one_of_the_screens(page: Page) -> None:
     page.keyboard.press("f")
     assert width_of(page, "original") == width_of(page, "generated") == SIZE / 2
     page.keyboard.press("f")
-    assert page.locator("[data-zoom]").input_value() == "fit"
+    assert page.locator("select[data-zoom]").input_value() == "fit"
     page.keyboard.press("z")
     assert width_of(page, "generated") == SIZE / 2
 
