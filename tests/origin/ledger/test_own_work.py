@@ -39,8 +39,9 @@ def test_a_run_is_told_whole_when_it_ends(reader: Reader) -> None:
     held = time.monotonic() - begun
     (work,) = reader.work(("region", "property", "family", "purpose"), DAY)
     assert work.labels == (THE_ORIGIN, SHOP, FAMILY, "qa")
-    assert work["images"] == 16 and 0.05 <= work["generate_s"] < 0.05 + held
-    assert reader.held(DAY)[0]["allocated_s"] == pytest.approx(held, abs=0.05)
+    assert work["images"] == 16 and work["generate_s"] >= 0.05
+    # Telling it takes time as well, which is not held any more.
+    assert 0 < reader.held(DAY)[0]["allocated_s"] <= held
 
 
 def test_what_failed_in_the_end_took_its_time_all_the_same(reader: Reader) -> None:
