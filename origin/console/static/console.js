@@ -77,9 +77,10 @@ function comparison(box) {
     }
   }
 
-  // One that is not shown says nothing of where somebody wants to look.
+  // One that is not shown, or not there yet, says nothing of where somebody wants to look.
   function heed(pan) {
-    if (!pan.offsetParent || (pan.scrollTop === place.top && pan.scrollLeft === place.left)) return;
+    if (!pan.offsetParent || !pan.querySelector("img").complete) return;
+    if (pan.scrollTop === place.top && pan.scrollLeft === place.left) return;
     place = { left: pan.scrollLeft, top: pan.scrollTop };
   }
 

@@ -47,7 +47,7 @@ def width_of(page: Page, side: str) -> float:
 
 def comes_to(page: Page, place: list[int]) -> bool:
     """Whether all that is shown is scrolled there soon: browsers tell of scrolling afterwards."""
-    for _ in range(100):
+    for _ in range(1_200):
         found = page.evaluate(f"{PLACE}.map(one => [one.scrollLeft, one.scrollTop])")
         if found and all(one == place for one in found):
             return True
