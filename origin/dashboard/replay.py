@@ -24,6 +24,7 @@ from origin.ledger.tables import (
     DEVICE_PARTS,
     HELD,
     KEPT,
+    MINUTE_S,
     OPEN,
     WORK,
     begin_of,
@@ -117,7 +118,8 @@ def _compared(property: str, family: str, currency: str, regions: list[list[Day]
 
 def _read(reader: Reader, asked: Asked, property: str) -> _Days:
     """The days (UTC) that lie in those asked for, as far as the ledger goes."""
-    end = min(asked.period.end, int(asked.now))
+    # The minute that is being counted is known in part.
+    end = min(asked.period.end, begin_of(MINUTE_S, int(asked.now)) + MINUTE_S)
     first = max(begin_of(DAY_S, asked.period.begin + DAY_S - 1), reader.begun_at() or end)
     whole = Period(first, end, asked.first)
     mine = Scope(property=property)
