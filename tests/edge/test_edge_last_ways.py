@@ -66,12 +66,13 @@ async def test_a_late_region_with_none_beside_it_has_the_origin(
     await know_what_is_usual(world)
     for path in ("/a.jpg", "/b.jpg"):
         await world.publish(path)
-    world.region.takes_s = 1.5
+    world.region.hung = True
     hauled = await world.get("/a.jpg")
     assert hauled.content == world.origin.bodies["/a.jpg"]
     assert 'detail="origin:late"' in hauled.headers["cache-status"]
     assert await world.count("edge_hedges_total", peer="origin") == 1
     # The next hedge has to be earned first.
+    world.region.hung, world.region.takes_s = False, 1.5
     assert (await world.get("/b.jpg")).content == b"generated jpeg/768/92"
     assert await world.count("edge_hedges_total") == 1
 
