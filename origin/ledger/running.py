@@ -34,6 +34,8 @@ Cells = tuple[Numbers, Numbers]
 
 _COUNTED = tuple(column.name for column in USAGE.c if not column.primary_key)
 _PARTS = tuple(part.name for part in fields(Statement))[1:]
+_SOMETHING = 1e-6
+"""Of seconds, bytes and answers: less is what sums of fractions leave."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,7 +158,8 @@ def running(
     sums, known = np.zeros((len(_COUNTED), *shape)), np.zeros((1, *shape))
     at = _numbers(of_place[one[0], one[1]] for one in usage.labels)
     sums[:, usage.periods, at] = usage.sums.T
-    known[0, usage.periods, at] = 1.0
+    # A span that was added and taken off again leaves a label of which nothing is there.
+    known[0, usage.periods, at] = np.abs(usage.sums).max(axis=1, initial=0.0) > _SOMETHING
     busy = np.zeros((len(devices), *shape))
     at = _numbers(of_place[one[0], one[1]] for one in work.labels)
     device = _numbers(devices.index(one[2]) for one in work.labels)
@@ -171,7 +174,7 @@ def running(
     answered = sums[_COUNTED.index("answers")] > 0
     where = [regions.index(region) for _, region in places]
     idle = _idle(busy, allocated, answered, where, [not property for property, _ in places])
-    seen = known[0] + busy.sum(axis=0) + idle.sum(axis=0) > 0
+    seen = known[0] + busy.sum(axis=0) + idle.sum(axis=0) > _SOMETHING
     return Running(places, devices, sums, busy, idle, seen)
 
 
