@@ -56,7 +56,7 @@ class SyncSettings(BaseSettings):
     poll_s: PositiveFloat = 1.0
     # How far the process steps back behind others of its machine: applying much must not make
     # shoppers wait.
-    nice: int = Field(5, ge=0, le=19)
+    nice: int = Field(0, ge=0, le=19)
     store_url: str = "redis://127.0.0.1:6379"
     store_timeout_ms: PositiveInt = 5_000
     # The region's GPU services, which hold models and keep renditions.
