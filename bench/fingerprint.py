@@ -8,7 +8,7 @@ with an attribute.
 
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import partial
 from itertools import permutations
 from pathlib import Path
@@ -35,11 +35,10 @@ from bench._regions import Regions
 from kvsync.property import read_property
 from kvsync.rendition import Still
 from origin.gallery import Gallery, read_gallery
-from origin.training.payload_fit import fit_payload
+from origin.training.payload_fit import fitted_job
 from regional_gpu.generator.encode import decode, encode
 from regional_gpu.generator.fingerprint import SIDE, compare, fingerprint, judge, measure, reduce
 from regional_gpu.generator.load import Generator, Job, load
-from regional_gpu.generator.posed_generator import PosedGenerator
 
 ROOT = Path(__file__).resolve().parent.parent
 SAMPLE = ROOT / "origin/samples/rumba"
@@ -142,9 +141,7 @@ def approved_gallery(gallery: Gallery, generator: Generator | None) -> list[Appr
         else:
             prompt = gallery.prompt(asset.attributes)
             job = Job(prompt, 0, gallery.width, gallery.height, 1, "Euler", 1.0)
-            if isinstance(generator, PosedGenerator):
-                payload = fit_payload(generator, prompt, gallery.pixels(asset))
-                job = replace(job, payload=payload)
+            job = fitted_job(generator, job, gallery.pixels(asset))
             masks, picture = generator.masks(prompt), partial(_generate, generator, job)
         shown = _large(gallery, masks)
         found.append(Approved(view, picture, masks, shown))

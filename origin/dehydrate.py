@@ -27,7 +27,7 @@ from origin.qa import find_or_add_candidate, was_judged_bad
 from origin.site import Site
 from origin.tables import CandidateRow, State
 from origin.threads import one_thread_each
-from origin.training.payload_fit import fit_payload
+from origin.training.payload_fit import fitted_job
 from regional_gpu.generator.colour import delta_e2000
 from regional_gpu.generator.encode import decode
 from regional_gpu.generator.fingerprint import ALGORITHM, fingerprint
@@ -246,7 +246,7 @@ def finalists(
     others are not tried.
     """
     if isinstance(generator, PosedGenerator):
-        fitted = replace(jobs[0], seed=0, payload=fit_payload(generator, jobs[0].prompt, reference))
+        fitted = fitted_job(generator, replace(jobs[0], seed=0), reference)
         return [(fitted, generator.generate([fitted])[0])]
     pictures = list(generator.generate(jobs[:2]))
     if len(pictures) == 2 and np.array_equal(pictures[0], pictures[1]):

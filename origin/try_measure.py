@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from kvsync.rendition import Still
 from origin.gallery import Asset, Gallery
 from origin.training import TrainingReport, train
-from origin.training.payload_fit import fit_payload
+from origin.training.payload_fit import fitted_job
 from regional_gpu.generator.encode import encode
 from regional_gpu.generator.load import Generator, Job, load
 from regional_gpu.generator.posed_generator import PosedGenerator
@@ -155,9 +155,8 @@ def _spread(assets: Sequence[Asset], most: int) -> list[Asset]:
 
 
 def _compare(gallery: Gallery, asset: Asset, unseen: bool, generator: Generator) -> Compared:
-    job, original = _job(gallery, asset), gallery.pixels(asset)
-    if isinstance(generator, PosedGenerator):
-        job = replace(job, payload=fit_payload(generator, job.prompt, original))
+    original = gallery.pixels(asset)
+    job = fitted_job(generator, _job(gallery, asset), original)
     (generated,) = generator.generate([job])
     score = ssimulacra2(original, generated)
     payload_bytes = len(job.payload)

@@ -1,6 +1,7 @@
 """How one shot of a posed family was taken, found for its record."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from itertools import product
 
 import numpy as np
@@ -11,6 +12,7 @@ from torch import Tensor
 
 from origin.training.posed import LEAST_SIDE, reduced
 from origin.training.registration import Scene, register
+from regional_gpu.generator.load import Generator, Job
 from regional_gpu.generator.payload import pack
 from regional_gpu.generator.posed_generator import PosedGenerator
 from regional_gpu.generator.posed_network import PoseNetwork
@@ -25,6 +27,17 @@ ROBUST = 0.1
 # Places nearer than this, in pixels of the reduction, are one; errors so much larger are wrong.
 SAME = 0.5
 WORSE = 1.5
+
+
+def fitted_job(generator: Generator, job: Job, reference: NDArray[np.uint8]) -> Job:
+    """The job as its record would have it: of a model of shots with the payload that was found for
+    ``reference``, (height, width, 3) sRGB; of any other as it is.
+
+    Raises InputError for a prompt that the model cannot read.
+    """
+    if not isinstance(generator, PosedGenerator):
+        return job
+    return replace(job, payload=fit_payload(generator, job.prompt, reference))
 
 
 @torch.inference_mode()
