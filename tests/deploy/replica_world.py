@@ -109,6 +109,11 @@ class ReplicaWorld:
         httpx2.post(url, json={"tags": [tag]}, timeout=5, trust_env=False).raise_for_status()
         return self.detail(name, edge)
 
+    def is_heard_of(self, name: str) -> bool:
+        """Whether every edge may use what the region keeps: its log's heartbeat comes after the
+        records and originals themselves."""
+        return all(self.anew(name, edge) == "replica" for edge in range(len(self.edges)))
+
     def report(self) -> ReplicaReport:
         """What the agent's metrics say that it keeps."""
         text = httpx2.get(f"{self.agent}/metrics", timeout=5, trust_env=False).text

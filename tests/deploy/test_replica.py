@@ -22,6 +22,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ReplicaWorld]:
         found.publish(*found.names(COUNT))
         found.choose(REPLICA)
         found.wait(lambda: found.report().originals == COUNT)
+        found.wait(lambda: found.is_heard_of(found.names(1)[0]))
         yield found
 
 
