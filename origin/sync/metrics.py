@@ -1,5 +1,7 @@
 """The log's figures on ``/metrics``: where it is, and where every region is."""
 
+import math
+
 from prometheus_client import CollectorRegistry, Gauge
 
 from kvsync.errors import StoreUnavailable
@@ -22,7 +24,10 @@ class LogMetrics:
             "origin_region_behind", "Changes a region has not applied.", names, registry=registry
         )
         self._silent = Gauge(
-            "origin_region_silent_seconds", "Since its last report.", names, registry=registry
+            "origin_region_silent_seconds",
+            "Since its last report; infinite where there was none.",
+            names,
+            registry=registry,
         )
 
     async def refresh(self) -> None:
@@ -37,8 +42,10 @@ class LogMetrics:
                 heard = await self._log.reports.of(property)
             except StoreUnavailable:
                 return  # The sealer's fault is counted above.
-            for region, one in heard.items():
-                if region not in admitted or property not in admitted[region].properties:
-                    continue  # What it said once stays kept.
-                self._behind.labels(region, property).set(max(0, sealed - one.report.seq))
-                self._silent.labels(region, property).set((now_ms() - one.at_ms) / 1_000)
+            # What a region said that was dismissed since stays kept, and is not told.
+            for region in (name for name, one in admitted.items() if property in one.properties):
+                one = heard.get(region)
+                seq = one.report.seq if one else 0
+                silent_s = (now_ms() - one.at_ms) / 1_000 if one else math.inf
+                self._behind.labels(region, property).set(max(0, sealed - seq))
+                self._silent.labels(region, property).set(silent_s)

@@ -1,6 +1,8 @@
 """The alerts wait for what the origin and regions' agents tell, and see the first of everything."""
 
 import re
+import shutil
+import subprocess
 from pathlib import Path
 
 import msgspec
@@ -16,6 +18,9 @@ from origin.sync.service import open_log
 
 RULES = ROOT / "deploy" / "prometheus" / "sync.yaml"
 OPERATIONS = ROOT / "docs" / "operations.md"
+# Series and what they raise, in the form of `promtool test rules`.
+TRIED = Path(__file__).with_name("sync_alerts.yaml")
+PROMTOOL = shutil.which("promtool")
 
 
 class Rule(msgspec.Struct, forbid_unknown_fields=True):
@@ -65,6 +70,18 @@ def test_what_is_counted_begins_at_zero(told: str) -> None:
             for reason in reasons.split("|"):
                 labels = f'property="shop",reason="{reason}"' if reason else 'property="shop"'
                 assert f"{name}{{{labels}}} 0.0" in told, rule.alert
+
+
+@pytest.mark.skipif(PROMTOOL is None, reason="no promtool on this machine")
+def test_each_alert_fires_for_what_it_is_for_and_none_for_less() -> None:
+    command = [str(PROMTOOL), "test", "rules", str(TRIED)]
+    ended = subprocess.run(command, capture_output=True, text=True)
+    assert ended.returncode == 0, ended.stdout + ended.stderr
+
+
+def test_each_alert_is_tried() -> None:
+    tried = TRIED.read_text()
+    assert [one.alert for one in rules() if f"alertname: {one.alert}\n" not in tried] == []
 
 
 def test_operators_are_told_of_every_metric_that_alerts() -> None:

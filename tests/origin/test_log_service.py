@@ -329,6 +329,8 @@ def test_a_snapshot_can_be_asked_for(place: Workplace, approve_all: ApproveAll) 
 
 def test_the_log_is_on_the_metrics(region: Region, approve_all: ApproveAll) -> None:
     followed(region, 1)
+    unheard = 'origin_region_silent_seconds{property="rumba",region="asia-east"} +Inf'
+    assert unheard in region.web.get("/metrics").text
     region.report()
     approve_all()
     followed(region, 2)
