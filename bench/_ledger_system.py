@@ -112,6 +112,18 @@ class LedgerSystem:
         children = Path(f"/proc/{pid}/task/{pid}/children").read_text()
         return [int(child) for child in children.split()]
 
+    async def carried_up_to(self, minute_start: int) -> Links:
+        """:meth:`carried` when the agent cuts the minute that began then: what it sends after
+        that, the minute itself too, is of the next one."""
+        node = f"{REGIONS[0]}-agent-".encode().hex()
+        minutes = Path(self.running["agent"].part.environment["SYNC_LEDGER_DIR"])
+        until = time.monotonic() + _PATIENCE_S
+        while not any(minutes.glob(f"{minute_start}-{node}*.minute")):
+            if time.monotonic() > until:
+                raise StartError("the agent did not cut its minute; see log/agent.log")
+            await asyncio.sleep(0.005)
+        return await self.carried()
+
     async def told(self) -> None:
         """Wait until the origin has all minutes that were cut."""
         until = time.monotonic() + _PATIENCE_S

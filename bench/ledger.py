@@ -199,10 +199,10 @@ async def _replay(
         await killing
     if time.time() > ends_at:  # On a busy machine the last answers came late.
         ends_at += MINUTE_S
-    # Minutes are cut within a second of their end.
+    observed.links = await system.carried_up_to(ends_at - MINUTE_S)
+    # All others cut theirs within a second of its end.
     await asyncio.sleep(max(0.0, ends_at + 1.0 - time.time()))
     observed.cpu_s = system.cpu_seconds("region")
-    observed.links = await system.carried()
     await asyncio.sleep(_QUIET_S)
     await system.told()
 
