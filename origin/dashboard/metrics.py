@@ -11,9 +11,9 @@ from prometheus_client.registry import Collector
 from origin.dashboard.asked import Asked
 from origin.dashboard.every_figure import Figure
 from origin.dashboard.office import Office
-from origin.dashboard.savings import PARTS, Headline, earned, headline
+from origin.dashboard.savings import PARTS, Headline
 from origin.dashboard.traffic import Traffic, traffic
-from origin.dashboard.view import all_figures
+from origin.dashboard.view import all_figures, figures
 from origin.economics.costs import Statement
 from origin.ledger.running import Place
 
@@ -45,11 +45,11 @@ class _Figures(Collector):
         return iter(())
 
     def collect(self) -> Iterator[Metric]:
-        office, books = self._office, self._office.books()
-        asked = office.ask(range="month")
-        yield from _money(headline(office.reader, books, asked))
-        yield _by_place(earned(office.reader, books, asked).places())
-        yield from _traffic(traffic(office.reader, books, asked))
+        office, asked = self._office, self._office.ask(range="month")
+        shown = figures(office, asked)
+        yield from _money(shown["headline"])
+        yield _by_place(shown["earned"].places())
+        yield from _traffic(shown["traffic"])
         yield from _today(office, office.ask(range="today"))
         yield _every(all_figures(office, asked))
 

@@ -68,6 +68,7 @@ def _figures(office: Office, asked: Asked) -> dict[str, Any]:
     return {
         **context,
         "asked": asked,
+        "earned": found,
         "digest": hashlib.blake2b(told, digest_size=8).hexdigest(),
         **_queries(asked),
     }
