@@ -1,7 +1,6 @@
 """What the ledger says of a span of time: sums by whichever labels are asked for."""
 
 import time
-from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
@@ -48,8 +47,6 @@ from origin.ledger.tables import (
 Sums = dict[str, float]
 Only = Mapping[str, Sequence[str]]
 """Labels, and the values of each that rows may have."""
-_Use = tuple[int, int]
-"""The number of a period, and 1 or -1: whether what is read is added to it or taken off."""
 
 _LARGEST = 1_000
 
@@ -123,20 +120,20 @@ class Reader:
         scope: Scope = EVERYTHING,
     ) -> "Each":
         """What :meth:`read` gives of each of many periods: asked once, as asking is most of what
-        each of them takes. What two of them have in common, like the hours between a midnight and
-        the nearest one of the ledger's, is read once as well."""
+        each of them takes."""
         now = time.time()
-        uses: defaultdict[tuple[int, int, int], list[_Use]] = defaultdict(list)
-        for number, period in enumerate(periods):
-            for one in cover(period.begin, period.end, now, self.ages):
-                uses[one.span_s, one.begin, one.end].append((number, one.sign))
-        alike: dict[tuple[_Use, ...], int] = {}
         pieces = [
-            (alike.setdefault(tuple(used), len(alike)), Piece(*span, 1))
-            for span, used in uses.items()
+            (number, one)
+            for number, period in enumerate(periods)
+            for one in cover(period.begin, period.end, now, self.ages)
         ]
         rows = self._found(table, by, sums, pieces, scope)
-        return _each(rows, list(alike), len(by), len(sums))
+        width = 1 + len(by)
+        return Each(
+            np.array([row[0] for row in rows], np.intp),
+            [tuple(row[1:width]) for row in rows],
+            np.array([row[width:] for row in rows], np.float64).reshape(len(rows), len(sums)),
+        )
 
     def days(
         self,
@@ -240,21 +237,6 @@ class Each:
     periods: NDArray[np.intp]
     labels: list[tuple[str, ...]]
     sums: NDArray[np.float64]
-
-
-def _each(rows: Sequence[Any], uses: Sequence[tuple[_Use, ...]], by: int, sums: int) -> Each:
-    """Rows of a number, ``by`` labels and ``sums``, where each use of their number wants them."""
-    numbers: dict[tuple[str, ...], int] = {}
-    label = [numbers.setdefault(tuple(row[1 : 1 + by]), len(numbers)) for row in rows]
-    used = [(at, *use) for at, row in enumerate(rows) for use in uses[row[0]]]
-    at, period, sign = np.array(used, np.intp).reshape(-1, 3).T
-    values = np.array([row[1 + by :] for row in rows], np.float64).reshape(-1, sums)
-    width = max(1, len(numbers))
-    named, where = np.unique(period * width + np.array(label, np.intp)[at], return_inverse=True)
-    found = np.zeros((len(named), sums))
-    np.add.at(found, where, values[at] * sign[:, None])
-    labels = list(numbers)
-    return Each(named // width, [labels[one] for one in named % width], found)
 
 
 def _row(row: Sequence[Any], by: Sequence[str], sums: Sequence[str]) -> Row:

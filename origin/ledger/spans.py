@@ -63,8 +63,8 @@ def _pieces(begin: int, end: int, levels: Sequence[int]) -> list[Piece]:
             Piece(one.span_s, one.begin, one.end, -one.sign) for one in _pieces(end, begin, levels)
         ]
     first, last = _nearest(begin, levels[0]), _nearest(end, levels[0])
-    # Less than half of a span is told sooner than what is left of it.
-    if first >= last or end - begin < levels[0] // 2:
+    # Half of a span is told sooner than what is left of it.
+    if first >= last or end - begin <= levels[0] // 2:
         return _pieces(begin, end, levels[1:])
     return [
         Piece(levels[0], first, last, 1),
