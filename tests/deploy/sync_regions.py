@@ -40,7 +40,7 @@ from origin.sync.tokens import admit
 from origin.tables import LogEntryRow
 from tests.kvsync.golden import example_body
 
-_SETTLED_S = 60.0
+_SETTLED_S = 180.0
 # A store here is never broken, but a busy machine may let one wait for long.
 _STORE_S = 20.0
 _SMALL_LOG_BYTES = 6_000
@@ -273,25 +273,27 @@ class Regions:
             return None
 
     async def settle(self) -> None:
-        """Mend all, then wait until every region is where the log is."""
+        """Mend all, then wait until every region is where the log is, and has heard so since."""
+        begun_at_ms = int(self.now * 1_000)
         if self._log is None:
             await self.start_origin()
         for region in self.regions.values():
             region.wire.heal()
             self.start(region.name)
         deadline = time.monotonic() + _SETTLED_S
-        while not all(self._is_at_head(region) for region in self.regions.values()):
+        while not all(self._is_at_head(one, begun_at_ms) for one in self.regions.values()):
             for region in self.regions.values():
                 assert region.running is not None and not region.running.done(), region.running
             assert time.monotonic() < deadline, self._where()
             await asyncio.sleep(0.01)
 
-    def _is_at_head(self, region: _Region) -> bool:
+    def _is_at_head(self, region: _Region, since_ms: int) -> bool:
         if region.agent is None:
             return False
         follower = region.agent.followers[PROPERTY]
         given, sealed = chain.heads(self.database)[PROPERTY]
-        return follower.ready and follower.held.cursor.seq == given == sealed
+        at_head = follower.ready and follower.held.cursor.seq == given == sealed
+        return at_head and follower.renewal.at_ms >= since_ms
 
     def _where(self) -> str:
         at = {

@@ -16,6 +16,7 @@ import pytest
 from PIL import Image
 
 from deploy.layout import HOST, PROPERTIES, REGIONS, ROOT, SAMPLE, State
+from tests.deploy.test_up import neighbouring_ports
 
 APPROVED = SAMPLE / "approved.jsonl"
 slow = pytest.mark.slow
@@ -32,7 +33,7 @@ def refused(*command: object, **environment: object) -> str:
         },
         capture_output=True,
         text=True,
-        timeout=100,
+        timeout=300,
     )
     assert ended.returncode == 1, ended
     assert ended.stderr.endswith("\n") and ended.stderr.count("\n") == 1, ended.stderr
@@ -131,9 +132,10 @@ def test_a_folder_that_is_not_ours_is_not_removed(tmp_path: Path) -> None:
 
 
 def test_state_that_another_start_uses(state: State, tmp_path: Path) -> None:
+    port = neighbouring_ports()
     told = f"rehydrate: {state.folder}: in use by another ./rehydrate up; stop that one or"
     with state.held():
-        assert told in refused("deploy", "up", "--state", state.folder, "--port", 31_400)
+        assert told in refused("deploy", "up", "--state", state.folder, "--port", port)
         assert told in refused("deploy", "reset", "--state", state.folder)
     assert state.trusted_keys.exists()
 
@@ -178,7 +180,7 @@ def test_a_story_that_there_is_not() -> None:
 def test_a_part_that_cannot_start_is_named(state: State) -> None:
     cache = state.region(REGIONS[0]) / "edge"
     cache.write_text("a file where the cache's folder should be")
-    line = refused("deploy", "up", "--state", state.folder, "--port", 31_300)
+    line = refused("deploy", "up", "--state", state.folder, "--port", neighbouring_ports())
     assert line.startswith("rehydrate: edge ended with code 1: edge: ")
     assert str(cache) in line
 

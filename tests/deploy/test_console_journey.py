@@ -14,7 +14,7 @@ from playwright.sync_api import Browser, Page, expect, sync_playwright
 from deploy.check.console_story import SEED
 from deploy.layout import SAMPLE
 from origin.catalogue import read_catalogue
-from tests.deploy.test_up import CHROMIUM, QUIET, neighbouring_ports, up
+from tests.deploy.test_up import CHROMIUM, PATIENCE_S, QUIET, neighbouring_ports, up
 
 pytestmark = [
     pytest.mark.slow,
@@ -22,7 +22,6 @@ pytestmark = [
 ]
 OWN = "a password of my own"
 LOOKED_AT = 20
-_PATIENCE_S = 240.0
 _WAY_IN = re.compile(r"Operators: (\S+), the first time as admin with (\S+), which")
 WRITES: tuple[tuple[str, dict[str, str]], ...] = (
     ("/p/rumba/publish", {}),
@@ -76,13 +75,13 @@ def test_from_a_csv_to_shoppers_and_back(
 ) -> None:
     shop, console, password = started
     paths, file = _prompts(tmp_path)
-    page = browser.new_context(base_url=console, accept_downloads=True).new_page()
+    page = _page(browser, console)
     _log_in_first(page, "admin", password)
     _import_with_an_error(page, file)
     page.get_by_role("button", name="Make candidates").click()
     # What comes next appears by itself, once the job is done.
     judge = page.get_by_role("link", name=f"Judge {LOOKED_AT} one by one")
-    judge.click(timeout=_PATIENCE_S * 1_000)
+    judge.click(timeout=PATIENCE_S * 1_000)
     _judge_by_keyboard(page)
     page.get_by_role("link", name="On to publishing").click()
     page.get_by_role("button", name=f"Publish {LOOKED_AT} approved").click()
@@ -105,7 +104,13 @@ def test_from_a_csv_to_shoppers_and_back(
     page.get_by_text(f"0 went back to what they were, {LOOKED_AT - 1} to the origin").wait_for()
     _confirmed(page)
     assert _served(shop, paths[1]) == "origin"
-    _another_is_only_a_viewer(page, browser.new_context(base_url=console).new_page())
+    _another_is_only_a_viewer(page, _page(browser, console))
+
+
+def _page(browser: Browser, console: str) -> Page:
+    context = browser.new_context(base_url=console, accept_downloads=True)
+    context.set_default_timeout(PATIENCE_S * 1_000)
+    return context.new_page()
 
 
 def _another_is_only_a_viewer(admin: Page, page: Page) -> None:
@@ -153,13 +158,13 @@ def _judge_by_keyboard(page: Page) -> None:
         page.locator(".judge").wait_for()
         # Keys are heard once the page is read; its pictures may still be on their way.
         page.wait_for_load_state("domcontentloaded")
-        with page.expect_navigation(wait_until="domcontentloaded", timeout=_PATIENCE_S * 1_000):
+        with page.expect_navigation(wait_until="domcontentloaded", timeout=PATIENCE_S * 1_000):
             page.keyboard.press("a")
         assert left == 1 or "/candidates/" in page.url
 
 
 def _confirmed(page: Page) -> None:
-    expect(page.get_by_text("1 of 1 region confirmed")).to_be_visible(timeout=_PATIENCE_S * 1_000)
+    expect(page.get_by_text("1 of 1 region confirmed")).to_be_visible(timeout=PATIENCE_S * 1_000)
 
 
 def _prompts(folder: Path) -> tuple[list[str], Path]:
@@ -178,12 +183,13 @@ def _prompts(folder: Path) -> tuple[list[str], Path]:
 
 def _becomes(shop: str, path: str, wanted: str) -> None:
     """A busy machine's region may miss its deadline: the origin stands in for it for a while."""
-    deadline = time.monotonic() + _PATIENCE_S
+    deadline = time.monotonic() + PATIENCE_S
     while (found := _served(shop, path)) != wanted:
         assert time.monotonic() < deadline, found
         time.sleep(1.0)
 
 
 def _served(shop: str, path: str) -> str:
-    status = httpx2.get(shop + path, headers={"accept": "image/jpeg"}).headers["cache-status"]
+    accept = {"accept": "image/jpeg"}
+    status = httpx2.get(shop + path, headers=accept, timeout=PATIENCE_S).headers["cache-status"]
     return "rehydrated" if "rehydrated" in status else "origin" if "origin:" in status else status

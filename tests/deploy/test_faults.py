@@ -12,6 +12,8 @@ import pytest
 from deploy.faults import HEALTHY, HOST, Fault, FaultProxy, control_app
 from deploy.link import Route
 
+# For what comes in the end, however busy the machine is.
+_PATIENCE_S = 60
 Streams = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 
 
@@ -41,7 +43,7 @@ async def connect(proxy: FaultProxy) -> Streams:
 async def ask(streams: Streams) -> bytes:
     reader, writer = streams
     writer.write(b"hello\n")
-    return await asyncio.wait_for(reader.readexactly(600), 5)
+    return await asyncio.wait_for(reader.readexactly(600), _PATIENCE_S)
 
 
 async def silent(streams: Streams) -> bool:
@@ -90,14 +92,14 @@ async def test_a_black_hole_swallows_and_gives_back_when_it_heals(proxy: FaultPr
     assert await silent(old) and await silent(new)
     await proxy.become(HEALTHY)
     for reader, _ in (old, new):
-        assert await asyncio.wait_for(reader.readexactly(600), 5) == b"hello\n" * 100
+        assert await asyncio.wait_for(reader.readexactly(600), _PATIENCE_S) == b"hello\n" * 100
 
 
 async def test_a_half_closed_connection_ends_one_way_only(proxy: FaultProxy) -> None:
     streams = await connect(proxy)
     await ask(streams)
     await proxy.become(Fault("half-closed"))
-    assert await asyncio.wait_for(streams[0].read(), 5) == b""
+    assert await asyncio.wait_for(streams[0].read(), _PATIENCE_S) == b""
     for _ in range(3):
         streams[1].write(b"hello\n")
         await streams[1].drain()  # which would raise on a closed connection
@@ -108,10 +110,10 @@ async def test_a_slow_drip_trickles(proxy: FaultProxy) -> None:
     await proxy.become(Fault(bytes_per_s=200))
     reader, writer = await connect(proxy)
     writer.write(b"hello\n")
-    first = await asyncio.wait_for(reader.read(600), 5)
+    first = await asyncio.wait_for(reader.read(600), _PATIENCE_S)
     assert 0 < len(first) < 100
     await proxy.become(HEALTHY)
-    assert len(await asyncio.wait_for(reader.readexactly(600 - len(first)), 5))
+    assert len(await asyncio.wait_for(reader.readexactly(600 - len(first)), _PATIENCE_S))
 
 
 async def test_latency_delays_each_way_and_changes_nothing(proxy: FaultProxy) -> None:
@@ -120,7 +122,7 @@ async def test_latency_delays_each_way_and_changes_nothing(proxy: FaultProxy) ->
     streams[1].write(b"hello\n")
     with pytest.raises(TimeoutError):
         await asyncio.wait_for(streams[0].read(1), 0.1)
-    assert await asyncio.wait_for(streams[0].readexactly(600), 5) == b"hello\n" * 100
+    assert await asyncio.wait_for(streams[0].readexactly(600), _PATIENCE_S) == b"hello\n" * 100
 
 
 async def test_a_target_that_is_gone_looks_gone(proxy: FaultProxy) -> None:

@@ -39,8 +39,7 @@ async def test_from_the_list_to_what_a_shopper_gets(tmp_path: Path) -> None:
         await world.operator("qa", "approve", "--all", "--by", "Ada")
         assert (await world.publish())["published"] == len(names)
         for name in names:
-            answer = await world.ask(f"/rumba/signs/{name}")
-            assert "detail=rehydrated" in answer.headers["cache-status"]
+            answer = await world.rehydrated(f"/rumba/signs/{name}")
             assert f" {hit['name']} " in answer.headers["surrogate-key"]
             original = decode((pictures / "signs" / name).read_bytes())
             assert psnr(original, decode(answer.content)) > 30

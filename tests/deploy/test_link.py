@@ -73,7 +73,7 @@ async def relay(target: int, *options: str) -> AsyncIterator[tuple[int, int]]:
         yield port, metrics
     finally:
         process.send_signal(signal.SIGTERM)
-        assert process.wait(5) == 0
+        assert process.wait(60) == 0
 
 
 async def exchange(port: int, message: bytes) -> bytes:

@@ -72,7 +72,7 @@ class Regions:
         return await self.regions[name].records.find(self.site, KEY, now=now)
 
     async def relayed(self, name: str) -> bool:
-        async with httpx2.AsyncClient(trust_env=False) as client:
+        async with httpx2.AsyncClient(timeout=_PATIENCE_S, trust_env=False) as client:
             text = (await client.get(self.regions[name].agent + "/metrics")).text
         return f'sync_relayed_heartbeats_total{{property="{PROPERTY}"}}' in text
 
@@ -153,8 +153,10 @@ async def three_strict_regions(folder: Path) -> AsyncIterator[Regions]:
     try:
         async with _running(every, folder):
             seq = _publish(environment["ORIGIN_DATABASE_URL"], key)
-            for region in regions.values():
+            for name, region in regions.items():
                 await _until_there(region.store, seq)
+                # Which comes after what it is of.
+                await world.renewed_after(name, 0)
             yield world
     finally:
         for region in regions.values():

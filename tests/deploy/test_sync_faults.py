@@ -48,7 +48,7 @@ class Broken:
     ways: dict[Side, FaultProxy]
 
     async def settle(self) -> None:
-        await until(lambda: self.agent.ready and self._at_head(), within_s=30)
+        await until(lambda: self.agent.ready and self._at_head(), within_s=120)
         assert as_published(self.origin, await everything(self.store_url))
 
     def _at_head(self) -> bool:
@@ -72,7 +72,7 @@ async def breakable(folder: Path, store_url: str) -> AsyncIterator[Broken]:
         trusted_keys=folder / "trusted.json",
         origin_url=f"http://{HOST}:{ways['origin'].route.port}",
         store_url=f"redis://{HOST}:{ways['store'].route.port}",
-        store_timeout_ms=300,
+        store_timeout_ms=1_000,
         poll_s=0.1,
         report_s=0.1,
         ledger_dir=folder / "ledger",

@@ -266,7 +266,7 @@ class SyncWorld:
     async def agent(self, store_url: str, **changed: Any) -> AsyncIterator[Agent]:
         """A running agent, killed at the end."""
         settings = self.settings(store_url, **changed)
-        store = ValkeyStore(store_url, timeout_s=2)
+        store = ValkeyStore(store_url, timeout_s=20)
         async with httpx2.AsyncClient(transport=_Wires(self)) as client:
             agent = Agent(settings, self.keys, store, client)
             running = asyncio.create_task(agent.run())
@@ -286,7 +286,7 @@ def sync_world(folder: Path) -> SyncWorld:
     return SyncWorld(OriginStandIn(signer), Caches(), keys, folder)
 
 
-async def until(holds: Any, within_s: float = 10.0) -> None:
+async def until(holds: Any, within_s: float = 60.0) -> None:
     """Wait until ``holds()`` is true; the assertion says where it was not."""
     deadline = time.monotonic() + within_s
     while not holds():
@@ -296,7 +296,7 @@ async def until(holds: Any, within_s: float = 10.0) -> None:
 
 async def everything(store_url: str, property: str = PROPERTY) -> dict[bytes, StoredEntry]:
     """All that the store holds of a property."""
-    store = ValkeyStore(store_url, timeout_s=5)
+    store = ValkeyStore(store_url, timeout_s=20)
     found = {}
     async for _, held in store.ranges(property, range(4_096)):
         found.update(held)

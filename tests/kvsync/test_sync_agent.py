@@ -353,7 +353,7 @@ async def test_of_a_property_that_is_served_no_more_nothing_is_held(
     await store.put("former", {A: b"record", B: b"record"})
     async with world.agent(url) as agent:
         await until(lambda: agent.ready)
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             while await store.properties() != [PROPERTY]:
                 await asyncio.sleep(0.01)
     assert await everything(url, "former") == {}

@@ -32,7 +32,7 @@ class Region:
 
     def await_log(self) -> None:
         """Wait until an origin that has just started has its log."""
-        deadline = time.monotonic() + 10
+        deadline = time.monotonic() + 60
         while self.get("/v1/log/rumba").status_code == 503 and time.monotonic() < deadline:
             time.sleep(0.02)
 
@@ -81,7 +81,7 @@ class Region:
 
 def followed(region: Region, count: int) -> None:
     """Follow until so many entries came."""
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 60
     while len(region.entries) < count and time.monotonic() < deadline:
         region.follow(wait_s=1)
     assert len(region.entries) == count
