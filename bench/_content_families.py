@@ -115,17 +115,18 @@ def _write(out: Path, family: str, drawings: list[Drawing]) -> None:
         assets = []
         for drawing in chosen:
             file = f"gallery/{'_'.join(drawing.attributes.values())}.webp"
-            data = _drawn(drawing.svg)
+            data = drawn(drawing.svg)
             (folder / file).write_bytes(data)
             assets.append({"file": file, "attributes": drawing.attributes, "bytes": len(data)})
         manifest = {"family": family, "assets": assets}
         (folder / "manifest.json").write_text(json.dumps(manifest, indent=1) + "\n")
 
 
-def _drawn(svg: str) -> bytes:
+def drawn(svg: str) -> bytes:
+    """A drawing at 256x256 over white, coded without loss."""
     command = ["rsvg-convert", "--width", str(SIDE), "--height", str(SIDE)]
-    drawn = subprocess.run(command, input=svg.encode(), capture_output=True, check=True)
-    with Image.open(io.BytesIO(drawn.stdout)) as image:
+    made = subprocess.run(command, input=svg.encode(), capture_output=True, check=True)
+    with Image.open(io.BytesIO(made.stdout)) as image:
         over = Image.new("RGBA", image.size, "white")
         over.alpha_composite(image.convert("RGBA"))
     file = io.BytesIO()

@@ -6,7 +6,7 @@ import shutil
 import zipfile
 from collections import Counter
 from pathlib import Path
-from typing import Literal
+from typing import Final, Literal
 
 from PIL import ImageColor
 
@@ -20,6 +20,9 @@ GALLERIES = {
     "figures": ROOT / "bench/families/figures/gallery",
     "icons": ROOT / "bench/families/icons/gallery",
 }
+
+Inventory = Literal["tuning", "judging", "held-out"]
+INVENTORIES: Final[tuple[Inventory, ...]] = ("tuning", "judging", "held-out")
 
 Labels = dict[str, str]
 """Path to family; "" for a picture that has nothing in common with any other."""
@@ -48,7 +51,7 @@ def drawings(labels: Labels) -> Labels:
     }
 
 
-def lay_out(name: Literal["tuning", "judging"], folder: Path) -> Labels:
+def lay_out(name: Inventory, folder: Path) -> Labels:
     """Put an inventory's files below ``folder``."""
     with zipfile.ZipFile(CORPUS / f"{name}.zip") as archive:
         labels: Labels = json.loads(archive.read("labels.json"))

@@ -1,7 +1,8 @@
 """The hit list's groups against labels, and what its steps cost.
 
-Grouping was tuned on one inventory and is judged on another, of other packages; each is also
-grouped by names alone and by pictures alone, to say what each gives. Costs are of one core, in
+Grouping was tuned on one inventory and judged on another, whose scores were seen while it was being
+made; so the figure that is told is that of a third, which was grouped once all was chosen. Each is
+also grouped by names alone and by pictures alone, to say what each gives. Costs are of one core, in
 processor time.
 """
 
@@ -9,14 +10,8 @@ import random
 import resource
 import tempfile
 import time
-from collections import Counter, defaultdict
-from collections.abc import Iterable, Sequence
-from dataclasses import replace
-from hashlib import blake2b
-from itertools import islice
-from math import comb
 from pathlib import Path
-from typing import Annotated, Final, Literal
+from typing import Annotated, Final
 
 import numpy as np
 import typer
@@ -24,17 +19,18 @@ from numpy.typing import NDArray
 from rich.console import Console
 from rich.table import Table
 
-from bench._corpus import GALLERIES, drawings, lay_out
+from bench._corpus import GALLERIES, INVENTORIES, drawings, lay_out
+from bench._features import tell_features
+from bench._grouping import Known, arrangements, as_known, described, judged, wholes
 from bench._resumed import Steps
-from origin.analysis.descriptor import LAYOUT, small_picture
-from origin.analysis.families import FARTHEST, Asset, Family, find_families
+from origin.analysis.descriptor import LAYOUT
+from origin.analysis.families import FARTHEST, find_families
 from origin.analysis.forecast import left_out, recall_error, trained_families
 from origin.analysis.kinds import kinds_of
 from origin.analysis.listing import FolderPlace
-from origin.analysis.looking import BATCH, Looked, look_at
+from origin.analysis.looking import Looked, look_at
 from origin.analysis.neighbours import PART, groups_of
 from origin.analysis.network import FeatureNetwork
-from origin.analysis.templates import FEWEST
 from origin.analysis.traffic import read_traffic
 
 LOG_LINES: Final = 500_000
@@ -42,24 +38,25 @@ SIZES: Final = (1_000, 10_000, 100_000)
 MILLION: Final = 1_000_000
 IN_A_FAMILY: Final = 40
 
-Known = frozenset[Literal["names", "pictures", "network"]]
-"""By what is grouped; without names files are called by hashes, as many inventories call theirs."""
-Labelling = list[str]
-Groups = list[list[str]]
-
 
 def run(
     full: bool = False,
     network: Annotated[
         Path | None, typer.Option(help="Folder of a feature network, to say what it adds.")
     ] = None,
+    ablation: Annotated[
+        bool, typer.Option("--ablation", help="Also say what each feature of a picture adds.")
+    ] = False,
 ) -> dict[str, object]:
     """Group, judge and time; with `full` up to a million descriptors, resumed if interrupted."""
     console = Console()
+    asked = FeatureNetwork(network) if network else None
     steps = Steps.of("analyse") if full else None
     sizes = (*SIZES, MILLION) if full else SIZES
     seconds = _scaling(sizes, steps)
-    ari, f1 = _grouping(console, FeatureNetwork(network) if network else None)
+    ari, f1 = _grouping(console, asked)
+    if ablation:
+        tell_features(console, asked)
     rate = images_per_s_core()
     exponent = slope(seconds)
     lines = log_lines_per_s_core()
@@ -82,7 +79,7 @@ def run(
 
 
 def _grouping(console: Console, network: FeatureNetwork | None) -> tuple[float, float]:
-    """Prints the scores of both inventories by what is known; those of the judged one, by names
+    """Prints the scores of all inventories by what is known; those of the held-out one, by names
     and pictures."""
     ways: list[Known] = [
         frozenset({"pictures"}),
@@ -94,7 +91,7 @@ def _grouping(console: Console, network: FeatureNetwork | None) -> tuple[float, 
     columns = ("inventory", "by", "ARI", "pairwise F1", "ARI of drawings", "F1 of drawings")
     table = Table(*columns, title="groups against labels of families, and of single drawings")
     best = 0.0, 0.0
-    for name in ("tuning", "judging"):
+    for name in INVENTORIES:
         with tempfile.TemporaryDirectory(prefix="corpus-") as folder:
             labels = lay_out(name, Path(folder))
             assets = described(Path(folder), network)
@@ -107,88 +104,9 @@ def _grouping(console: Console, network: FeatureNetwork | None) -> tuple[float, 
             row = (f"{score:.3f}" for score in (*scores, *told))
             table.add_row(name, ", ".join(sorted(known)), *row)
             if known == {"names", "pictures"}:
-                best = scores  # the last is of the judged inventory
+                best = scores  # the last is of the held-out one
     console.print(table)
     return best
-
-
-def described(folder: Path, network: FeatureNetwork | None = None) -> list[Asset]:
-    """Every image of a folder, looked at, and shown to a network if there is one."""
-    place = FolderPlace(folder)
-    listed = [one for page in place.pages("") for one in page]
-    looked = look_at(((one.path, one.size) for one in listed), place, lambda digest: None)
-    contents = {one.digest: one for one in looked.contents if not one.why}
-    sizes = {one.path: one.size for one in listed}
-    found = [
-        Asset(
-            "bench",
-            path,
-            digest,
-            sizes[path],
-            contents[digest].width,
-            contents[digest].height,
-            np.frombuffer(contents[digest].descriptor, np.int8),
-        )
-        for path, digest in looked.digests
-        if digest in contents
-    ]
-    if network is None:
-        return found
-    shown = (small_picture(place.read(one.path), network.side) for one in found)
-    batches = iter(lambda: list(islice(shown, BATCH)), [])
-    embeddings = np.concatenate([network.embed(batch) for batch in batches])
-    return [replace(one, embedding=own) for one, own in zip(found, embeddings, strict=True)]
-
-
-def as_known(assets: list[Asset], known: Known) -> list[Asset]:
-    """The assets with what is not known left out; in the same order."""
-    shown = assets
-    if "pictures" not in known:
-        shown = [replace(one, layout=np.zeros(LAYOUT, np.int8)) for one in shown]
-    if "names" not in known:
-        shown = [replace(one, path=blake2b(one.path.encode()).hexdigest()) for one in shown]
-    if "network" not in known:
-        shown = [replace(one, embedding=np.empty(0, np.int8)) for one in shown]
-    return shown
-
-
-def wholes(families: Iterable[Family]) -> Groups:
-    return [[one.path for one in family.members] for family in families]
-
-
-def arrangements(families: Iterable[Family]) -> Groups:
-    """What lies alike within families, where it is enough to be a family."""
-    found: dict[tuple[str, int], list[str]] = defaultdict(list)
-    for family in families:
-        for one, arrangement in zip(family.members, family.arrangements, strict=True):
-            found[family.id, arrangement].append(one.path)
-    return [group for group in found.values() if len(group) >= FEWEST]
-
-
-def judged(shown: Sequence[Asset], truth: Labelling, groups: Groups) -> tuple[float, float]:
-    """Adjusted Rand index and pairwise F1 of groups of paths; what is labelled "", or in no group,
-    is alone."""
-    group_of = {path: str(at) for at, group in enumerate(groups) for path in group}
-    paths = [one.path for one in shown]
-    return agreement(
-        [label or path for label, path in zip(truth, paths, strict=True)],
-        [group_of.get(path, path) for path in paths],
-    )
-
-
-def agreement(truth: Labelling, found: Labelling) -> tuple[float, float]:
-    """Adjusted Rand index (Hubert and Arabie 1985) and F1 over pairs."""
-    both = _pairs(list(zip(truth, found, strict=True)))
-    one, other, every = _pairs(truth), _pairs(found), comb(len(truth), 2)
-    chance = one * other / every
-    most = (one + other) / 2
-    ari = (both - chance) / (most - chance) if most != chance else 1.0
-    return ari, 2 * both / (one + other) if one + other else 1.0
-
-
-def _pairs(labels: list[str] | list[tuple[str, str]]) -> int:
-    counts: Counter[object] = Counter(labels)
-    return sum(comb(count, 2) for count in counts.values())
 
 
 def images_per_s_core() -> float:

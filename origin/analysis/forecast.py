@@ -92,7 +92,7 @@ def recall_error(known: Sequence[Trained]) -> float:
 def expect(family: Family, found: Sample) -> Expected:
     """What training ``family``, of one size, would give."""
     known = trained_families()
-    one = _as_trained(family, found)
+    one = as_trained(family, found)
     return Expected(
         recall=recall_of(one, known),
         recall_error=recall_error(known),
@@ -103,7 +103,8 @@ def expect(family: Family, found: Sample) -> Expected:
     )
 
 
-def _as_trained(family: Family, found: Sample) -> Trained:
+def as_trained(family: Family, found: Sample) -> Trained:
+    """What is known of a family, of one size, before it is trained."""
     first = family.members[0]
     return Trained(
         family=family.id,

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import numpy as np
 import pytest
 
-from bench.analyse import agreement
+from bench._grouping import agreement
 from origin.analysis.attributes import from_names
 from origin.analysis.families import Asset, Family, find_families
 from origin.analysis.neighbours import BLOCK, blocks_of, groups_of, keys_of

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageDraw, ImageFont
 
-from bench.analyse import described
+from bench._grouping import described
 from origin.analysis.demand import Monthly
 from origin.analysis.families import Family, find_families
 from origin.analysis.forecast import left_out, recall_error, recall_of, trained_families

@@ -1,0 +1,149 @@
+"""Ordinary packages of drawings: fetched, taken apart, drawn small.
+
+Needs `npm`, `apt-get`, `dpkg-deb` and `rsvg-convert`; versions are pinned.
+"""
+
+import io
+import json
+import random
+import subprocess
+import tarfile
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from PIL import Image
+
+SEED = 7
+TONES = ("light", "medium-light", "medium", "medium-dark", "dark")
+PACKAGES = {
+    "twemoji": "@iconify-json/twemoji@1.2.5",
+    "noto": "@iconify-json/noto@1.2.9",
+    "openmoji": "@iconify-json/openmoji@1.2.29",
+    "fluent": "@iconify-json/fluent-emoji@1.2.7",
+    "fxemoji": "@iconify-json/fxemoji@1.2.2",
+    "streamline": "@iconify-json/streamline-emojis@1.2.4",
+    "tabler": "@iconify-json/tabler@1.2.23",
+    "circle-flags": "@iconify-json/circle-flags@1.2.11",
+    "flag-icons": "flag-icons@7.5.0",
+    "country-flags": "country-flag-icons@1.6.20",
+    "svg-cards": "svg-cards@4.0.2",
+    "playing-cards": "@heruka_urgyen/react-playing-cards@0.5.0",
+    "emojione": "@iconify-json/emojione@1.2.3",
+    "flagpack": "@iconify-json/flagpack@1.2.8",
+    "flat-color": "@iconify-json/flat-color-icons@1.2.3",
+    "ion": "@iconify-json/ion@1.2.7",
+}
+DEBIAN = {
+    "gnome": "gnome-backgrounds=43.1-1",
+    "plasma": "plasma-workspace-wallpapers=4:5.27.5-2",
+    "papirus": "papirus-icon-theme=20230104-2",
+    "famfamfam": "famfamfam-flag-png=0.1-3.2",
+    "kde-cards": "kdegames-card-data-kf5=4:22.12.3-1",
+    "mate": "mate-backgrounds=1.26.0-1",
+}
+
+
+@dataclass(frozen=True)
+class Item:
+    """``picture`` is an SVG's text or an image; ``part`` the id of what is wanted of an SVG;
+    ``side`` the longer side of what is kept, ``card`` the width and height of the white card that
+    it is put on the middle of."""
+
+    path: str
+    family: str
+    picture: str | Image.Image
+    side: int = 112
+    part: str = ""
+    card: tuple[int, int] | None = None
+
+
+Package = Callable[[str], Path]
+
+
+def noise(path: str, icons: dict[str, str], count: int) -> Iterator[Item]:
+    """Drawings that have nothing in common."""
+    draw = random.Random(SEED)
+    for at, name in enumerate(draw.sample(sorted(icons), count)):
+        place = path.format(month=draw.randint(1, 12), at=draw.randint(0, 9999) + at, name=name)
+        yield Item(place, "", icons[name], draw.choice((96, 128, 160)))
+
+
+def wallpapers(folder: Path, path: str) -> Iterator[Item]:
+    """One picture of each wallpaper: its dark, narrow or small version is not unrelated to it."""
+    found = [one for one in sorted(folder.rglob("*")) if one.suffix in (".webp", ".jpg")]
+    by_name: dict[str, Path] = {}
+    for one in found:
+        own = one.stem.removesuffix("-d").removesuffix("-l")
+        by_name.setdefault(own if own[0].isalpha() else one.parents[2].name.lower(), one)
+    for at, (name, one) in enumerate(by_name.items()):
+        yield Item(path.format(at=at, name=name), "", read_picture(one), 160)
+
+
+def icons_of(package: Path) -> dict[str, str]:
+    """Every drawing of an iconify package as SVG, by name."""
+    found = json.loads((package / "icons.json").read_text())
+    side = found.get("width", 16)
+    return {
+        name: '<svg xmlns="http://www.w3.org/2000/svg" '
+        'xmlns:xlink="http://www.w3.org/1999/xlink" '
+        f'viewBox="0 0 {icon.get("width", side)} {icon.get("height", side)}">{icon["body"]}</svg>'
+        for name, icon in found["icons"].items()
+    }
+
+
+def chars_of(package: Path) -> dict[str, str]:
+    """An emoji package's names by code."""
+    chars: dict[str, str] = json.loads((package / "chars.json").read_text())
+    return chars
+
+
+def badge(svg: str, colour: str) -> str:
+    """A motif on a disc of a colour."""
+    inner = svg.replace("<svg ", '<svg x="16" y="16" width="32" height="32" ', 1)
+    return (
+        '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 64 64">'
+        f'<circle cx="32" cy="32" r="30" fill="{colour}"/>{inner}</svg>'
+    )
+
+
+def read_picture(path: Path) -> Image.Image:
+    with Image.open(path) as image:
+        return image.convert("RGBA")
+
+
+def as_webp(item: Item) -> bytes:
+    """The file: over white, the longer side as ``item`` says."""
+    image = item.picture
+    if isinstance(image, str):
+        command = ["rsvg-convert", "--keep-aspect-ratio", "--width", str(item.side)]
+        if item.part:
+            command += ["--export-id", f"#{item.part}"]
+        drawn = subprocess.run(command, input=image.encode(), capture_output=True, check=True)
+        image = Image.open(io.BytesIO(drawn.stdout)).convert("RGBA")
+    image.thumbnail((item.side, item.side), Image.Resampling.LANCZOS)
+    over = Image.new("RGBA", item.card or image.size, "white")
+    middle = (over.width - image.width) // 2, (over.height - image.height) // 2
+    over.alpha_composite(image, middle)
+    file = io.BytesIO()
+    over.convert("RGB").save(file, "WEBP", quality=80, method=4)
+    return file.getvalue()
+
+
+def unpacked(name: str, scratch: Path) -> Path:
+    """A package's files, fetched into ``scratch`` the first time. CalledProcessError if it cannot
+    be."""
+    folder = scratch / name
+    if folder.is_dir():
+        return folder / "package" if name in PACKAGES else folder
+    folder.mkdir(parents=True)
+    if name in PACKAGES:
+        command = ["npm", "pack", "--silent", PACKAGES[name]]
+        packed = subprocess.run(command, cwd=folder, capture_output=True, check=True, text=True)
+        with tarfile.open(folder / packed.stdout.strip().splitlines()[-1]) as archive:
+            archive.extractall(folder, filter="data")
+        return folder / "package"
+    subprocess.run(["apt-get", "download", DEBIAN[name]], cwd=folder, check=True)
+    (package,) = folder.glob("*.deb")
+    subprocess.run(["dpkg-deb", "-x", package, folder], check=True)
+    return folder
