@@ -1,6 +1,7 @@
 """An inventory from end to end: list, look, group. Stopped anywhere, it goes on from there."""
 
 import os
+import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
@@ -82,12 +83,13 @@ def _list(
     store: Store, customer: str, name: str, place: Place, told: Told
 ) -> tuple[list[str], int]:
     after = store.begin_walk(customer, name)
-    listed = 0
+    listed, began = 0, time.monotonic()
     try:
         for page in place.pages(after):
             store.add_page(customer, page)
             listed += len(page)
-            told("listing", Progress(listed, listed, 0.0))
+            rate = listed / max(time.monotonic() - began, 1e-9)
+            told("listing", Progress(listed, listed, rate))
     except OriginUnavailable as error:
         return [*place.errors, f"the listing broke off: {error}"], 0
     gone = store.end_walk(customer, place.unlisted)

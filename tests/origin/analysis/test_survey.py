@@ -103,6 +103,15 @@ def test_a_listing_that_breaks_off_goes_on_where_it_stopped(store: Store, folder
     assert second.counts.assets == 19 and second.gone == 0
 
 
+def test_every_step_tells_how_far_and_how_fast_it_is(store: Store, folder: Path) -> None:
+    told: dict[str, Progress] = {}
+    take_stock(store, "shop", str(folder), FolderPlace(folder), 1, told.__setitem__)
+    assert told.keys() == {"listing", "looking"}
+    for progress in told.values():
+        assert progress.done == progress.total == 19 and progress.rate > 0
+        assert progress.left_s == 0
+
+
 def test_exact_duplicates_are_decoded_once(store: Store, folder: Path) -> None:
     shutil.copytree(folder / "mugs", folder / "again")
     found = stock(store, folder)

@@ -111,6 +111,24 @@ def test_broken_lines_are_counted_shown_and_left_out(tmp_path: Path) -> None:
     assert 1 <= len(found.examples) <= 3
 
 
+def test_times_may_come_in_any_order(tmp_path: Path) -> None:
+    log = tmp_path / "access.log"
+    days = ("20/Nov/2026", "03/Nov/2026", "19/Nov/2026")
+    log.write_text("".join(combined("/a.jpg", "MISS", day=day) for day in days))
+    found = read_traffic([log])
+    assert found.days == 18 and found.demand[0].requests == 3
+
+
+def test_other_encodings_cost_no_more_than_their_own_lines(tmp_path: Path) -> None:
+    latin, wide = tmp_path / "latin.log", tmp_path / "wide.log"
+    named = combined("/caf\N{LATIN SMALL LETTER E WITH ACUTE}.jpg", "HIT")
+    latin.write_bytes(named.encode("latin-1") + combined("/a.jpg", "HIT").encode())
+    wide.write_text(combined("/b.jpg", "HIT"), "utf-16")
+    found = read_traffic([latin, wide])
+    assert {one.path for one in found.demand} == {"/a.jpg", "/caf\N{REPLACEMENT CHARACTER}.jpg"}
+    assert list(found.unread) == [str(wide)]
+
+
 def test_files_that_cannot_be_read_are_named_and_the_rest_goes_on(tmp_path: Path) -> None:
     good, torn, poem = tmp_path / "good.log", tmp_path / "torn.log.gz", tmp_path / "poem.log"
     good.write_text(combined("/a.jpg", "HIT"))
