@@ -1,6 +1,7 @@
 """Pictures for a person's eyes, drawn in a child process of its own: the console has no torch."""
 
 import threading
+import time
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
@@ -12,7 +13,8 @@ import msgspec
 
 from kvsync.errors import ModelError, Overloaded
 from kvsync.record import PromptRecipe
-from origin.console.pictures import OF_THE_RECIPE, Kind, Pictures, name_of
+from origin.console.pictures import OF_THE_ORIGINAL, OF_THE_RECIPE, Kind, Pictures, name_of
+from origin.ledger.own_work import Spent
 
 _PATIENCE_S: Final = 60.0
 _CHILD_MEMORY: Final = 8 << 30
@@ -28,9 +30,15 @@ class Drawing:
         self._pool: ProcessPoolExecutor | None = None
 
     def draw(
-        self, kind: Kind, model: Path, recipe: PromptRecipe, original: Callable[[], bytes]
+        self,
+        kind: Kind,
+        model: Path,
+        recipe: PromptRecipe,
+        original: Callable[[], bytes],
+        told: Callable[[Spent], None],
     ) -> bytes:
-        """One picture of a candidate; ``original`` reads the asset's bytes.
+        """One picture of a candidate; ``original`` reads the asset's bytes, and ``told`` is what
+        drawing took, where it was not drawn before.
 
         Raises ModelError when the model cannot draw it, Overloaded when that takes too long.
         """
@@ -38,8 +46,9 @@ class Drawing:
         name = name_of(kind, recipe.model, recipe, source)
         data = self._pictures.find(name)
         if data is None:
-            data = self._ask(kind, model, msgspec.msgpack.encode(recipe), source)
+            data, spent = self._ask(kind, model, msgspec.msgpack.encode(recipe), source)
             self._pictures.keep(name, data)
+            told(spent)
         return data
 
     def close(self) -> None:
@@ -48,7 +57,7 @@ class Drawing:
         if pool is not None:
             pool.shutdown(wait=False, cancel_futures=True)
 
-    def _ask(self, kind: Kind, model: Path, recipe: bytes, source: bytes) -> bytes:
+    def _ask(self, kind: Kind, model: Path, recipe: bytes, source: bytes) -> tuple[bytes, Spent]:
         with self._lock:
             if self._pool is None:
                 self._pool = ProcessPoolExecutor(1, get_context("spawn"), _limit_child)
@@ -71,13 +80,15 @@ def _limit_child() -> None:
     resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
 
 
-def _draw(kind: Kind, model: str, recipe: bytes, source: bytes) -> bytes:
+def _draw(kind: Kind, model: str, recipe: bytes, source: bytes) -> tuple[bytes, Spent]:
     """Runs in the child, which alone imports torch."""
     import resource
 
+    busy_from, held_from = time.process_time(), time.monotonic()
     from origin.console.painting import paint
 
-    spent = resource.getrusage(resource.RUSAGE_SELF)
-    most_s = int(spent.ru_utime + spent.ru_stime) + _MOST_CPU_S
-    resource.setrlimit(resource.RLIMIT_CPU, (most_s, resource.RLIM_INFINITY))
-    return paint(kind, Path(model), recipe, source)
+    resource.setrlimit(resource.RLIMIT_CPU, (int(busy_from) + _MOST_CPU_S, resource.RLIM_INFINITY))
+    data = paint(kind, Path(model), recipe, source)
+    images = int(kind not in OF_THE_ORIGINAL)
+    spent = Spent(images, time.process_time() - busy_from, time.monotonic() - held_from)
+    return data, spent

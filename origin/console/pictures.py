@@ -20,6 +20,8 @@ Kind = Literal["generated", "original", "difference", "errors", "thumb", "origin
 KINDS: Final[tuple[Kind, ...]] = get_args(Kind)
 OF_THE_RECIPE: Final[tuple[Kind, ...]] = ("generated", "thumb")
 """Those for which the original does not matter."""
+OF_THE_ORIGINAL: Final[tuple[Kind, ...]] = ("original", "original-thumb")
+"""Those for which nothing is generated."""
 
 # So much is left when the folder was full, so that it is not looked through at every picture.
 _LEFT: Final = 0.9

@@ -10,7 +10,8 @@ import socket
 import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager
-from itertools import count
+from dataclasses import dataclass
+from functools import partial
 from types import TracebackType
 
 from kvsync.ledger import MINUTE_S, Held, Minute, Work
@@ -24,12 +25,41 @@ QA = "qa"
 _DEVICE = "cpu"
 
 
-class OwnWork(AbstractContextManager["OwnWork"]):
-    """One run of a process that makes pictures of a family: its CPU seconds, and the time that it
-    held the machine. It is told by the minute, and whole when the block ends.
+@dataclass(frozen=True, slots=True)
+class Spent:
+    """What making ``images`` took: CPU seconds, and the time that the machine was held for it.
 
     All of it is told as ``generate_s``: drawing, measuring and choosing are one search.
     """
+
+    images: int
+    busy_s: float
+    held_s: float
+
+
+def tell_spent(
+    database: Database,
+    property: str,
+    family: str,
+    spent: Spent,
+    clock: Callable[[], float] = time.time,
+) -> None:
+    """Take it into the ledger, as of this minute."""
+    now = clock()
+    work = (spent.busy_s, 0.0, 0.0, 0.0)
+    rows = (
+        Work(_DEVICE, property, family, QA, spent.images, *work),
+        Held(_DEVICE, socket.gethostname()[:80], spent.held_s),
+    )
+    # A name of its own each time: it is told once, in the transaction that counts it.
+    worker = f"{os.getpid()}-{secrets.token_hex(8)}"
+    minute = Minute(worker, int(now) // MINUTE_S * MINUTE_S, rows)
+    Ledger(database).take(THE_ORIGIN, (property,), (minute,), now)
+
+
+class OwnWork(AbstractContextManager["OwnWork"]):
+    """One run of a process that makes pictures of a family. It is told by the minute, and whole
+    when the block ends."""
 
     def __init__(
         self,
@@ -39,10 +69,7 @@ class OwnWork(AbstractContextManager["OwnWork"]):
         *,
         clock: Callable[[], float] = time.time,
     ) -> None:
-        self._ledger = Ledger(database)
-        self._property, self._family, self._clock = property, family, clock
-        self._run = f"{os.getpid()}-{secrets.token_hex(4)}"
-        self._number = count()
+        self._tell_spent = partial(tell_spent, database, property, family, clock=clock)
         self._images = 0
         self._busy_from, self._held_from = time.process_time(), time.monotonic()
 
@@ -61,14 +88,6 @@ class OwnWork(AbstractContextManager["OwnWork"]):
         self._tell()
 
     def _tell(self) -> None:
-        busy, held, now = time.process_time(), time.monotonic(), self._clock()
-        spent = (busy - self._busy_from, 0.0, 0.0, 0.0)
-        rows = (
-            Work(_DEVICE, self._property, self._family, QA, self._images, *spent),
-            Held(_DEVICE, socket.gethostname()[:80], held - self._held_from),
-        )
-        # A name of its own each time: it is told once, in the transaction that counts it.
-        worker = f"{self._run}-{next(self._number)}"
-        minute = Minute(worker, int(now) // MINUTE_S * MINUTE_S, rows)
-        self._ledger.take(THE_ORIGIN, (self._property,), (minute,), now)
+        busy, held = time.process_time(), time.monotonic()
+        self._tell_spent(Spent(self._images, busy - self._busy_from, held - self._held_from))
         self._images, self._busy_from, self._held_from = 0, busy, held

@@ -1,5 +1,6 @@
 """Quality: the queue, one candidate beside its original, and what a person decides."""
 
+from functools import partial
 from typing import Annotated
 
 from fastapi import APIRouter, Form, Request, Response
@@ -22,6 +23,7 @@ from origin.console.rendering import go, page
 from origin.console.showing import waiting
 from origin.console.tables import SampleRow
 from origin.inventory import read_original
+from origin.ledger.own_work import tell_spent
 from origin.qa import REASONS, recipe_of
 from origin.tables import CandidateRow
 
@@ -92,7 +94,11 @@ def _add_looking(router: APIRouter, desk: Desk, drawing: Drawing) -> None:
         site = desk.site(row.asset.property)
         folder = desk.models.folder_of(row.model)
         data = drawing.draw(
-            _kind(kind), folder, recipe_of(row), lambda: read_original(site, row.asset.path)[1]
+            _kind(kind),
+            folder,
+            recipe_of(row),
+            lambda: read_original(site, row.asset.path)[1],
+            partial(tell_spent, desk.database, row.asset.property, row.asset.family),
         )
         return Response(data, media_type="image/webp", headers=_FOREVER)
 

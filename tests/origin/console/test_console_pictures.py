@@ -1,5 +1,7 @@
 """Pictures on disk, and originals decoded apart."""
 
+import datetime
+import time
 from collections.abc import Callable
 from io import BytesIO
 from pathlib import Path
@@ -14,6 +16,10 @@ from origin.console.desk import Desk
 from origin.console.pictures import Pictures, name_of, open_pictures
 from origin.console.queue import Wanted, page_of
 from origin.console.tables import Role
+from origin.ledger.own_work import THE_ORIGIN
+from origin.ledger.reading import Reader, Row
+from origin.ledger.spans import Period
+from origin.ledger.tables import DAY_S
 from origin.qa import recipe_of
 from tests.origin.console.visitor import Visitor
 
@@ -45,3 +51,26 @@ def test_an_original_is_decoded_in_another_process_whose_faults_are_told() -> No
         with pytest.raises(InputError, match=r"two\.png is not a JPEG"):
             decoding.decode(b"GIF89a", "two.png")
         assert decoding.decode(out.getvalue(), "three.png").shape == (40, 30, 3)
+
+
+def test_what_is_drawn_for_a_look_is_a_cost_in_the_ledger_and_once(
+    drawn: Desk, logged_in: Callable[[Role], Visitor]
+) -> None:
+    (first, *_) = page_of(drawn, Wanted("rumba"), 1).rows
+    now = int(time.time())
+    day = Period(now - DAY_S, now + DAY_S, datetime.date(2026, 11, 21))
+    before = _drawn_for_qa(drawn, day)
+    viewer = logged_in("viewer")
+    for _ in range(2):
+        viewer.get(f"/candidates/{first.id}/generated.webp")
+        viewer.get(f"/candidates/{first.id}/original.webp")
+    after = _drawn_for_qa(drawn, day)
+    assert after["images"] == before["images"] + 1
+    assert after["generate_s"] > before["generate_s"]
+
+
+def _drawn_for_qa(desk: Desk, day: Period) -> Row:
+    labels = ("region", "property", "family", "purpose")
+    (row,) = Reader(desk.database).work(labels, day)
+    assert row.labels == (THE_ORIGIN, "rumba", "rumba", "qa")
+    return row
