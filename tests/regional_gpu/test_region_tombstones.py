@@ -13,7 +13,7 @@ from tests.regional_gpu.region_world import PROPERTIES, RegionWorld, reason, reg
 
 
 async def bury(world: RegionWorld, url: str, seq: int) -> None:
-    record, store = world.record(), ValkeyStore(url)
+    record, store = world.record(), ValkeyStore(url, timeout_s=30)
     signed = Tombstone("tombstone", record.key, "rumba", seq).sign(world.key)
     await store.bury("rumba", {record.key: signed})
     await store.close()
@@ -50,7 +50,7 @@ async def test_while_the_store_is_down_nothing_new_is_made(
 
 
 async def hear_of_the_log(world: RegionWorld, url: str, ago_s: float) -> None:
-    store = ValkeyStore(url)
+    store = ValkeyStore(url, timeout_s=30)
     at_ms = int((time.time() - ago_s) * 1_000)
     beat = Heartbeat.make("rumba", Cursor(7, bytes(32)), at_ms).sign(world.key)
     await store.note("rumba", heartbeat=beat, purged=7)
