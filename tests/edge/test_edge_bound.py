@@ -77,7 +77,7 @@ async def rehydrated(world: World) -> float:
 
 async def until_none(world: World) -> None:
     """Wait for the edge to have looked: it does so once a second."""
-    for _ in range(100):
+    for _ in range(1_000):
         if await rehydrated(world) == 0:
             return
         await asyncio.sleep(0.05)
@@ -151,7 +151,7 @@ async def test_an_edge_that_purges_do_not_reach_drops_what_it_shows_all_the_same
         await log.go_on(purged=False, ahead_s=world.later_s)
         await asyncio.sleep(1.1)
     world.later_s = STRICT_S - 1
-    for _ in range(100):
+    for _ in range(1_000):
         answer = await world.get(cached)
         if answer.content == world.origin.bodies[cached]:
             break

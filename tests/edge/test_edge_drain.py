@@ -35,6 +35,6 @@ async def test_a_request_under_way_is_answered_before_the_workers_end(pop: Pop) 
     pop.origin.hung = False
     answer = await asking
     assert answer.status_code == 200 and answer.content == b"original" * 100
-    assert await asyncio.wait_for(pop.process.wait(), 10) == 0
+    assert await asyncio.wait_for(pop.process.wait(), 60) == 0
     with pytest.raises(ConnectionRefusedError):
         await asyncio.open_connection(HOST, pop.port)

@@ -26,7 +26,7 @@ _SITE = read_property(PROPERTY_FILE)
 
 async def answered(reader: asyncio.StreamReader) -> tuple[bytes, bytes]:
     """Head and body of one answer."""
-    head = await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), 10)
+    head = await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), 60)
     length = re.search(rb"content-length: (\d+)", head)
     return head, await reader.readexactly(int(length[1])) if length else b""
 

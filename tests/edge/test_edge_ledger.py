@@ -150,7 +150,7 @@ async def test_a_killed_worker_loses_its_minute_and_nothing_else(pop: Pop) -> No
         await pop.get(f"/{number}.jpg")
     os.kill(pop.workers[0], signal.SIGKILL)
     pop.process.terminate()
-    await asyncio.wait_for(pop.process.wait(), 20)
+    await asyncio.wait_for(pop.process.wait(), 60)
     before = spooled(pop)
     # One more answer said that the workers had started.
     assert 0 < sum(map(answers_of, before)) <= 61

@@ -111,7 +111,7 @@ async def test_stale_is_served_while_it_is_revalidated(plain: Plain) -> None:
     plain.origin.say(b"new", cache_control="max-age=100")
     stale = await plain.get()
     assert stale.content == b"old" and 'detail="stale:origin"' in status(stale)
-    until = time.monotonic() + 5
+    until = time.monotonic() + 60
     while (await plain.get()).content != b"new":
         assert time.monotonic() < until
     assert len(plain.origin.seen) == 2

@@ -44,7 +44,7 @@ async def start(environment: dict[str, str]) -> asyncio.subprocess.Process:
 
 async def refusal(environment: dict[str, str]) -> str:
     process = await start(environment)
-    _, errors = await asyncio.wait_for(process.communicate(), 10)
+    _, errors = await asyncio.wait_for(process.communicate(), 60)
     assert process.returncode == 1
     line = errors.decode()
     assert line.count("\n") == 1 and line.startswith("edge: ")
@@ -55,7 +55,7 @@ async def test_it_serves_and_stops_on_sigterm(environment: dict[str, str]) -> No
     process = await start(environment)
     admin = f"http://{HOST}:{environment['EDGE_ADMIN_PORT']}"
     async with httpx2.AsyncClient() as client:
-        for _ in range(100):
+        for _ in range(1_200):
             await asyncio.sleep(0.05)
             try:
                 ready = await client.get(f"{admin}/readyz")
@@ -65,7 +65,7 @@ async def test_it_serves_and_stops_on_sigterm(environment: dict[str, str]) -> No
         answer = await client.get(f"http://{HOST}:{environment['EDGE_PORT']}/../x%2e")
     assert ready.json()["ready"] and answer.status_code in (400, 504)
     process.send_signal(signal.SIGTERM)
-    _, errors = await asyncio.wait_for(process.communicate(), 5)
+    _, errors = await asyncio.wait_for(process.communicate(), 60)
     assert process.returncode == 0 and errors == b""
 
 

@@ -53,7 +53,7 @@ class Pop:
         self.process = await asyncio.create_subprocess_exec(
             sys.executable, "-m", "edge", env=self.environment, stderr=asyncio.subprocess.PIPE
         )
-        for _ in range(200):
+        for _ in range(1_200):
             with contextlib.suppress(httpx2.HTTPError):
                 await self.get("/0.jpg")
                 return
@@ -63,12 +63,12 @@ class Pop:
     async def stop(self) -> None:
         if self.process.returncode is None:
             self.process.terminate()
-        await asyncio.wait_for(self.process.wait(), 20)
+        await asyncio.wait_for(self.process.wait(), 60)
         self.origin.kill()
 
     async def get(self, path: str) -> httpx2.Response:
         """On a connection of its own, so that any worker may get it."""
-        async with httpx2.AsyncClient(base_url=f"http://{HOST}:{self.port}", timeout=5) as client:
+        async with httpx2.AsyncClient(base_url=f"http://{HOST}:{self.port}", timeout=60) as client:
             return await client.get(path, headers={"host": "localhost"})
 
     def asked(self, path: str) -> int:
@@ -130,7 +130,7 @@ async def test_all_end_when_told_to_and_when_their_parent_is_killed(pop: Pop) ->
 
 async def test_a_stop_is_clean(pop: Pop) -> None:
     pop.process.terminate()
-    assert await asyncio.wait_for(pop.process.wait(), 15) == 0
+    assert await asyncio.wait_for(pop.process.wait(), 60) == 0
     assert pop.process.stderr is not None and await pop.process.stderr.read() == b""
 
 
@@ -140,5 +140,5 @@ async def test_what_keeps_workers_from_starting_is_told_once(tmp_path: Path) -> 
     process = await asyncio.create_subprocess_exec(
         sys.executable, "-m", "edge", env=environment, stderr=asyncio.subprocess.PIPE
     )
-    _, errors = await asyncio.wait_for(process.communicate(), 10)
+    _, errors = await asyncio.wait_for(process.communicate(), 60)
     assert process.returncode == 1 and errors.count(b"\n") == 1 and errors.startswith(b"edge: ")

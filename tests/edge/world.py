@@ -289,7 +289,7 @@ async def raw_exchange(port: int, sent: bytes) -> bytes:
     reader, writer = await asyncio.open_connection(HOST, port)
     writer.write(sent)
     try:
-        return await asyncio.wait_for(reader.read(), 5)
+        return await asyncio.wait_for(reader.read(), 60)
     finally:
         writer.close()
 

@@ -53,7 +53,7 @@ def certificate(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 @pytest.fixture
 def origin(environment: None, certificate: Path, free_port: int) -> Iterator[str]:
     process = subprocess.Popen([sys.executable, "-m", "origin", "serve"])
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 60
     while time.monotonic() < deadline:
         with socket.socket() as probe:
             if probe.connect_ex(("127.0.0.1", free_port)) == 0:
@@ -71,7 +71,7 @@ def test_a_region_reads_the_log_over_https(
     trust = ssl.create_default_context(cafile=str(certificate))
     headers = {"authorization": f"Bearer {token}"}
     with httpx2.Client(base_url=origin, verify=trust, headers=headers, timeout=20) as client:
-        deadline = time.monotonic() + 20
+        deadline = time.monotonic() + 60
         while (answer := client.get("/v1/log/rumba", params={"wait_s": 1})).status_code != 200:
             assert time.monotonic() < deadline, answer.text
         assert len(LogAnswer.decode(answer.content).batches) == 1
