@@ -64,7 +64,7 @@ def tell_features(console: Console, network: FeatureNetwork | None) -> dict[str,
     table = Table("feature", *columns, "ms", title="ARI by pictures alone, average linkage")
     found = {}
     for way in ways:
-        cut = _cut(known, way)
+        cut = best_cut(known, way)
         scores = [*cut.families.values(), *cut.drawn.values()]
         ms = sum(known["tuning"].ms[name] for name in way)
         table.add_row(" and ".join(way), *(f"{score:.3f}" for score in scores), f"{ms:.2f}")
@@ -130,7 +130,8 @@ def _ms_since(began: float, files: Sequence[bytes]) -> float:
     return 1000 * (time.process_time() - began) / len(files)
 
 
-def _cut(known: dict[Inventory, Described], way: tuple[str, ...]) -> Cut:
+def best_cut(known: dict[Inventory, Described], way: tuple[str, ...]) -> Cut:
+    """Every inventory cut where the tuning one's families, or drawings, come out best."""
     trees = {name: _tree(of, way) for name, of in known.items()}
     best = {
         kind: max(

@@ -9,6 +9,7 @@ import pytest
 
 from bench import analyse
 from bench._corpus import CORPUS, INVENTORIES, drawings, lay_out
+from bench._features import EDGES, Described, best_cut
 from bench._resumed import Steps
 
 
@@ -42,3 +43,16 @@ def test_an_interrupted_scaling_goes_on(tmp_path: Path) -> None:
 def test_the_exponent_is_the_slope_of_time_over_size() -> None:
     assert analyse.slope({10: 1.0, 100: 10.0, 1000: 100.0}) == pytest.approx(1.0)
     assert analyse.synthetic(100).any(axis=1).all() and analyse.synthetic(100).dtype == np.int8
+
+
+def test_a_feature_that_tells_families_apart_groups_them_all() -> None:
+    draw = np.random.default_rng(0)
+    paths = tuple(f"{at:02}.webp" for at in range(24))
+    labels = {path: "ab"[at % 2] if at < 20 else "" for at, path in enumerate(paths)}
+    telling = draw.standard_normal((24, 8))
+    telling[0:20:2], telling[1:20:2] = telling[0], telling[1]
+    for features, least, most in ((telling, 1.0, 1.0), (draw.standard_normal((24, 8)), -1, 0.5)):
+        units = (features / np.linalg.norm(features, axis=1)[:, None]).astype(np.float32)
+        known = Described(paths, {EDGES: units}, {EDGES: 1.0}, labels, labels)
+        found = best_cut(dict.fromkeys(INVENTORIES, known), (EDGES,))
+        assert all(least <= score <= most for score in found.families.values())
