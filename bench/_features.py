@@ -23,13 +23,14 @@ from scipy.spatial.distance import squareform
 from bench._corpus import INVENTORIES, Inventory, Labels, drawings, lay_out
 from bench._grouping import Groups, Labelling, agreement
 from origin.analysis.descriptor import Pixels, describe, small_picture, thumbnail
+from origin.analysis.looking import BATCH
 from origin.analysis.network import FeatureNetwork
 from origin.analysis.templates import FEWEST
 
 Floats = NDArray[np.float32]
 Feature = Callable[[Sequence[Pixels]], Floats]
 
-EDGES: Final = "edges, 256 bytes"
+EDGES: Final = "edges"
 SIDE: Final = 128
 CUTS: Final = 100
 COLOURS: Final = 4
@@ -60,7 +61,7 @@ def tell_features(console: Console, network: FeatureNetwork | None) -> dict[str,
     known = {name: _described(name, network) for name in INVENTORIES}
     every = list(known["tuning"].features)
     ways = [(name,) for name in every] + [(EDGES, name) for name in every if name != EDGES]
-    columns = [f"{kind}: {name}" for kind in ("families", "drawings") for name in INVENTORIES]
+    columns = [f"{kind}\n{name}" for kind in ("families", "drawings") for name in INVENTORIES]
     table = Table("feature", *columns, "ms", title="ARI by pictures alone, average linkage")
     found = {}
     for way in ways:
@@ -99,7 +100,9 @@ def _others(network: FeatureNetwork | None) -> dict[str, Feature]:
         "colours": _colours,
     }
     if network is not None:
-        found["network"] = lambda shown: network.embed(shown).astype(np.float32)
+        found["network"] = lambda shown: np.concatenate(
+            [network.embed(shown[at : at + BATCH]) for at in range(0, len(shown), BATCH)]
+        ).astype(np.float32)
     return found
 
 
