@@ -25,7 +25,7 @@ from origin.console.queue import one_line, size_of
 from origin.console.sessions import Login
 from origin.console.showing import MANY
 from origin.dashboard import words
-from origin.dashboard.behind import parts_behind
+from origin.dashboard.behind import grain_of, parts_behind
 
 _FOLDER: Final = Path(__file__).parent
 _DASHBOARD: Final = _FOLDER.parent / "dashboard"
@@ -67,14 +67,6 @@ def go(where: str, said: str = "") -> Response:
     return RedirectResponse(where, 303)
 
 
-def _bytes(count: float) -> str:
-    for unit in ("B", "kB", "MB", "GB"):
-        if count < 1000 or unit == "GB":
-            break
-        count /= 1000
-    return f"{count:.0f} {unit}" if unit == "B" or count >= 100 else f"{count:.1f} {unit}"
-
-
 def moment(seconds: int | None) -> str:
     if seconds is None:
         return "–"
@@ -83,6 +75,21 @@ def moment(seconds: int | None) -> str:
 
 def _many(count: int) -> str:
     return f"{MANY}+" if count > MANY else str(count)
+
+
+def _details(detail: Mapping[str, Any]) -> str:
+    """What the audit has of an act in words; what is empty is left out."""
+    told = (
+        (name.replace("_", " "), ", ".join(map(str, value)) if isinstance(value, list) else value)
+        for name, value in detail.items()
+        if value not in ("", None, [], {})
+    )
+    return ", ".join(f"{name} {value}" for name, value in told)
+
+
+def _capital(words: str) -> str:
+    """As a sentence begins."""
+    return words[:1].upper() + words[1:]
 
 
 def _breakable(name: str) -> Markup:
@@ -124,9 +131,11 @@ def _open() -> Environment:
         lstrip_blocks=True,
     )
     environment.filters.update(
-        bytes=_bytes,
+        bytes=words.size,
         many=_many,
         breakable=_breakable,
+        capital=_capital,
+        details=_details,
         moment=moment,
         ago=_ago,
         meaning=meaning,
@@ -143,9 +152,12 @@ def _open() -> Environment:
         wait=words.seconds,
         span=words.span,
         figure=words.figure,
+        day=words.day,
     )
     environment.globals.update(
         query=_query,
+        grain=words.grain,
+        grain_of=grain_of,
         parts_behind=parts_behind,
         one_line=one_line,
         size_of=size_of,

@@ -51,6 +51,10 @@ class Asked:
         return today(self.now, self.zone)
 
     @property
+    def last_day(self) -> date:
+        return self.last - timedelta(days=1)
+
+    @property
     def period(self) -> Period:
         return Period(midnight(self.first, self.zone), midnight(self.last, self.zone), self.first)
 

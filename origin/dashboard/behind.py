@@ -1,11 +1,12 @@
 """What asks for the rows behind a share of the money: its days, place and family."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import date, timedelta
 from typing import Any, Final, Literal, NamedTuple
 
 from origin.dashboard.asked import Asked
-from origin.dashboard.savings import Earned, Money, Share, by_family
+from origin.dashboard.savings import PARTS, Earned, Money, Share, by_family
+from origin.dashboard.words import grain
 from origin.ledger.reading import Reader
 from origin.ledger.spans import next_month
 
@@ -48,6 +49,11 @@ def parts_behind(query: dict[str, Any], family: str = "") -> dict[str, Behind]:
         of_family = {"family": family} if family and table in _BY_FAMILY else {}
         found[part] = Behind(table, {**query, **labels, **of_family})
     return found
+
+
+def grain_of(many: Iterable[Money]) -> float:
+    """How exact the parts of savings that stand together are told."""
+    return grain(getattr(one, name) for one in many for name in PARTS)
 
 
 def shared_out(reader: Reader, found: Earned) -> dict[str, list[Told]]:

@@ -1,6 +1,5 @@
 """The dashboard's pages: savings, the rows behind them, statements, policy, prices."""
 
-from collections.abc import Sequence
 from datetime import date
 from pathlib import Path
 from typing import Annotated, Any, Final
@@ -13,19 +12,19 @@ from kvsync.errors import InputError
 from kvsync.property import Ways
 from origin.console.access import Asking
 from origin.console.desk import NotHere
-from origin.console.rendering import go, moment, page
+from origin.console.rendering import go, page
 from origin.dashboard import policy as policies
 from origin.dashboard.api import decide
 from origin.dashboard.asked import RANGES, Asked
 from origin.dashboard.every_figure import COLUMNS
 from origin.dashboard.office import Office, asking
+from origin.dashboard.row_words import ABOUT, on_a_page
 from origin.dashboard.rows import (
     PAGE,
     SPANS,
     TABLES,
     Picked,
     as_csv,
-    columns,
     lines,
     only_those,
     page_of,
@@ -154,10 +153,10 @@ def _add_rows(router: APIRouter, office: Office) -> None:
             spans=list(SPANS),
             span=next(name for name, length in SPANS.items() if length == picked.span_s),
             only=only,
-            sums=sums_of(office.reader, picked),
             is_sample=office.desk.origin.sample_traffic,
             asked=asked,
-            **_on_a_page(columns(picked.table), rows),
+            about=ABOUT[table],
+            **on_a_page(picked, rows, sums_of(office.reader, picked)),
             next=skip + PAGE if len(rows) == PAGE else None,
         )
 
@@ -226,7 +225,7 @@ def _add_prices(router: APIRouter, office: Office) -> None:
         return page(
             request,
             "prices.html",
-            chosen=[("", "", Chosen(books.default, None, "setting")), *chosen],
+            chosen=[("", "", Chosen(books.default, None, "settings")), *chosen],
             shipped=shipped,
             properties=sorted(desk.sites),
             regions=office.regions(),
@@ -250,19 +249,3 @@ def _add_prices(router: APIRouter, office: Office) -> None:
         with desk.database.writing() as session:
             choose_book(session, property, region, book, since, person.name, office.ask().today)
         return go("/dashboard/prices", f"The book {book.name} holds from {since} on.")
-
-
-def _on_a_page(names: list[str], rows: Sequence[Any]) -> dict[str, Any]:
-    """Columns for people: not the span, which is said above, nor the buckets of times."""
-    kept = [
-        number
-        for number, name in enumerate(names)
-        if name != "span_s" and not name.startswith("bucket_")
-    ]
-    return {
-        "shown": [names[number] for number in kept],
-        "rows": [
-            [moment(row[number]) if names[number] == "start" else row[number] for number in kept]
-            for row in rows
-        ],
-    }

@@ -40,7 +40,6 @@ def statement(office: Office, month: str, property: str, region: str, zone: str)
         "asked": asked,
         "month": first.strftime("%Y-%m"),
         "month_words": first.strftime("%B %Y"),
-        "last_day": last - timedelta(days=1),
         "unfinished": last > today,
         "found": found,
         "sentences": [_sentence(one) for one in found.all],

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from origin.dashboard.savings import Headline, Money
 from origin.dashboard.traffic import Device
 from origin.dashboard.ways import FamilyWays
-from origin.dashboard.words import count, money
+from origin.dashboard.words import count, money, size
 
 COSTS = {
     "busy": "machines at work",
@@ -47,8 +47,9 @@ def _spent(one: Money) -> float:
 def honest(ways: Sequence[FamilyWays]) -> list[str]:
     """Where another way than rehydration is the cheapest."""
     return [
-        f"{one.property}/{one.family}: the honest answer is "
-        f"{'a replica' if one.cheapest == 'replica' else 'to haul'}. {one.saying}"
+        f"For {one.property}/{one.family} the honest answer is "
+        f"{'a replica' if one.cheapest == 'replica' else 'to haul'}: "
+        f"{one.saying.partition(': ')[2]}"
         for one in ways
         if one.cheapest in ("replica", "haul") and one.rehydrate is not None
     ]
@@ -57,10 +58,13 @@ def honest(ways: Sequence[FamilyWays]) -> list[str]:
 def break_even(one: Device) -> str:
     """Where a region's machines are against the line."""
     if one.break_even_per_s is None:
-        return "Nothing was made here yet that would have been hauled, or hauling is free."
+        return (
+            "It made nothing in these days that would have been hauled, or hauling is free: there "
+            "is no line to break even at."
+        )
     line = (
         f"A machine at {money(one.per_hour, one.currency)} an hour breaks even at "
-        f"{count(one.break_even_per_s)} images a second of {count(one.bytes_per_image)} bytes at "
+        f"{count(one.break_even_per_s)} images a second, of {size(one.bytes_per_image)} each at "
         f"{money(one.per_gb, one.currency)} a GB."
     )
     if one.images_per_busy_s is None or one.images_per_held_s is None:

@@ -13,7 +13,7 @@ from origin.dashboard.behind import shared_out
 from origin.dashboard.every_figure import Figure, every_figure
 from origin.dashboard.office import Office
 from origin.dashboard.replay import Replayed, replayed
-from origin.dashboard.savings import Earned, Share, earned, headline
+from origin.dashboard.savings import Earned, Headline, Share, earned, headline
 from origin.dashboard.telling import break_even, honest, verdict
 from origin.dashboard.traffic import Device, traffic
 from origin.dashboard.ways import FamilyWays, forecasts
@@ -85,7 +85,7 @@ def around(office: Office, asked: Asked, context: Mapping[str, Any]) -> dict[str
         "zones": _ZONES,
         "properties": sorted({*office.desk.sites, *properties, asked.scope.property} - {""}),
         "regions": sorted({*regions, *office.regions(), asked.scope.region} - {""}),
-        "sliders": _sliders(given),
+        "sliders": _sliders(given, _main_sign(context["headline"])),
         "scope_query": {
             name: value
             for name, value in asked.query.items()
@@ -176,23 +176,24 @@ def _chart_of_break_even(one: Device) -> str:
     return msgspec.json.encode(values).decode()
 
 
-def _sliders(given: Circumstances) -> list[dict[str, Any]]:
+def _main_sign(found: Headline) -> str:
+    return sign(found.since_start[0].currency) if found.since_start else ""
+
+
+def _sliders(given: Circumstances, sign: str) -> list[dict[str, Any]]:
+    """``told`` is how their values read: a currency's sign before them, or as a percentage."""
+    hour, ratio = given.device_per_hour, given.hit_ratio
     return [
-        _slider("per_gb", "Price of a GB", given.per_gb, max(0.2, 2 * given.per_gb)),
-        _slider(
-            "device_per_hour",
-            "Price of a machine's hour",
-            given.device_per_hour,
-            max(4.0, 2 * given.device_per_hour),
-        ),
+        _slider("per_gb", "Price of a GB", given.per_gb, max(0.2, 2 * given.per_gb), sign),
+        _slider("device_per_hour", "Price of a machine's hour", hour, max(4.0, 2 * hour), sign),
         _slider("machines", "Machines a region", given.machines, max(8.0, 4 * given.machines)),
         {
-            **_slider("hit_ratio", "Answered by caches", given.hit_ratio or 0.0, 1.0),
-            "off": given.hit_ratio is None,
+            **_slider("hit_ratio", "Answered by caches", ratio or 0.0, 1.0, "%"),
+            "off": ratio is None,
         },
     ]
 
 
-def _slider(name: str, label: str, value: float, most: float) -> dict[str, Any]:
+def _slider(name: str, label: str, value: float, most: float, told: str = "") -> dict[str, Any]:
     parts = {"name": name, "label": label, "value": value, "least": 0, "most": most}
-    return {**parts, "unit": "", "off": False}
+    return {**parts, "told": told, "off": False}

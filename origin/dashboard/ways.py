@@ -13,7 +13,7 @@ import msgspec
 from sqlalchemy import func, select
 
 from origin.console.coverage import originals_of
-from origin.dashboard.words import money
+from origin.dashboard.words import money, size
 from origin.database import Database
 from origin.economics.chosen_books import Books
 from origin.economics.costs import bill
@@ -250,8 +250,9 @@ def _saying(
         return "No machine has made its pictures yet, so rehydrating has no price."
     if cheapest == "replica":
         return (
-            f"Keep a replica: all {images:,} images are {inventory / 1e6:,.1f} MB. Keeping them "
-            f"costs {money(found[cheapest], currency)} a month, less than making or hauling them."
+            f"Keep a replica: all {images:,} images are {size(inventory)} together, and keeping "
+            f"them costs {money(found[cheapest], currency)} a month, less than making or hauling "
+            "them."
         )
     if cheapest == "haul":
         return "Haul: it is missed too seldom for a machine or a replica to pay."

@@ -50,11 +50,13 @@ function comparison(box) {
     for (const one of buttons) one.setAttribute("aria-pressed", String(one.dataset.mode === mode));
     if (mode === "flicker") {
       let original = false;
-      timer = setInterval(() => {
+      const other = () => {
         original = !original;
         sides.original.style.visibility = original ? "visible" : "hidden";
         sides.generated.style.visibility = original ? "hidden" : "visible";
-      }, FLICKER_MS);
+      };
+      other();
+      timer = setInterval(other, FLICKER_MS);
     }
     clip();
     enlarge();
@@ -143,6 +145,12 @@ function judging(root) {
 }
 
 document.addEventListener("DOMContentLoaded", () => {
+  // On a phone lists of places scroll sideways: to where somebody is.
+  for (const here of document.querySelectorAll("nav [aria-current=page]")) {
+    const list = here.closest("nav");
+    const left = here.offsetLeft - list.offsetLeft;
+    if (left + here.offsetWidth > list.clientWidth - 8) list.scrollLeft = left - (list.clientWidth - here.offsetWidth) / 2;
+  }
   // What was just done is said once: not again when the page is loaded anew.
   const here = new URL(location.href);
   if (here.searchParams.has("said")) {

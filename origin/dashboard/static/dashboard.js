@@ -20,6 +20,13 @@ function amount(value, sign) {
   return `${value < 0 ? "−" : ""}${sign}${text}`;
 }
 
+// As the tables tell it: in cents, and what is less in digits that say something.
+function money(value, sign) {
+  const size = Math.abs(value);
+  if (size < 0.1) return amount(value, sign);
+  return `${value < 0 ? "−" : ""}${sign}${size.toLocaleString("en", { minimumFractionDigits: 2, maximumFractionDigits: 2 })}`;
+}
+
 // Bars above the line are savings, those below it losses.
 function bars(plot) {
   const { ctx } = plot;
@@ -35,13 +42,26 @@ function bars(plot) {
   ctx.restore();
 }
 
+// 2026-11-01 is 1 Nov, 2026-11 is Nov 2026.
+function named(day) {
+  const [year, month, number] = day.split("-").map(Number);
+  const when = new Date(year, month - 1, number || 1);
+  return when.toLocaleDateString("en-GB", number ? { day: "numeric", month: "short" } : { month: "short", year: "numeric" });
+}
+
 function days(values) {
-  const labels = values.names;
+  const labels = values.names.map(named);
+  // Where nobody points, the legend tells of the last day.
+  const told = (many) => (_, value, __, index) => money(index == null ? many.at(-1) : value, values.sign);
   return {
     options: {
       scales: { x: { time: false, range: [-0.6, labels.length - 0.4] }, y: { range: (_, low, high) => padded(Math.min(low, 0), Math.max(high, 0)) } },
-      axes: [{ ...axis((at) => (Number.isInteger(at) && labels[at] ? labels[at].slice(5) : ""), 34), incrs: [1, 2, 5, 7, 10, 14] }, axis((value) => amount(value, values.sign), 74)],
-      series: [{ label: "day", value: (_, at) => labels[at] ?? "" }, { label: "saved", paths: () => null, points: { show: false }, value: (_, value) => (value == null ? "" : amount(value, values.sign)) }, { label: "hauls avoided", stroke: colour("--link"), width: 2, points: { show: labels.length < 3, size: 8 }, value: (_, value) => (value == null ? "" : amount(value, values.sign)) }],
+      axes: [{ ...axis((at) => (Number.isInteger(at) && labels[at] ? labels[at] : ""), 34), incrs: [1, 2, 5, 7, 10, 14] }, axis((value) => amount(value, values.sign), 74)],
+      series: [
+        { label: values.names.at(-1)?.length > 7 ? "day" : "month", value: (_, at, __, index) => labels[index == null ? labels.length - 1 : at] ?? "–" },
+        { label: "saved", stroke: colour("--good"), paths: () => null, points: { show: false }, value: told(values.saved) },
+        { label: "hauls avoided", stroke: colour("--link"), width: 2, points: { show: labels.length < 3, size: 8 }, value: told(values.hauled) },
+      ],
       hooks: { draw: [bars] },
     },
     data: [labels.map((_, index) => index), values.saved, values.hauled],
@@ -53,18 +73,26 @@ function padded(low, high) {
   return [low < 0 ? low - room : 0, high > 0 ? high + room : 0];
 }
 
-// What a thousand images cost at so many a second; left of the crossing the machine costs more.
+// What a million images cost at so many a second; left of the crossing the machine costs more.
 function even(values) {
   const marks = [...new Set([...Array(121).keys()].map((step) => values.least * (values.most / values.least) ** (step / 120)).concat(values.break_even, values.here, values.busy))].sort((a, b) => a - b);
-  const at = (rate) => (1000 * values.per_hour) / 3600 / rate;
-  const dollars = (_, value) => (value == null ? "" : amount(value, values.sign));
+  const at = (rate) => (1e6 * values.per_hour) / 3600 / rate;
+  const told = (line) => (_, value, __, index) => (index == null ? money(line(values.here), values.sign) : value == null ? "–" : money(value, values.sign));
+  const point = (rate, ink, size) => ({ width: 0, stroke: ink, paths: () => null, points: { show: true, size, fill: ink }, value: () => `${money(at(rate), values.sign)} at ${Number(rate.toPrecision(3))}/s` });
+  const ours = colour(values.here >= values.break_even ? "--good" : "--bad");
   return {
     options: {
       scales: { x: { time: false, distr: 3 }, y: { distr: 3 } },
       axes: [{ ...axis((rate) => (rate == null ? "" : `${Number(rate.toPrecision(3))}/s`), 34) }, axis((value) => (value == null ? "" : amount(value, values.sign)), 82)],
-      series: [{ label: "images a second", value: (_, rate) => (rate == null ? "" : rate.toFixed(1)) }, { label: "machine, of a thousand", stroke: colour("--ink"), width: 2, points: { show: false }, value: dollars }, { label: "haul, of a thousand", stroke: colour("--link"), width: 2, points: { show: false }, value: dollars }, { label: "where we are", stroke: colour("--bad"), width: 0, paths: () => null, points: { show: true, size: 11, fill: colour(values.here >= values.break_even ? "--good" : "--bad") }, value: dollars }, { label: "always at work", stroke: colour("--ink"), width: 0, paths: () => null, points: { show: true, size: 6 }, value: dollars }],
+      series: [
+        { label: "images a second", value: (_, rate, __, index) => Number((index == null ? values.here : rate).toPrecision(3)).toString() },
+        { label: "machine, of a million", stroke: colour("--ink"), width: 2, points: { show: false }, value: told(at) },
+        { label: "haul, of a million", stroke: colour("--link"), width: 2, points: { show: false }, value: told(() => 1e6 * values.haul) },
+        { label: "where we are", ...point(values.here, ours, 11) },
+        { label: "always at work", ...point(values.busy, colour("--ink"), 6) },
+      ],
     },
-    data: [marks, marks.map(at), marks.map(() => 1000 * values.haul), ...[values.here, values.busy].map((one) => marks.map((rate) => (rate === one ? at(rate) : null)))],
+    data: [marks, marks.map(at), marks.map(() => 1e6 * values.haul), ...[values.here, values.busy].map((one) => marks.map((rate) => (rate === one ? at(rate) : null)))],
   };
 }
 
@@ -104,7 +132,9 @@ document.addEventListener("DOMContentLoaded", () => {
   });
   const sliders = [...document.querySelectorAll(".sliders input[type=range]")];
   const show = (slider) => {
-    slider.nextElementSibling.textContent = Number(Number(slider.value).toPrecision(3));
+    const value = Number(slider.value);
+    const { told } = slider.dataset;
+    slider.nextElementSibling.textContent = told === "%" ? `${(100 * value).toFixed(1)} %` : told ? amount(value, told) : String(Number(value.toFixed(2)));
   };
   for (const slider of sliders) {
     show(slider);

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from origin.dashboard.traffic import percentile
-from origin.dashboard.words import count, money, seconds, share
+from origin.dashboard.words import count, day, grain, money, seconds, share, size
 from origin.economics.costs import Usage
 from origin.economics.price_book import preset
 from origin.economics.what_if import Change, usage_if
@@ -81,7 +81,19 @@ def test_small_money_keeps_digits_that_say_something(amount: float, words: str) 
     assert money(amount, "USD") == words
 
 
+def test_amounts_that_stand_together_have_the_same_decimals() -> None:
+    least = grain([57.18, 0.0002])
+    assert money(57.18, "USD", least) == "$57.18"
+    assert money(-0.0002, "USD", least) == "−<$0.01" and money(0.0, "USD", least) == "$0.00"
+    # What little traffic comes to is seen to move.
+    least = grain([0.0523, -0.00031])
+    assert [money(one, "USD", least) for one in (0.0523, -0.00031)] == ["$0.0523", "−$0.0003"]
+
+
 def test_figures_as_people_read_them() -> None:
+    assert share(0.0000379) == "0.0038 %"
+    assert size(1_222_000_000_000) == "1.2 TB" and size(999) == "999 B"
+    assert day("2026-11-01") == "1 Nov 2026" and day("2026-11") == "Nov 2026"
     assert money(2, "CHF") == "CHF 2.00"
     assert share(0.123) == "12.3 %" and share(None) == "–"
     assert seconds(0.0425) == "42 ms" and seconds(2.5) == "2.5 s"
