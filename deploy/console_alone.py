@@ -90,7 +90,12 @@ class ConsoleAlone:
         raise InputError(f"the console did not start on port {self.port}")
 
     def _settings(self) -> dict[str, object]:
-        return {"port": self.port, "url": self.url, "folder": self.folder / "console"}
+        return {
+            "port": self.port,
+            "url": self.url,
+            "folder": self.folder / "console",
+            "analysis": self.folder / "analysis",
+        }
 
     def _origin(self) -> OriginSettings:
         given = {

@@ -162,6 +162,7 @@ class State:
             "ORIGIN_STORES": f"folder:{self.folder.absolute() / 'stores'}",
             "ORIGIN_SNAPSHOTS": f"folder:{self.folder.absolute() / 'snapshots'}",
             "CONSOLE_FOLDER": str(self.console.absolute()),
+            "CONSOLE_ANALYSIS": str(self.folder.absolute() / "analysis"),
         }
 
     def prepare(self, regions: Iterable[str] = REGIONS[:1]) -> None:

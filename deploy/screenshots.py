@@ -8,11 +8,15 @@ from pathlib import Path
 from typing import Final, Literal, get_args
 
 from playwright.sync_api import Browser, Page, ViewportSize, sync_playwright
+from rich.console import Console
 
 from deploy.console_alone import ConsoleAlone
+from deploy.layout import ROOT, SAMPLE
 from deploy.made_up_ledger import LOSES, fill
 from deploy.parts import PROPERTY
 from kvsync.errors import InputError
+from origin.analysis.command import Wanted as Analysis
+from origin.analysis.command import analyse
 from origin.console import publishing
 from origin.console.accounts import Person
 from origin.console.decisions import decide, draw_sample
@@ -45,6 +49,7 @@ PAGES: Final = {
     "audit": "/audit",
     "people": "/people",
     "tokens": "/tokens",
+    "hit-list": "/hitlist",
     "not-found": "/candidates/999999",
 }
 """Every page that people see often, by what its picture is called."""
@@ -69,12 +74,14 @@ def take(folder: Path) -> list[Path]:
         alone = ConsoleAlone(Path(scratch))
         with alone.desk() as (desk, _, person):
             candidate = _some_work(desk, person)
+            family = _some_inventory(desk, Path(scratch))
             cookie = open_session(desk.database, person)
         with alone.served(), sync_playwright() as playwright:
             browser = playwright.chromium.launch(executable_path=chromium(), args=list(QUIET))
             found = list(_pictures(browser, alone.url, cookie, candidate, folder, FIRST_DAY))
             alone.count(fill)
-            found += _pictures(browser, alone.url, cookie, candidate, folder, PAGES)
+            pages = {**PAGES, "hit-list-family": f"/hitlist/{family}"}
+            found += _pictures(browser, alone.url, cookie, candidate, folder, pages)
             browser.close()
     return found
 
@@ -109,6 +116,11 @@ def _pictures(
         for name, path in pages.items():
             page.goto(url + path.format(candidate=candidate))
             page.wait_for_load_state("networkidle")
+            # Pictures further down are fetched when somebody comes near.
+            page.evaluate(
+                "document.querySelectorAll('img').forEach((one) => one.loading = 'eager')"
+            )
+            page.wait_for_load_state("networkidle")
             shot = folder / f"{name}-{look}.png"
             page.screenshot(path=shot, full_page=True)
             yield shot
@@ -128,6 +140,22 @@ def _some_work(desk: Desk, person: Person) -> int:
     decide(desk, rows[-2].id, "rejected", "wrong colour", person)
     draw_sample(desk, set_id, 80.0, 5.0, 5, person)
     return rows[0].id
+
+
+def _some_inventory(desk: Desk, scratch: Path) -> str:
+    """A hit list of two families, one of which a log knows; the id of the first."""
+    place = scratch / "inventory"
+    galleries = {"shoes": SAMPLE / "gallery", "icons": ROOT / "bench/families/icons/gallery"}
+    for name, gallery in galleries.items():
+        (place / name).mkdir(parents=True)
+        for picture in sorted(gallery.glob("*.*"))[:60]:
+            shutil.copy(picture, place / name)
+    log = scratch / "access.log"
+    line = '::1 - - [20/Nov/2026:10:00:00 +0000] "GET /shoes/{} HTTP/1.1" 200 45000 "-" "-" MISS\n'
+    names = [one.name for one in (place / "shoes").iterdir()]
+    log.write_text("".join(line.format(name) for name in names for _ in range(40)))
+    wanted = Analysis(places={PROPERTY: str(place)}, logs=[("", log)], workers=1)
+    return analyse(wanted, desk.settings.analysis, Console(quiet=True)).hits[0].id
 
 
 def not_asked(job_id: int) -> None:

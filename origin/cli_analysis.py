@@ -14,7 +14,10 @@ if TYPE_CHECKING:
 
 console = Console()
 
-ListOption = Annotated[Path, typer.Option("--into", help="Folder of the inventory and the list.")]
+ListOption = Annotated[
+    Path,
+    typer.Option("--into", envvar="CONSOLE_ANALYSIS", help="Folder of the inventory and the list."),
+]
 INTO = Path("var/analysis")
 
 

@@ -197,7 +197,8 @@ def _of_logs(traffic: Traffic) -> list[str]:
     if not traffic.lines and not traffic.unread:
         return []
     left = ", ".join(f"{count:,} {why}" for why, count in sorted(traffic.left_out.items()))
-    lines = [f"logs: {traffic.lines:,} lines over {traffic.days} days; left out: {left or 'none'}"]
+    days = "1 day" if traffic.days == 1 else f"{traffic.days} days"
+    lines = [f"logs: {traffic.lines:,} lines over {days}; left out: {left or 'none'}"]
     lines += [f"logs: for example {line[:80]!r}" for line in traffic.examples]
     return lines + [f"logs: {path} not read: {why}" for path, why in traffic.unread.items()]
 

@@ -14,6 +14,7 @@ from origin.analysis.families import Family
 from origin.analysis.forecast import Expected, expect
 from origin.analysis.place import Place
 from origin.analysis.sampling import SAME, Sample, in_words, sample
+from origin.dashboard.words import money
 from origin.economics.costs import saved
 from origin.economics.forecast import Demand, Generator, compare, least_misses_to_rehydrate
 from origin.economics.forecast import rehydrating as usage_of
@@ -223,7 +224,8 @@ def _cheaper(
     costs = [compare(*case, market.prices) for case in _cases(family, traffic, expected)]
     if costs and sum(one.replica for one in costs) < sum(one.rehydrate for one in costs):
         less = sum(one.rehydrate - one.replica for one in costs)
-        yield f"a replica in the regions would cost {less:.4f} {market.book.currency} less"
+        told = money(less, market.book.currency)
+        yield f"a replica in the regions would cost {told} a month less"
 
 
 def _total(found: Sequence[float | None]) -> float | None:

@@ -1,9 +1,6 @@
 """The console's hit list: a table that sorts and filters, contact sheets, a way into training."""
 
-import subprocess
-import sys
 from collections.abc import Callable, Mapping
-from contextlib import suppress
 from functools import lru_cache
 from io import BytesIO
 from pathlib import Path
@@ -13,6 +10,7 @@ from fastapi import APIRouter, Query, Request, Response
 from PIL import Image
 
 from kvsync.errors import InputError, OriginUnavailable
+from origin.analysis.background import begin_taking, taking_of
 from origin.analysis.command import HitList, open_named, read_list
 from origin.analysis.descriptor import Unfit, small_picture
 from origin.analysis.hits import Hit
@@ -40,12 +38,14 @@ _ORDER: Final[Mapping[Sort, Callable[[Hit], Any]]] = {
 
 def routes(desk: Desk) -> APIRouter:
     router = APIRouter(include_in_schema=False)
-    _add_list(router, desk.settings.analysis)
+    _add_list(router, desk)
     _add_families(router, desk)
     return router
 
 
-def _add_list(router: APIRouter, folder: Path) -> None:
+def _add_list(router: APIRouter, desk: Desk) -> None:
+    folder = desk.settings.analysis
+
     @router.get("/hitlist")
     def hitlist_page(
         request: Request,
@@ -68,6 +68,8 @@ def _add_list(router: APIRouter, folder: Path) -> None:
             asked=asked,
             number=number,
             last=last,
+            folder=folder.absolute(),
+            properties=sorted(desk.sites),
         )
 
     @router.get("/hitlist/export")
@@ -84,8 +86,11 @@ def _add_families(router: APIRouter, desk: Desk) -> None:
 
     @router.get("/hitlist/{id}")
     def hitlist_family(request: Request, id: str) -> Response:
-        hit = hit_named(folder, id)
-        return page(request, "hitlist_family.html", hit=hit, log=_last_line(folder, hit.id))
+        return page(request, "hitlist_family.html", **_of_family(desk, id))
+
+    @router.get("/hitlist/{id}/taking")
+    def hitlist_taking(request: Request, id: str) -> Response:
+        return page(request, "hitlist_taking.html", **_of_family(desk, id))
 
     @router.get("/hitlist/{id}/{at}.webp")
     def hitlist_picture(id: str, at: int) -> Response:
@@ -99,11 +104,12 @@ def _add_families(router: APIRouter, desk: Desk) -> None:
     @router.post("/hitlist/{id}/take")
     def take_family(id: str, person: Asking) -> Response:
         hit = hit_named(folder, id)
-        if hit.taken:
-            raise InputError(f"{hit.name} was taken before: {hit.taken}")
-        (property,) = hit.customers if len(hit.customers) == 1 else ("",)
-        desk.site(property)
-        begin_taking(desk, hit)
+        property = _property_of(desk, hit)
+        if not property:
+            raise InputError(
+                f"{hit.name} is of {', '.join(hit.customers)}: no property of this console"
+            )
+        begin_taking(folder, hit)
         with desk.database.writing() as session:
             audit(session, person.name, "take family", hit.name, property=property, id=hit.id)
         return go(f"/hitlist/{id}", f"{hit.name} is being trained; its records come to the queue.")
@@ -129,35 +135,20 @@ def hit_named(folder: Path, id: str) -> Hit:
     raise NotHere(f"there is no family {id[:20]!r} in the list")
 
 
-def begin_taking(desk: Desk, hit: Hit) -> None:
-    """Start the command that takes a family, on its own: training takes minutes."""
-    galleries = desk.settings.analysis / "galleries"
-    galleries.mkdir(parents=True, exist_ok=True)
-    out = galleries / hit.id
-    command = [sys.executable, "-m", "origin", "take", hit.id, "--out", str(out)]
-    with _log_of(desk.settings.analysis, hit.id).open("wb") as log:
-        subprocess.Popen(
-            [*command, "--into", str(desk.settings.analysis)],
-            stdin=subprocess.DEVNULL,
-            stdout=log,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,
-        )
+def _of_family(desk: Desk, id: str) -> dict[str, Any]:
+    hit = hit_named(desk.settings.analysis, id)
+    taking = taking_of(desk.settings.analysis, hit)
+    return {"hit": hit, "taking": taking, "property": _property_of(desk, hit)}
+
+
+def _property_of(desk: Desk, hit: Hit) -> str:
+    """Where its records go: its one customer, who is a property here; else ""."""
+    (customer, *others) = hit.customers
+    return customer if not others and customer in desk.sites else ""
 
 
 def _found(folder: Path) -> HitList | None:
     return read_list(folder) if (folder / "hits.json").is_file() else None
-
-
-def _log_of(folder: Path, id: str) -> Path:
-    return folder / "galleries" / f"{id}.log"
-
-
-def _last_line(folder: Path, id: str) -> str:
-    with suppress(FileNotFoundError):
-        lines = _log_of(folder, id).read_text(errors="replace").strip().splitlines()
-        return lines[-1][:300] if lines else "beginning"
-    return ""
 
 
 @lru_cache(maxsize=512)

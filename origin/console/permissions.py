@@ -38,6 +38,7 @@ NEEDED: dict[str, Needed] = {
     "hitlist_page": "viewer",
     "hitlist_export": "viewer",
     "hitlist_family": "viewer",
+    "hitlist_taking": "viewer",
     "hitlist_picture": "viewer",
     "take_family": "operator",
     # what it saves
@@ -59,6 +60,7 @@ NEEDED: dict[str, Needed] = {
     "example_set": "operator",
     "preview_set": "operator",
     "import_set": "operator",
+    "gather_set": "operator",
     "rejected_lines": "operator",
     "generate": "operator",
     "steer_job": "operator",
@@ -106,6 +108,7 @@ NEEDED: dict[str, Needed] = {
     "api_sets": "viewer",
     "api_preview": "operator",
     "api_import": "operator",
+    "api_gather": "operator",
     "api_generate": "operator",
     "api_job": "viewer",
     "api_steer_job": "operator",

@@ -19,6 +19,7 @@ from origin.console.api.forms import (
 )
 from origin.console.decisions import approve_rest, draw_sample, evidence_of, newest_sample
 from origin.console.desk import Desk, NotHere
+from origin.console.gathering import gather
 from origin.console.jobs import Jobs, Step
 from origin.console.overview import sets_of
 from origin.console.sets import (
@@ -70,6 +71,12 @@ def add_sets(router: APIRouter, desk: Desk, jobs: Jobs) -> None:
         found = _preview(desk, property, family, upload)
         number = take_in(desk, property, family, upload.name, found.good, person)
         return {"id": number, **previewed(found)}
+
+    @router.post("/properties/{property}/families/{family}/gather", status_code=201)
+    def api_gather(property: str, family: str, person: Asking) -> Json:
+        """Make a set of what is proposed of a family and is in none."""
+        desk.site(property)
+        return {"id": gather(desk, property, family, person)}
 
     _add_jobs(router, jobs)
     _add_samples(router, desk)

@@ -16,6 +16,7 @@ from origin.console.at_work import somebody_is_at_work
 from origin.console.confirming import regions_of
 from origin.console.decisions import evidence_of, newest_sample
 from origin.console.desk import Desk, NotHere
+from origin.console.gathering import gather
 from origin.console.jobs import Jobs, Step
 from origin.console.prompt_sets.reading import MAX_BYTES, Line, Wrong
 from origin.console.prompt_sets.returning import returned
@@ -111,6 +112,12 @@ def _taking_in(router: APIRouter, desk: Desk) -> None:
         set_id = take_in(desk, property, family, name, found.good, person)
         fresh = len(found.good) - found.count("known")
         return go(f"/sets/{set_id}", f"{fresh} rows imported, {len(found.wrong)} left out.")
+
+    @router.post("/p/{property}/families/{family}/gather")
+    def gather_set(property: str, family: str, person: Asking) -> Response:
+        desk.site(property)
+        said = "They are a set now: approve many of them after looking at a sample."
+        return go(f"/sets/{gather(desk, property, family, person)}", said)
 
     @router.get("/p/{property}/rejected/{upload}")
     def rejected_lines(property: str, upload: str, person: Asking, family: str) -> Response:

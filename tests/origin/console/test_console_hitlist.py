@@ -59,7 +59,7 @@ def test_it_sorts_filters_and_exports(listed: Path, logged_in: Callable[[Role], 
     hits = json.loads(viewer.get("/hitlist/export?form=json").text)["hits"]
     assert viewer.get(f"/hitlist/{hits[0]['id']}/0.webp").content[8:12] == b"WEBP"
     family = viewer.get(f"/hitlist/{hits[0]['id']}").text
-    assert "same path template" in family and "role operator" in family
+    assert "Same path template" in family and "role operator" in family
 
 
 def test_only_an_operator_takes_a_family(
@@ -73,6 +73,37 @@ def test_only_an_operator_takes_a_family(
 
 def test_without_a_list_it_says_how_to_make_one(logged_in: Callable[[Role], Visitor]) -> None:
     assert "./rehydrate analyse" in logged_in("viewer").get("/hitlist").text
+
+
+@pytest.mark.slow
+def test_what_could_not_be_taken_says_why_and_can_be_tried_again(
+    listed: Path, tmp_path: Path, logged_in: Callable[[Role], Visitor]
+) -> None:
+    operator = logged_in("operator")
+    (first, *_) = json.loads(operator.get("/hitlist/export?form=json").text)["hits"]
+    shutil.move(tmp_path / "place", tmp_path / "away")
+    for _ in range(2):
+        operator.post(f"/hitlist/{first['id']}/take")
+        assert "is being trained already" in operator.post(f"/hitlist/{first['id']}/take").text
+        deadline = time.monotonic() + 60
+        while "did not work" not in (text := operator.get(f"/hitlist/{first['id']}/taking").text):
+            assert "is being trained" in text and time.monotonic() < deadline, text
+            time.sleep(0.2)
+        assert "Try it again" in text
+
+
+def test_a_family_of_somebody_who_is_no_property_says_what_is_missing(
+    desk: Desk, tmp_path: Path, logged_in: Callable[[Role], Visitor]
+) -> None:
+    place = ROOT / "bench/families/icons/gallery"
+    analyse(
+        Wanted({"elsewhere": str(place)}, workers=1), desk.settings.analysis, Console(quiet=True)
+    )
+    admin = logged_in("admin")
+    (first, *_) = json.loads(admin.get("/hitlist/export?form=json").text)["hits"]
+    text = admin.get(f"/hitlist/{first['id']}").text
+    assert "elsewhere is no property" in text and "Take into training" not in text
+    assert admin.post(f"/hitlist/{first['id']}/take").status_code == 422
 
 
 @pytest.mark.slow

@@ -7,7 +7,7 @@ import httpx2
 import numpy as np
 import pytest
 from PIL import Image
-from sqlalchemy import select
+from sqlalchemy import select, update
 
 from kvsync.errors import InputError
 from origin.console import decisions, publishing
@@ -48,6 +48,17 @@ def test_a_preview_says_what_would_go_in_and_writes_nothing(api: Api, desk: Desk
     assert body["wrong_rows"][0]["line"] == 4 and "purple" in body["wrong_rows"][0]["why"]
     with desk.database.reading() as session:
         assert session.query(PromptRow).count() == 0
+
+
+def test_candidates_that_came_without_a_set_are_gathered_into_one(drawn: Desk, api: Api) -> None:
+    operator = api("operator")
+    refused = operator.post("/properties/rumba/families/rumba/gather")
+    assert refused.status_code == 422 and "in a set already" in refused.text
+    with drawn.database.writing() as session:
+        session.execute(update(PromptRow).values(candidate_id=None))
+    number = operator.post("/properties/rumba/families/rumba/gather").json()["id"]
+    assert operator.get(f"/sets/{number}").json()["states"] == {"proposed": 3}
+    assert page_of(drawn, Wanted("rumba", set_id=number), 1).total == 3
 
 
 def test_candidates_are_measured_by_attribute(made: httpx2.Client) -> None:
