@@ -115,7 +115,7 @@ async def _answer_error(request: Request, error: Exception) -> Response:
     if is_api(request):
         return _problem(status, title, detail, headers)
     part = "error_line.html" if "hx-request" in request.headers else "error.html"
-    answer = page(request, part, status, title=title, detail=detail)
+    answer = page(request, part, status, status=status, detail=detail)
     answer.headers.update(headers)
     return answer
 
@@ -133,9 +133,10 @@ def _described(error: Exception) -> tuple[int, str, str, dict[str, str]]:
     if isinstance(error, RequestValidationError):
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"][1:])
-        return 422, BadRequest.reason, f"{where}: {first['msg']}", {}
+        return 422, BadRequest.reason, f"{where}: {_in_short(first['msg'])}", {}
     if isinstance(error, HTTPException):
-        return error.status_code, "request", str(error.detail), dict(error.headers or {})
+        detail = "there is no such page" if error.status_code == 404 else str(error.detail)
+        return error.status_code, "request", detail, dict(error.headers or {})
     if not isinstance(error, RehydrationError):
         # The server writes the whole of it to its log.
         return 500, "console", "a fault of the console's own; what it was is in its log", {}
@@ -143,6 +144,11 @@ def _described(error: Exception) -> tuple[int, str, str, dict[str, str]]:
     # A person's input is theirs to mend, whatever it would be called on the command line.
     theirs = isinstance(error, InputError) and not isinstance(error, ModelError)
     return 422 if theirs else error.status, error.reason, str(error), wait
+
+
+def _in_short(message: str) -> str:
+    """What a value should be, without how it was tried to read it."""
+    return message.removeprefix("Input ").partition(", ")[0]
 
 
 class _Boundaries:

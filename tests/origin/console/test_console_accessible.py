@@ -21,6 +21,7 @@ from tests.origin.console.conftest import PROMPTS
 
 pytestmark = pytest.mark.slow
 SERIOUS = ("serious", "critical")
+SCROLLS = "document.documentElement.scrollWidth > innerWidth"
 
 
 def serious_issues(page: Page, where: str) -> list[str]:
@@ -29,6 +30,11 @@ def serious_issues(page: Page, where: str) -> list[str]:
         for one in Axe().run(page).response["violations"]
         if one["impact"] in SERIOUS
     ]
+
+
+def too_wide(page: Page, where: str) -> list[str]:
+    """Tables scroll in their own frame: a page that scrolls sideways is not read on a phone."""
+    return [f"{where}: wider than the screen"] if page.evaluate(SCROLLS) else []
 
 
 def test_axe_finds_no_serious_issue_in_any_look(
@@ -49,6 +55,7 @@ def test_axe_finds_no_serious_issue_in_any_look(
             for name, path in pages.items():
                 page.goto(web + path.format(candidate=1))
                 found += serious_issues(page, f"{name} {look}")
+                found += too_wide(page, f"{name} {look}")
             page.goto(f"{web}/p/rumba/upload")
             page.get_by_label("Prompts, one a line").fill("purple lace\n" + PROMPTS)
             page.get_by_role("button", name="Preview").click()
