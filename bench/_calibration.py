@@ -4,13 +4,15 @@ From the list to scores without a hand in between: each family as the hit list f
 ``take`` does, trained and scored as ``try`` does. The tuning and judging inventories, drawings of
 trades at 256x256 by three hands, and galleries that are named. With ``--held-out`` the third
 inventory's are trained instead, and what was foretold of them is told beside what came; nothing is
-kept of those. Goes on with the families that an interrupted run had not trained.
+kept of those. With ``--look``, for a change of how pictures are grouped, what came of a family's
+training stays, and only what is known of it before is looked at anew. Goes on with the families
+that an interrupted run had not trained.
 """
 
 import os
 import time
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
@@ -49,6 +51,15 @@ HANDS = {
 
 
 @dataclass(frozen=True)
+class Came:
+    """What came of a family's training, as :class:`Trained` has it."""
+
+    recall: float
+    model_bytes: int
+    cpu_s: float
+
+
+@dataclass(frozen=True)
 class Subject:
     """A family of the hit list, and the folder that it was found in."""
 
@@ -64,13 +75,17 @@ def run(
     held_out: Annotated[
         bool, typer.Option("--held-out", help="Only compare, on the held-out inventory.")
     ] = False,
+    look: Annotated[
+        bool, typer.Option("--look", help="Train only families that never were.")
+    ] = False,
 ) -> None:
     """Train every family, and write what recall is foretold from."""
     steps = Steps.of("calibration-held-out" if held_out else "calibration")
     console = Console()
+    before = {one.family: one for one in trained_families()} if look else {}
     with TemporaryDirectory(prefix="calibration-") as scratch:
         subjects = _held_out(Path(scratch)) if held_out else _known(Path(scratch), galleries or ())
-        found = [one for subject in subjects if (one := _trained(subject, steps, console))]
+        found = [one for subject in subjects if (one := _trained(subject, before, steps, console))]
     if held_out:
         _compare(found, console)
     else:
@@ -125,7 +140,9 @@ def _draw_trades(package: Path, called: str, folder: Path) -> None:
         (folder / f"{trade}_{gender}_{tone}.webp").write_bytes(drawn(svg))
 
 
-def _trained(subject: Subject, steps: Steps, console: Console) -> Trained | None:
+def _trained(
+    subject: Subject, before: Mapping[str, Trained], steps: Steps, console: Console
+) -> Trained | None:
     """None where nothing tells its members apart, which is told."""
     if subject.name in steps:
         return msgspec.convert(steps[subject.name], Trained)
@@ -134,27 +151,34 @@ def _trained(subject: Subject, steps: Steps, console: Console) -> Trained | None
     looked = sample(own, place)
     if looked is None:
         raise InputError(f"{subject.folder}: cannot be read any more")
-    with TemporaryDirectory(prefix="training-") as scratch:
-        try:
-            taken = take(subject.family, {"bench": place}, Path(scratch) / "gallery")
-        except InputError as error:
-            console.print(f"{subject.name}: left out: {error}", highlight=False)
-            return None
-        timer = _Timer()
-        trial = measure(read_gallery(taken.folder), Path(scratch), timer.told)
-    recall = trial.recall(LEAST_SCORE, unseen=False)
+    seen = as_trained(own, looked)
+    try:
+        came = before.get(subject.name) or _training(subject.family, place)
+    except InputError as error:
+        console.print(f"{subject.name}: left out: {error}", highlight=False)
+        return None
     one = msgspec.structs.replace(
-        as_trained(own, looked),
+        seen,
         family=subject.name,
-        size=round(own.total_bytes / len(own.members), 1),
-        coded=round(looked.coded, 1),
-        recall=round(recall or 0.0, 4),
-        model_bytes=trial.report.model_bytes,
-        cpu_s=round(timer.trained_s, 1),
+        size=round(seen.size, 1),
+        coded=round(seen.coded, 1),
+        recall=came.recall,
+        model_bytes=came.model_bytes,
+        cpu_s=came.cpu_s,
     )
     steps.keep(subject.name, msgspec.to_builtins(one))
     console.print(f"{subject.name}: {one.images} images, recall {one.recall:.0%}", highlight=False)
     return one
+
+
+def _training(family: Family, place: FolderPlace) -> Came:
+    """Raises InputError where nothing tells members apart."""
+    with TemporaryDirectory(prefix="training-") as scratch:
+        taken = take(family, {"bench": place}, Path(scratch) / "gallery")
+        timer = _Timer()
+        trial = measure(read_gallery(taken.folder), Path(scratch), timer.told)
+    recall = trial.recall(LEAST_SCORE, unseen=False) or 0.0
+    return Came(round(recall, 4), trial.report.model_bytes, round(timer.trained_s, 1))
 
 
 class _Timer:
