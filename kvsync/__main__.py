@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import gc
 import logging
 import os
 import signal
@@ -18,6 +19,8 @@ from kvsync.agent.settings import SyncSettings, read_settings
 from kvsync.errors import InputError
 
 _GRACE_S = 2
+# A batch of a thousand entries is no reason to look for what only cycles keep.
+_GARBAGE = 20_000
 
 
 def main() -> int:
@@ -56,6 +59,9 @@ async def serve(settings: SyncSettings) -> None:
             server = _Server(config)
             serving = asyncio.create_task(server.serve(sockets=[bound]))
             others = [asyncio.create_task(agent.run()), asyncio.create_task(stop.wait())]
+            gc.collect()
+            gc.freeze()
+            gc.set_threshold(_GARBAGE, 20, 100)
             await asyncio.wait((serving, *others), return_when=asyncio.FIRST_COMPLETED)
             for task in others:
                 task.cancel()
