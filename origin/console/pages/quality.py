@@ -35,12 +35,13 @@ Query = Annotated[str, Form(max_length=300, pattern=r"^[\w.%&=+-]*$")]
 
 def routes(desk: Desk, drawing: Drawing) -> APIRouter:
     router = APIRouter(include_in_schema=False)
-    _add_looking(router, desk, drawing)
+    _add_looking(router, desk)
+    _add_pictures(router, desk, drawing)
     _add_deciding(router, desk)
     return router
 
 
-def _add_looking(router: APIRouter, desk: Desk, drawing: Drawing) -> None:
+def _add_looking(router: APIRouter, desk: Desk) -> None:
     @router.get("/p/{property}/queue")
     def queue_page(
         request: Request,
@@ -88,6 +89,8 @@ def _add_looking(router: APIRouter, desk: Desk, drawing: Drawing) -> None:
             reasons=REASONS,
         )
 
+
+def _add_pictures(router: APIRouter, desk: Desk, drawing: Drawing) -> None:
     @router.get("/candidates/{candidate_id}/{kind}.webp")
     def picture(candidate_id: int, kind: str) -> Response:
         row = find_candidate(desk, candidate_id)
