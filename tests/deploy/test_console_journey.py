@@ -43,6 +43,7 @@ WRITES: tuple[tuple[str, dict[str, str]], ...] = (
     ("/properties/try", {"id": "eve", "hosts": "eve.example", "like": "rumba"}),
     ("/p/rumba/families", {"name": "eve", "pattern": "{a}.jpg"}),
     ("/p/rumba/families/try", {"pattern": "{a}.jpg"}),
+    ("/p/rumba/families/rumba/gather", {}),
     ("/p/rumba/originals", {"upload": "none"}),
     ("/p/rumba/originals/preview", {}),
     ("/hitlist/1/take", {}),

@@ -114,4 +114,4 @@ def test_a_family_is_made_of_names_and_gives_the_manifest_to_train_with(
     assert manifest["family"] == "fronts" and manifest["assets"][0]["attributes"]["lace"]
     assert pattern in visitor.get("/p/rumba").text
     nothing = visitor.post("/p/rumba/families/try", {"pattern": "x_{y}.png"})
-    assert nothing.status_code == 422 and "no original" in nothing.text
+    assert nothing.status_code == 422 and "No original" in nothing.text

@@ -332,7 +332,7 @@ def test_what_comes_next_appears_when_a_job_is_done(
     made.post("/properties/rumba/publish", json={})
     shown = visitor.get("/p/rumba/live").text
     assert "3 assets live" in shown and f"Revoke {RED}" in shown
-    assert "1 asset live like red_white" in visitor.get("/p/rumba/live?like=red_white").text
+    assert "1 asset live with “red_white” in the name" in visitor.get("/p/rumba/live?like=red_white").text
 
 
 def test_judging_goes_on_in_the_queue_that_it_began_in(

@@ -78,7 +78,7 @@ def test_a_small_gallery_is_told_to_be_kept(api: Api, described: Desk, ledger: L
     assert family["resilience"] > family["rehydrate"] > family["economical"]
     page = api("viewer").get("/dashboard").text
     assert "the honest answer is a replica" in page
-    assert "all 216 images are 10.8 MB. Keeping them costs $0.00025 a month" in page
+    assert "all 216 images are 10.8 MB together, and keeping them costs $0.00025 a month" in page
 
 
 def test_sums_of_two_currencies_are_not_told(api: Api, described: Desk, ledger: Ledger) -> None:
