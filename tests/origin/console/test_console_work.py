@@ -332,7 +332,8 @@ def test_what_comes_next_appears_when_a_job_is_done(
     made.post("/properties/rumba/publish", json={})
     shown = visitor.get("/p/rumba/live").text
     assert "3 assets live" in shown and f"Revoke {RED}" in shown
-    assert "1 asset live with “red_white” in the name" in visitor.get("/p/rumba/live?like=red_white").text
+    found = visitor.get("/p/rumba/live?like=red_white").text
+    assert "1 asset live with “red_white” in the name" in found
 
 
 def test_judging_goes_on_in_the_queue_that_it_began_in(
