@@ -15,7 +15,7 @@ from kvsync.errors import InputError
 from kvsync.files import write_file
 from origin.analysis.demand import ByPath, by_path, monthly, prefixes_of
 from origin.analysis.families import Family
-from origin.analysis.hits import Hit, Market, hit_of, ranked
+from origin.analysis.hits import Hit, Market, hit_of, ranked, taken_as
 from origin.analysis.listing import open_place
 from origin.analysis.looking import Progress
 from origin.analysis.network import FeatureNetwork
@@ -62,7 +62,8 @@ class Wanted:
 
 
 def analyse(wanted: Wanted, folder: Path, console: Console) -> HitList:
-    """Survey the places into ``folder``, and write the list there.
+    """Survey the places into ``folder``, and write the list there; what it had of other customers
+    stays in it, and so does what was taken.
 
     Everything that can be skipped is counted and told; raises InputError for a place or price book
     that is none.
@@ -77,9 +78,19 @@ def analyse(wanted: Wanted, folder: Path, console: Console) -> HitList:
             found = _survey(store, customer, wanted, place, network, console)
             notes += _said(found)
         console.print("grouping", style="dim")
-        families = families_in(store, [sorted(wanted.together)] if wanted.together else [], asked)
+        pools = [sorted(wanted.together)] if wanted.together else []
+        families = [
+            one
+            for one in families_in(store, pools, asked)
+            if not wanted.places.keys().isdisjoint(one.customers)
+        ]
     demand, days = _demand(wanted, notes)
-    hits = ranked(list(_hits(families, places, demand, days, market)))
+    before = read_list(folder).hits if (folder / LIST).exists() else ()
+    others = [hit for hit in before if wanted.places.keys().isdisjoint(hit.customers)]
+    found_now = taken_as(
+        list(_hits(families, places, demand, days, market)), {hit.id: hit.taken for hit in before}
+    )
+    hits = ranked([*found_now, *others])
     made = HitList(market.day, tuple(hits), tuple(notes), tuple(wanted.together), asked)
     write_file(folder / LIST, msgspec.json.encode(made))
     return made

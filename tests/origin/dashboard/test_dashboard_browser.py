@@ -141,6 +141,19 @@ def test_a_month_ends_when_it_is_midnight_where_somebody_is(page: Page, desk: De
         expect(nothing).to_be_visible()
 
 
+def test_a_statement_is_printed_dark_on_white_by_whoever_reads_white_on_dark(
+    page: Page, ledger: Ledger
+) -> None:
+    count(ledger, time.time(), some_of_everything())
+    page.emulate_media(media="print", color_scheme="dark")
+    page.goto(f"/dashboard/statement?month={datetime.datetime.now(datetime.UTC):%Y-%m}")
+    words = page.locator(".statement tbody th").first
+    assert words.evaluate("one => getComputedStyle(one).color") == "rgb(29, 28, 26)"
+    assert page.locator("body").evaluate("one => getComputedStyle(one).backgroundColor") == (
+        "rgb(255, 255, 255)"
+    )
+
+
 def test_figures_move_without_reloading(page: Page, ledger: Ledger) -> None:
     count(ledger, time.time(), some_of_everything())
     page.goto("/dashboard")
