@@ -168,6 +168,7 @@ async def paced(bench: Bench, found: Found, console: Console) -> None:
     """Reads by an edge while 5 000 records a second come in."""
     load, little = await Load.of(bench, _PACED), await Load.of(bench, _SMALL)
     load.sign(PACED_PER_S * PACED_S)
+    spent = cpu_s(bench)
     async with _reading(bench, little, count=SMALL) as read:
         begun = time.monotonic()
         for step in range(PACED_S * _PER_STEP):
@@ -179,6 +180,7 @@ async def paced(bench: Bench, found: Found, console: Console) -> None:
     rate = load.published / took
     words = f"p50 {median(read):.2f} ms, p99 {_p99(read):.2f} ms"
     found.tell(console, f"an edge's reads at {rate:,.0f} records/s: {words}")
+    found.tell(console, f"at that rate: {per_record(spent, cpu_s(bench), load.published)}")
 
 
 async def held_back(bench: Bench, found: Found, console: Console) -> None:
