@@ -60,10 +60,12 @@ def test_what_is_drawn_for_a_look_is_a_cost_in_the_ledger_and_once(
     now = int(time.time())
     day = Period(now - DAY_S, now + DAY_S, datetime.date(2026, 11, 21))
     before = _drawn_for_qa(drawn, day)
+    for kept in (drawn.settings.folder / "pictures").iterdir():
+        kept.unlink()  # another test may have looked before
     viewer = logged_in("viewer")
-    for _ in range(2):
-        viewer.get(f"/candidates/{first.id}/generated.webp")
-        viewer.get(f"/candidates/{first.id}/original.webp")
+    for kind in ("generated", "original", "generated"):
+        shown = viewer.get(f"/candidates/{first.id}/{kind}.webp")
+        assert shown.status_code == 200, shown.text
     after = _drawn_for_qa(drawn, day)
     assert after["images"] == before["images"] + 1
     assert after["generate_s"] > before["generate_s"]
