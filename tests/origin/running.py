@@ -20,6 +20,7 @@ def running_origin(port: int) -> Iterator[httpx2.Client]:
     thread = threading.Thread(target=server.run)
     thread.start()
     while not server.started:
+        assert thread.is_alive(), "the server ended before it began: is its port taken?"
         time.sleep(0.005)
     try:
         with httpx2.Client(base_url=f"http://127.0.0.1:{port}", timeout=20) as client:

@@ -34,6 +34,7 @@ def origin_url(settings: OriginSettings) -> Iterator[str]:
     thread = threading.Thread(target=server.run)
     thread.start()
     while not server.started:
+        assert thread.is_alive(), "the server ended before it began: is its port taken?"
         time.sleep(0.005)
     yield f"http://{settings.host}:{settings.port}"
     server.should_exit = True

@@ -125,6 +125,7 @@ def serving(desk: Desk, jobs: Jobs) -> Iterator[str]:
     thread = threading.Thread(target=server.run)
     thread.start()
     while not server.started:
+        assert thread.is_alive(), "the server ended before it began: is its port taken?"
         time.sleep(0.005)
     yield f"http://127.0.0.1:{desk.settings.port}"
     server.should_exit = True
