@@ -85,7 +85,8 @@ def analyse(wanted: Wanted, folder: Path, console: Console) -> HitList:
             if not wanted.places.keys().isdisjoint(one.customers)
         ]
     demand, days = _demand(wanted, notes)
-    before = read_list(folder).hits if (folder / LIST).exists() else ()
+    known = list_in(folder)
+    before = known.hits if known else ()
     others = [hit for hit in before if wanted.places.keys().isdisjoint(hit.customers)]
     found_now = taken_as(
         list(_hits(families, places, demand, days, market)), {hit.id: hit.taken for hit in before}
@@ -94,6 +95,11 @@ def analyse(wanted: Wanted, folder: Path, console: Console) -> HitList:
     made = HitList(market.day, tuple(hits), tuple(notes), tuple(wanted.together), asked)
     write_file(folder / LIST, msgspec.json.encode(made))
     return made
+
+
+def list_in(folder: Path) -> HitList | None:
+    """None where nothing was analysed into the folder yet."""
+    return read_list(folder) if (folder / LIST).is_file() else None
 
 
 def read_list(folder: Path) -> HitList:

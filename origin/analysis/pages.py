@@ -11,7 +11,7 @@ from PIL import Image
 
 from kvsync.errors import InputError, OriginUnavailable
 from origin.analysis.background import begin_taking, taking_of
-from origin.analysis.command import HitList, open_named, read_list
+from origin.analysis.command import HitList, list_in, open_named, read_list
 from origin.analysis.descriptor import Unfit, small_picture
 from origin.analysis.hits import Hit
 from origin.analysis.report import as_csv, as_json
@@ -54,7 +54,7 @@ def _add_list(router: APIRouter, desk: Desk) -> None:
         which: Which = "all",
         number: Annotated[int, Query(ge=1)] = 1,
     ) -> Response:
-        found = _found(folder)
+        found = list_in(folder)
         hits = chosen(found, like, sort, which) if found else []
         shown = hits[(number - 1) * ROWS : number * ROWS]
         asked = {"like": like, "sort": sort, "which": which}
@@ -145,10 +145,6 @@ def _property_of(desk: Desk, hit: Hit) -> str:
     """Where its records go: its one customer, who is a property here; else ""."""
     (customer, *others) = hit.customers
     return customer if not others and customer in desk.sites else ""
-
-
-def _found(folder: Path) -> HitList | None:
-    return read_list(folder) if (folder / "hits.json").is_file() else None
 
 
 @lru_cache(maxsize=512)

@@ -1,12 +1,9 @@
 """A region answers with the property's header template: dehydrating asks if the origin does."""
 
-import threading
-import time
 from collections.abc import Iterator
 from io import StringIO
 
 import pytest
-import uvicorn
 from rich.console import Console
 from sqlalchemy.exc import OperationalError
 
@@ -19,6 +16,7 @@ from origin.inventory import describe_original, note_asset
 from origin.service import create_app
 from origin.settings import OriginSettings, read_settings
 from origin.workplace import Workplace
+from tests.origin.running import served
 
 
 @pytest.fixture
@@ -29,16 +27,8 @@ def settings(environment: None) -> OriginSettings:
 @pytest.fixture
 def origin_url(settings: OriginSettings) -> Iterator[str]:
     """The origin, serving on its own address."""
-    config = uvicorn.Config(create_app(settings), port=settings.port, log_level="error")
-    server = uvicorn.Server(config)
-    thread = threading.Thread(target=server.run)
-    thread.start()
-    while not server.started:
-        assert thread.is_alive(), "the server ended before it began: is its port taken?"
-        time.sleep(0.005)
-    yield f"http://{settings.host}:{settings.port}"
-    server.should_exit = True
-    thread.join()
+    with served(create_app(settings), settings.port):
+        yield f"http://{settings.host}:{settings.port}"
 
 
 def test_an_origin_with_the_same_template_passes(place: Workplace, origin_url: str) -> None:

@@ -6,8 +6,6 @@ There is one for all tests of a process; each begins with its database as it was
 
 import shutil
 import sqlite3
-import threading
-import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
@@ -15,7 +13,6 @@ from pathlib import Path
 
 import httpx2
 import pytest
-import uvicorn
 
 from deploy.layout import free_ports
 from origin.console.accounts import Person, add_account
@@ -32,6 +29,7 @@ from origin.console.worker import LoadedModels, run
 from origin.publish import Publisher
 from origin.settings import read_settings
 from tests.origin.console.visitor import Visitor
+from tests.origin.running import served
 
 ROOT = Path(__file__).parents[3]
 SAMPLE = ROOT / "origin" / "samples" / "rumba"
@@ -118,18 +116,8 @@ def _environment(folder: Path) -> dict[str, str]:
 def serving(desk: Desk, jobs: Jobs) -> Iterator[str]:
     """The address of a console that runs until the block ends."""
     drawing = Drawing(open_pictures(desk.settings))
-    config = uvicorn.Config(
-        create_app(desk, jobs, drawing), port=desk.settings.port, log_level="error"
-    )
-    server = uvicorn.Server(config)
-    thread = threading.Thread(target=server.run)
-    thread.start()
-    while not server.started:
-        assert thread.is_alive(), "the server ended before it began: is its port taken?"
-        time.sleep(0.005)
-    yield f"http://127.0.0.1:{desk.settings.port}"
-    server.should_exit = True
-    thread.join()
+    with served(create_app(desk, jobs, drawing), desk.settings.port):
+        yield f"http://127.0.0.1:{desk.settings.port}"
     drawing.close()
 
 

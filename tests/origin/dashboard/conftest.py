@@ -1,28 +1,22 @@
 """A console whose ledger is filled by hand, on a real socket; it has no model and draws nothing."""
 
 import shutil
-import threading
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import httpx2
 import pytest
-import uvicorn
 
 from deploy.layout import free_ports
 from origin.console.accounts import Person
-from origin.console.app import create_app
 from origin.console.desk import Desk, open_desk
-from origin.console.drawing import Drawing
 from origin.console.jobs import Jobs, not_here, open_queue, task_of
-from origin.console.pictures import open_pictures
 from origin.console.settings import read_console_settings
 from origin.console.tables import Role
 from origin.ledger.intake import Ledger
 from origin.settings import OriginSettings
 from origin.sync.tokens import admit
-from tests.origin.console.conftest import person, with_tokens
+from tests.origin.console.conftest import person, serving, with_tokens
 from tests.origin.dashboard.ledger_world import ASIA, SHOP
 
 __all__ = ["person"]
@@ -60,19 +54,9 @@ def ledger(desk: Desk) -> Ledger:
 @pytest.fixture
 def web(desk: Desk) -> Iterator[str]:
     """The running console's address."""
-    drawing = Drawing(open_pictures(desk.settings))
     jobs = Jobs(desk, task_of(open_queue(desk.settings.folder), not_here))
-    app = create_app(desk, jobs, drawing)
-    server = uvicorn.Server(uvicorn.Config(app, port=desk.settings.port, log_level="error"))
-    thread = threading.Thread(target=server.run)
-    thread.start()
-    while not server.started:
-        assert thread.is_alive(), "the server ended before it began: is its port taken?"
-        time.sleep(0.005)
-    yield f"http://127.0.0.1:{desk.settings.port}"
-    server.should_exit = True
-    thread.join()
-    drawing.close()
+    with serving(desk, jobs) as address:
+        yield address
 
 
 @pytest.fixture
