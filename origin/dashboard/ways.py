@@ -283,7 +283,9 @@ def lately(reader: Reader, now: float, property: str = "") -> Lately:
         if row.labels[0] != THE_ORIGIN:
             work[row.labels[2]].append(row)
             busiest[row.labels[0]].setdefault(row.labels[1], 0.0)
-            families[row.labels[0]].add((row.labels[2], row.labels[3]))
+            # Starting is work as well, of no family.
+            if row.labels[3]:
+                families[row.labels[0]].add((row.labels[2], row.labels[3]))
     return Lately(
         begun,
         end,

@@ -57,6 +57,11 @@ def work(images: int, busy_s: float, *, family: str = FAMILY, device: str = "cpu
     return Work(device, SHOP, family, "serve", images, 0.75 * busy_s, 0.0, 0.25 * busy_s, 0.0)
 
 
+def loading(seconds: float) -> Work:
+    """What every region's machine does first: no family's work."""
+    return Work("cpu", SHOP, "", "load", 0, 0.0, 0.0, 0.0, seconds)
+
+
 def held(seconds: float, device: str = "cpu") -> Held:
     return Held(device, "host-1", seconds)
 

@@ -3,6 +3,7 @@
 import datetime
 import time
 from collections.abc import Callable
+from functools import partial
 
 import httpx2
 import msgspec
@@ -27,6 +28,7 @@ from tests.origin.dashboard.ledger_world import (
     answers,
     count,
     held,
+    loading,
     work,
 )
 
@@ -79,6 +81,26 @@ def test_a_small_gallery_is_told_to_be_kept(api: Api, described: Desk, ledger: L
     page = api("viewer").get("/dashboard").text
     assert "the honest answer is a replica" in page
     assert "all 216 images are 10.8 MB together, and keeping them costs $0.00025 a month" in page
+
+
+def test_a_machine_that_makes_one_family_is_paid_whole(
+    api: Api, described: Desk, ledger: Ledger
+) -> None:
+    some_misses(ledger)
+    count(ledger, time.time(), [loading(4.0)], worker="gpu-1")
+    ask = partial(api("viewer").get, f"/api/v1/properties/{SHOP}/ways")
+    (alone,) = ask().json()["families"][0]["regions"]
+    assert (alone["shared"], alone["hosts"]) == (False, 1.0)
+    assert alone["rehydrate"] == pytest.approx(720 * 0.04, rel=1e-3)
+    boots: list[Row] = [
+        answers("rehydrated", 9_000, family="boots"),
+        work(9_000, 60.0, family="boots"),
+    ]
+    count(ledger, time.time(), boots, worker="gpu-2")
+    (with_boots,) = next(
+        one["regions"] for one in ask().json()["families"] if one["family"] == FAMILY
+    )
+    assert with_boots["shared"] and with_boots["hosts"] < 1.0
 
 
 def test_sums_of_two_currencies_are_not_told(api: Api, described: Desk, ledger: Ledger) -> None:
