@@ -7,23 +7,26 @@ from typing import Any, Final, Literal, NamedTuple
 from origin.dashboard.asked import Asked
 from origin.dashboard.savings import PARTS, Earned, Money, Share, by_family
 from origin.dashboard.words import grain
+from origin.ledger.own_work import QA, THE_ORIGIN
 from origin.ledger.reading import Reader
 from origin.ledger.spans import next_month
 
 Axis = Literal["span", "property", "region", "family"]
 
+_OF_REGIONS: Final = {"not_region": THE_ORIGIN}
 # By part: the table whose rows it is summed from, and the labels that they have.
 _BEHIND: Final[dict[str, tuple[str, dict[str, str]]]] = {
     "haul_avoided": ("answers", {}),
-    "busy": ("work", {}),
-    "idle": ("held", {}),
-    "qa": ("work", {"purpose": "qa"}),
+    "busy": ("work", _OF_REGIONS),
+    "idle": ("held", _OF_REGIONS),
+    "qa": ("work", {"purpose": QA}),
     "sync": ("carried", {"what": "sync"}),
     "models": ("carried", {"what": "model"}),
     "replicas": ("carried", {"what": "replica"}),
     "storage": ("kept", {}),
 }
 _BY_FAMILY: Final = ("answers", "work")
+_BY_PROPERTY: Final = ("carried", "kept")
 
 
 class Behind(NamedTuple):
@@ -43,11 +46,19 @@ class Told(NamedTuple):
 
 
 def parts_behind(query: dict[str, Any], family: str = "") -> dict[str, Behind]:
-    """By part; rows that know no family are all of the place's."""
+    """By part, but for those that no family has a part in; machines are held for all families.
+
+    What was made for approval is paid by the time that the origin's machine was held, which knows
+    no property.
+    """
     found = {}
     for part, (table, labels) in _BEHIND.items():
+        if family and table in _BY_PROPERTY:
+            continue
         of_family = {"family": family} if family and table in _BY_FAMILY else {}
         found[part] = Behind(table, {**query, **labels, **of_family})
+    if not query["property"] and query["region"] in ("", THE_ORIGIN):
+        found["qa"] = Behind("held", {**query, "region": THE_ORIGIN})
     return found
 
 

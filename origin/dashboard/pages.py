@@ -18,6 +18,7 @@ from origin.dashboard.api import decide
 from origin.dashboard.asked import RANGES, Asked
 from origin.dashboard.every_figure import COLUMNS
 from origin.dashboard.office import Office, asking
+from origin.dashboard.replay import FREE, LOST
 from origin.dashboard.row_words import ABOUT, on_a_page
 from origin.dashboard.rows import (
     PAGE,
@@ -194,6 +195,8 @@ def _add_policy(router: APIRouter, office: Office) -> None:
             properties=sorted(desk.sites),
             past={name: policies_of(office, asked, name) for name in few},
             forecast_query=thirty_days(asked).query,
+            free=FREE,
+            lost=LOST,
             meanings=policies.MEANINGS,
             is_sample=desk.origin.sample_traffic,
         )

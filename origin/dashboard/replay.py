@@ -15,7 +15,7 @@ from origin.dashboard.ways import Facts, facts_of, rates_of
 from origin.economics.chosen_books import Books
 from origin.economics.replay import Answered, Day, added, costs_by_day, economical
 from origin.ledger.own_work import THE_ORIGIN
-from origin.ledger.reading import Reader, Row, Scope
+from origin.ledger.reading import Only, Reader, Row, Scope
 from origin.ledger.spans import Period
 from origin.ledger.tables import (
     ANSWERS,
@@ -34,6 +34,15 @@ POLICIES: Final = frozenset({"haul", "resilience"})
 """Reasons of misses that a policy had hauled: another would have had them rehydrated."""
 
 _OF_USE: Final = frozenset({"rehydrated", "replica"})
+FREE: Final[Only] = {
+    "outcome": [*sorted(_OF_USE), "origin"],
+    "reason": ["", *sorted(POLICIES)],
+}
+"""The rows of misses that could be answered in any way."""
+
+LOST: Final[Only] = {"outcome": ["origin"], "not_reason": sorted(POLICIES)}
+"""The rows of those that were hauled whatever the policy."""
+
 _COUNTED: Final = ("misses", "avoidable_bytes", "middle_mile_bytes")
 
 
@@ -136,7 +145,8 @@ def _read(reader: Reader, asked: Asked, property: str) -> _Days:
         [
             row
             for row in reader.read(WORK, work, ("images", *DEVICE_PARTS), whole)
-            if row.labels[0] != THE_ORIGIN
+            # Starting is no family's work, and is paid with the time that machines wait.
+            if row.labels[0] != THE_ORIGIN and row.labels[3]
         ],
     )
 

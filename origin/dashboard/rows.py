@@ -12,7 +12,7 @@ from sqlalchemy import Double, Integer, Select, Table, cast, func, select
 from kvsync.errors import InputError
 from origin.console.desk import NotHere
 from origin.dashboard.asked import Asked
-from origin.ledger.reading import Only, Reader, rows_of
+from origin.ledger.reading import Only, Reader, one_of, rows_of
 from origin.ledger.tables import (
     ANSWERS,
     CARRIED,
@@ -55,6 +55,8 @@ def only_those(
     what: Labels = None,
     peer: Labels = None,
     asset: Labels = None,
+    not_region: Labels = None,
+    not_reason: Labels = None,
 ) -> Only:
     """Which rows are asked for, like ``outcome=rehydrated&outcome=replica`` in an address."""
     named = {
@@ -66,6 +68,8 @@ def only_those(
         "what": what,
         "peer": peer,
         "asset": asset,
+        "not_region": not_region,
+        "not_reason": not_reason,
     }
     return {name: values for name, values in named.items() if values}
 
@@ -103,9 +107,9 @@ class Picked:
         """:class:`InputError` for a label that the table does not have."""
         query = rows_of(self.table, self.span_s, self.asked.period, self.asked.scope)
         for name, values in self.only.items():
-            if name not in self.table.primary_key.columns:
-                raise InputError(f"rows of {self.table.name} have no {name}")
-            query = query.where(self.table.c[name].in_(values))
+            if (label := name.removeprefix("not_")) not in self.table.primary_key.columns:
+                raise InputError(f"rows of {self.table.name} have no {label}")
+            query = query.where(one_of(self.table, name, values))
         return query
 
 

@@ -46,7 +46,7 @@ from origin.ledger.tables import (
 
 Sums = dict[str, float]
 Only = Mapping[str, Sequence[str]]
-"""Labels, and the values of each that rows may have."""
+"""Labels, and the values of each that rows may have, or with ``not_`` before it may not."""
 
 _LARGEST = 1_000
 
@@ -315,8 +315,14 @@ def _named(
     wanted = {"property": scope.property, "region": scope.region}
     return [
         *(table.c[name] == value for name, value in wanted.items() if value and name in table.c),
-        *(table.c[name].in_(values) for name, values in only.items()),
+        *(one_of(table, name, values) for name, values in only.items()),
     ]
+
+
+def one_of(table: Table, name: str, values: Sequence[str]) -> ColumnElement[bool]:
+    """What an entry of :data:`Only` asks of a row."""
+    label = table.c[name.removeprefix("not_")]
+    return label.not_in(values) if name.startswith("not_") else label.in_(values)
 
 
 def _of(table: Table, span_s: int, period: Period) -> list[Any]:
