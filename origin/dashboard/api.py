@@ -163,10 +163,12 @@ def _add_ahead(router: APIRouter, office: Office) -> None:
 
     @router.get("/prices")
     def api_prices() -> Json:
-        """The setting's price book, and every book that was chosen, with the day it holds from."""
+        """The setting's price book and those that it named before, and every book that was chosen,
+        with the day it holds from."""
         books = office.books()
         return {
             "default": msgspec.to_builtins(books.default),
+            "settings": [_chosen(one) for one in books.settings],
             "chosen": [
                 {"property": property, "region": region, **_chosen(one)}
                 for (property, region), many in sorted(books.chosen.items())
@@ -195,4 +197,8 @@ def decide(office: Office, property: str, family: str, policy: str, by: str) -> 
 
 
 def _chosen(one: Chosen) -> Json:
-    return {"since": str(one.since), "by": one.by, "book": msgspec.to_builtins(one.book)}
+    return {
+        "since": one.since and str(one.since),
+        "by": one.by,
+        "book": msgspec.to_builtins(one.book),
+    }

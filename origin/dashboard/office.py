@@ -10,7 +10,7 @@ from fastapi import Query
 
 from origin.console.desk import Desk
 from origin.dashboard.asked import Asked, ask
-from origin.economics.chosen_books import Books, named_book, read_books
+from origin.economics.chosen_books import Books, named_book, note_setting, read_books
 from origin.ledger.intake import Ages
 from origin.ledger.reading import Reader
 from origin.sync.tokens import RegionTokens
@@ -49,6 +49,15 @@ class Office:
         ages = Ages.in_days(desk.origin.ledger_minutes_days, desk.origin.ledger_hours_days)
         self.reader = Reader(desk.database, ages)
         self._default = named_book(desk.origin.prices)
+
+    def open(self) -> None:
+        """Say which prices the setting names from now on: a change of it leaves the past as it was.
+
+        :class:`kvsync.errors.InputError` for a time zone that there is not.
+        """
+        today = self.ask().today
+        with self.desk.database.writing() as session:
+            note_setting(session, self._default, today)
 
     def books(self) -> Books:
         with self.desk.database.reading() as session:

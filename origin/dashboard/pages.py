@@ -37,7 +37,7 @@ from origin.dashboard.statement import statement
 from origin.dashboard.view import FEW, all_figures, around, figures, policies_of, thirty_days
 from origin.dashboard.ways import forecasts, lately
 from origin.dashboard.what_if import what_if
-from origin.economics.chosen_books import Chosen, choose_book
+from origin.economics.chosen_books import choose_book
 from origin.economics.price_book import PRESETS, parse_price_book, preset
 from origin.economics.what_if import Change
 from origin.ledger.reading import Only
@@ -228,7 +228,7 @@ def _add_prices(router: APIRouter, office: Office) -> None:
         return page(
             request,
             "prices.html",
-            chosen=[("", "", Chosen(books.default, None, "settings")), *chosen],
+            chosen=[*(("", "", one) for one in books.settings), *chosen],
             shipped=shipped,
             properties=sorted(desk.sites),
             regions=office.regions(),

@@ -10,5 +10,5 @@ from origin.dashboard.office import Office
 def routers(desk: Desk) -> tuple[APIRouter, ...]:
     """:class:`kvsync.errors.InputError` for a price book or a time zone that there is not."""
     office = Office(desk)
-    office.ask()
+    office.open()
     return pages.routes(office), api.routes(office), metrics.routes(office)

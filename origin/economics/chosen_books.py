@@ -1,13 +1,13 @@
 """Which price book a property pays by in a region, from which day on; kept in the database.
 
 A choice holds from its day until the next one for the same property and region. It is never
-changed: what was paid stays as it was.
+changed: what was paid stays as it was. So does what the setting named before it was changed.
 """
 
 import datetime
 import time
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -21,11 +21,14 @@ from origin.qa import audit
 from origin.tables import Base, Big
 
 _Place = tuple[str, str]
+# Nobody has this name: a book that the setting names, from the day that it was first seen.
+_SETTING = ""
+_FROM_THE_START = datetime.date.min
 
 
 class PriceChoiceRow(Base):
     """A book for a property, a region, one of the two (the other is empty) or all (both are).
-    ``book`` is the whole book in JSON as it was then."""
+    ``book`` is the whole book in JSON as it was then; ``made_by`` is empty for a setting's."""
 
     __tablename__ = "price_choices"
     id: Mapped[int] = mapped_column(primary_key=True)
@@ -48,22 +51,21 @@ class Chosen:
 
 @dataclass(frozen=True)
 class Books:
-    """Every choice: by property and region, the latest last; ``default`` is where there is none."""
+    """Every choice: by property and region, the latest last. Where there is none, what the setting
+    named then: ``settings``, the latest last, or ``default`` where nothing else was ever seen."""
 
     default: PriceBook
     chosen: Mapping[_Place, tuple[Chosen, ...]] = field(default_factory=dict)
+    settings: tuple[Chosen, ...] = ()
 
     def of(self, property: str, region: str, day: datetime.date) -> Chosen:
         """What holds there on that day: the choice for both, else the property's, the region's,
         everybody's, else the setting."""
         places = ((property, region), (property, ""), ("", region), ("", ""))
         for place in places if self.chosen else ():
-            past = [
-                one for one in self.chosen.get(place, ()) if one.since is None or one.since <= day
-            ]
-            if past:
+            if past := _begun(self.chosen.get(place, ()), day):
                 return past[-1]
-        return Chosen(self.default, None, "setting")
+        return (_begun(self.settings, day) or [Chosen(self.default, None, "setting")])[-1]
 
     def prices(self, property: str, region: str, day: datetime.date) -> tuple[Prices, str]:
         """The day's prices and their currency; those that a book begins with count for the time
@@ -73,19 +75,40 @@ class Books:
 
     def changes(self) -> set[datetime.date]:
         """Days on which some price changes."""
-        books = [self.default, *(one.book for many in self.chosen.values() for one in many)]
+        every = [*self.settings, *(one for many in self.chosen.values() for one in many)]
+        books = [self.default, *(one.book for one in every)]
         days = {prices.since for book in books for prices in book.prices[1:]}
-        return days | {one.since for many in self.chosen.values() for one in many if one.since}
+        return days | {one.since for one in every if one.since}
+
+
+def _begun(choices: Sequence[Chosen], day: datetime.date) -> list[Chosen]:
+    return [one for one in choices if one.since is None or one.since <= day]
 
 
 def read_books(session: Session, default: PriceBook) -> Books:
-    """All choices that were made."""
+    """All choices that were made, and what the setting named."""
     found: defaultdict[_Place, list[Chosen]] = defaultdict(list)
+    settings: list[Chosen] = []
     rows = select(PriceChoiceRow).order_by(PriceChoiceRow.since, PriceChoiceRow.id)
     for row in session.scalars(rows):
-        book = msgspec.json.decode(row.book, type=PriceBook)
-        found[row.property, row.region].append(Chosen(book, row.since, row.made_by))
-    return Books(default, {place: tuple(many) for place, many in found.items()})
+        if row.made_by == _SETTING:
+            since = None if row.since == _FROM_THE_START else row.since
+            settings.append(Chosen(_book_of(row), since, "setting"))
+        else:
+            chosen = Chosen(_book_of(row), row.since, row.made_by)
+            found[row.property, row.region].append(chosen)
+    return Books(default, {place: tuple(many) for place, many in found.items()}, tuple(settings))
+
+
+def note_setting(session: Session, book: PriceBook, today: datetime.date) -> None:
+    """Write down which book the setting names: the first one holds from the start, another one, or
+    the same with other prices, from the day on that it is first seen."""
+    before = select(PriceChoiceRow).where(PriceChoiceRow.made_by == _SETTING)
+    last = session.scalars(before.order_by(PriceChoiceRow.id.desc()).limit(1)).one_or_none()
+    if last is None:
+        session.add(_row("", "", book, _FROM_THE_START, _SETTING))
+    elif _book_of(last) != book:
+        session.add(_row("", "", book, today, _SETTING))
 
 
 def choose_book(
@@ -99,26 +122,50 @@ def choose_book(
 ) -> None:
     """Have a book hold from a day on, and write that down in the audit.
 
-    :class:`InputError` for a day that is past, unless nothing was chosen there before: what was
-    paid is not changed, only said for the first time.
+    :class:`InputError` for a day that is past, unless nothing was chosen before that it would take
+    the place of: what was paid is not changed, only said for the first time.
     """
-    before = select(PriceChoiceRow.id).where(
-        PriceChoiceRow.property == property, PriceChoiceRow.region == region
-    )
-    if since < today and session.scalars(before.limit(1)).one_or_none() is not None:
-        raise InputError(f"prices since {since} would change what is past; begin today or later")
-    session.add(
-        PriceChoiceRow(
-            property=property,
-            region=region,
-            since=since,
-            book=msgspec.json.encode(book).decode(),
-            made_by=by,
-            made_at=int(time.time()),
-        )
-    )
+    if since < today:
+        before = select(PriceChoiceRow).where(PriceChoiceRow.made_by != _SETTING)
+        if any(_replaces(property, region, one) for one in session.scalars(before)):
+            raise InputError(
+                f"prices since {since} would change what is past; begin today or later"
+            )
+    session.add(_row(property, region, book, since, by))
     place = f"{property or 'every property'} in {region or 'every region'}"
     audit(session, by, "prices", place, book=book.name, since=since.isoformat())
+
+
+def _replaces(property: str, region: str, other: PriceChoiceRow) -> bool:
+    """Whether a choice for these goes before another one somewhere."""
+    same = other.property in ("", property) or not property
+    there = other.region in ("", region) or not region
+    return (
+        same
+        and there
+        and (bool(other.property), bool(other.region))
+        <= (
+            bool(property),
+            bool(region),
+        )
+    )
+
+
+def _row(
+    property: str, region: str, book: PriceBook, since: datetime.date, by: str
+) -> PriceChoiceRow:
+    return PriceChoiceRow(
+        property=property,
+        region=region,
+        since=since,
+        book=msgspec.json.encode(book).decode(),
+        made_by=by,
+        made_at=int(time.time()),
+    )
+
+
+def _book_of(row: PriceChoiceRow) -> PriceBook:
+    return msgspec.json.decode(row.book, type=PriceBook)
 
 
 def named_book(name: str) -> PriceBook:

@@ -18,6 +18,7 @@ from kvsync.errors import InputError
 
 PRESETS = Path(__file__).resolve().parent / "prices"
 GB = 1e9
+_H200, _H200_PER_HOUR, _IN = "h200", 3.0, "USD"
 
 Money = Annotated[float, Meta(ge=0, le=1e9)]
 
@@ -112,7 +113,18 @@ def parse_price_book(toml: bytes, name: str) -> PriceBook:
             raise InputError(f"{name}: prices since {after.since} stand after {before.since}")
     for prices in book.prices:
         _check_tiers(name, prices)
-    return book
+    return _with_h200(book)
+
+
+def _with_h200(book: PriceBook) -> PriceBook:
+    """An H200 costs the same everywhere unless the book says otherwise, or is in other money."""
+    if book.currency != _IN:
+        return book
+    prices = tuple(
+        one if _H200 in one.device_per_hour else one.with_device(_H200, _H200_PER_HOUR)
+        for one in book.prices
+    )
+    return msgspec.structs.replace(book, prices=prices)
 
 
 def preset(name: str) -> PriceBook:

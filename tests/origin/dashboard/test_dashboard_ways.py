@@ -181,6 +181,8 @@ def test_an_admin_chooses_prices_from_today_on(api: Api, ledger: Ledger, desk: D
     assert visitor.post("/dashboard/prices", asked).status_code == 303
     (month,) = api("viewer").get("/api/v1/savings").json()["month"]
     assert month["haul_avoided"] == pytest.approx(1_000_000 * (50e3 / 1e9 * 0.02 + 0.4 / 1e6))
+    (setting,) = api("viewer").get("/api/v1/prices").json()["settings"]
+    assert (setting["since"], setting["book"]["name"]) == (None, "seed")
     wrong: dict[str, object] = {"since": today, "toml": "currency = 'dollars'"}
     assert "not a price book" in visitor.post("/dashboard/prices", wrong).text
     visitor.http.close()
