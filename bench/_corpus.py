@@ -21,16 +21,20 @@ GALLERIES = {
     "icons": ROOT / "bench/families/icons/gallery",
 }
 
-Inventory = Literal["tuning", "judging", "held-out"]
-INVENTORIES: Final[tuple[Inventory, ...]] = ("tuning", "judging", "held-out")
+Inventory = Literal["tuning", "judging", "held-out", "unseen"]
+INVENTORIES: Final[tuple[Inventory, ...]] = ("tuning", "judging", "held-out", "unseen")
+# What may be looked at while grouping is worked on; the one left is what it is judged by.
+DEVELOPMENT: Final = INVENTORIES[:-1]
 
 Labels = dict[str, str]
 """Path to family; "" for a picture that has nothing in common with any other."""
 
-# What in their paths tells pictures of one drawing apart: colours, tones of skin, a deck's inks.
+# What in their paths tells pictures of one drawing apart: colours, tones of skin, a deck's inks, a
+# desktop's accents.
 _COLOURING = re.compile(
-    r"(?<![a-z0-9])((medium-)?(light|dark)|medium|1f3f[b-e]|[24]color|volt|sand|gum|mint|grape|rose|forest"
-    rf"|cobalt|sky|{'|'.join(ImageColor.colormap)})(?![a-z0-9])"
+    r"(?<![a-z0-9])((medium-)?(light|dark)|medium|1f3f[b-e]|[24]color|volt|sand|gum|mint|grape|rose"
+    r"|forest|cobalt|sky|(skin-)?tone-?[1-6]|brave|dust|human|illustrious|noble|wine|wise"
+    rf"|{'|'.join(ImageColor.colormap)})(?![a-z0-9])"
 )
 # Families of one drawing each, under names that say nothing.
 _OPAQUE = ("opaque-", "numbered-")

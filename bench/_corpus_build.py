@@ -1,8 +1,8 @@
 """Builds the labelled inventories of ``bench analyse`` from ordinary packages of drawings.
 
-``tuning.zip``, ``judging.zip`` and ``held-out.zip`` of ``bench/corpus``: small pictures under the
-paths that a shop or a site would give them, and ``labels.json``: path to family, "" for a picture
-that has none. Nothing is in two of them.
+``tuning.zip``, ``judging.zip``, ``held-out.zip`` and ``unseen.zip`` of ``bench/corpus``: small
+pictures under the paths that a shop or a site would give them, and ``labels.json``: path to family,
+"" for a picture that has none. Nothing is in two of them.
 """
 
 import json
@@ -27,6 +27,7 @@ from bench._corpus_packages import (
     unpacked,
     wallpapers,
 )
+from bench._corpus_unseen import unseen
 
 CORPUS = Path(__file__).resolve().parent / "corpus"
 COUNTRIES = (
@@ -113,7 +114,7 @@ def judging(package: Package) -> Iterator[Item]:
     yield from wallpapers(package("plasma"), "gallery/{at}.webp")
 
 
-INVENTORIES = {"tuning": tuning, "judging": judging, "held-out": held_out}
+INVENTORIES = {"tuning": tuning, "judging": judging, "held-out": held_out, "unseen": unseen}
 
 
 def build(names: Iterable[str], scratch: Path, out: Path = CORPUS) -> None:

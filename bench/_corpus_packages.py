@@ -33,6 +33,7 @@ PACKAGES = {
     "flagpack": "@iconify-json/flagpack@1.2.8",
     "flat-color": "@iconify-json/flat-color-icons@1.2.3",
     "ion": "@iconify-json/ion@1.2.7",
+    "noto-old": "@iconify-json/noto-v1@1.2.5",
 }
 DEBIAN = {
     "gnome": "gnome-backgrounds=43.1-1",
@@ -41,6 +42,15 @@ DEBIAN = {
     "famfamfam": "famfamfam-flag-png=0.1-3.2",
     "kde-cards": "kdegames-card-data-kf5=4:22.12.3-1",
     "mate": "mate-backgrounds=1.26.0-1",
+    "clip-art": "openclipart-svg=1:0.18+dfsg-19",
+    "gnome-cards": "gnome-cards-data=1:3.22.23-1",
+    "mahjongg": "kdegames-mahjongg-data-kf5=4:22.12.3-1",
+    "iso-flags": "iso-flags-svg=1.0.2-2",
+    "lomiri": "lomiri-wallpapers-16.04=20.04.0-2",
+    "ukui": "ukui-wallpapers=20.04.3-1.1",
+} | {
+    f"gnome-{accent}": f"gnome-{accent}-icon-theme=5.5.1-2.1"
+    for accent in ("brave", "dust", "human", "illustrious", "noble", "wine", "wise")
 }
 
 
@@ -112,15 +122,22 @@ def read_picture(path: Path) -> Image.Image:
         return image.convert("RGBA")
 
 
+def drawn(svg: str, width: int | None = None, part: str = "") -> Image.Image:
+    """An SVG, or the part of it with that id, ``width`` pixels wide or as large as it is."""
+    command = ["rsvg-convert", "--keep-aspect-ratio"]
+    if width is not None:
+        command += ["--width", str(width)]
+    if part:
+        command += ["--export-id", f"#{part}"]
+    done = subprocess.run(command, input=svg.encode(), capture_output=True, check=True)
+    return Image.open(io.BytesIO(done.stdout)).convert("RGBA")
+
+
 def as_webp(item: Item) -> bytes:
     """The file: over white, the longer side as ``item`` says."""
     image = item.picture
     if isinstance(image, str):
-        command = ["rsvg-convert", "--keep-aspect-ratio", "--width", str(item.side)]
-        if item.part:
-            command += ["--export-id", f"#{item.part}"]
-        drawn = subprocess.run(command, input=image.encode(), capture_output=True, check=True)
-        image = Image.open(io.BytesIO(drawn.stdout)).convert("RGBA")
+        image = drawn(image, item.side, item.part)
     image.thumbnail((item.side, item.side), Image.Resampling.LANCZOS)
     over = Image.new("RGBA", item.card or image.size, "white")
     middle = (over.width - image.width) // 2, (over.height - image.height) // 2

@@ -1,7 +1,7 @@
 """What each feature of a picture adds to grouping, where names and sizes say nothing.
 
 Average linkage over cosines of one feature, or over the mean of two features' cosines, cut at the
-distance that is best on the tuning inventory; the other two inventories are cut there too.
+distance that is best on the tuning inventory; the others that may be looked at are cut there too.
 """
 
 import tempfile
@@ -20,7 +20,7 @@ from rich.table import Table
 from scipy.cluster.hierarchy import fcluster, linkage
 from scipy.spatial.distance import squareform
 
-from bench._corpus import INVENTORIES, Inventory, Labels, drawings, lay_out
+from bench._corpus import DEVELOPMENT, Inventory, Labels, drawings, lay_out
 from bench._grouping import Groups, Labelling, agreement
 from origin.analysis.descriptor import Pixels, describe, small_picture, thumbnail
 from origin.analysis.looking import BATCH
@@ -58,10 +58,10 @@ class Cut:
 
 def tell_features(console: Console, network: FeatureNetwork | None) -> dict[str, Cut]:
     """Print a row for every feature, and for edges with each of the others."""
-    known = {name: _described(name, network) for name in INVENTORIES}
+    known = {name: _described(name, network) for name in DEVELOPMENT}
     every = list(known["tuning"].features)
     ways = [(name,) for name in every] + [(EDGES, name) for name in every if name != EDGES]
-    columns = [f"{kind}\n{name}" for kind in ("families", "drawings") for name in INVENTORIES]
+    columns = [f"{kind}\n{name}" for kind in ("families", "drawings") for name in DEVELOPMENT]
     table = Table("feature", *columns, "ms", title="ARI by pictures alone, average linkage")
     found = {}
     for way in ways:
