@@ -170,6 +170,7 @@ def draw(
     state: StateOption = None,
 ) -> None:
     """Draw a sample of proposed candidates along a range, for a person to look at."""
+    from origin.ledger.own_work import OwnWork
     from origin.ranges import Span, parse_value
     from origin.ranges import draw as draw_sample
     from origin.sheet import write_sheet
@@ -183,8 +184,10 @@ def draw(
     with open_workplace(property, state) as place:
         number, sample = draw_sample(place.database, property, family, attribute, span, count=count)
         if out is not None:
-            generator = load(place.models.folder_of(sample[0].model))
-            write_sheet(place.site, sample, generator, out)
+            with OwnWork(place.database, property, family) as own:
+                generator = load(place.models.folder_of(sample[0].model))
+                write_sheet(place.site, sample, generator, out)
+                own.made(len(sample))
     for one in sample:
         typer.echo(f"{one.asset.path}  SSIMULACRA2 {one.ssimulacra2:.1f}, ΔE {one.delta_e:.2f}")
     typer.echo(

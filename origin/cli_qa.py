@@ -116,6 +116,7 @@ def sheet(
     state: StateOption = None,
 ) -> None:
     """Draw original, generated and difference side by side, for a person's eyes."""
+    from origin.ledger.own_work import OwnWork
     from origin.sheet import write_sheet
     from origin.workplace import open_workplace
     from regional_gpu.generator.load import load
@@ -128,7 +129,9 @@ def sheet(
         chosen = [row for row in found if row.model == generator.digest][:count]
         if not chosen:
             raise InputError(f"no {show} candidate of the model in {model}")
-        write_sheet(place.site, chosen, generator, out)
+        with OwnWork(place.database, place.site.id, chosen[0].family) as own:
+            write_sheet(place.site, chosen, generator, out)
+            own.made(len(chosen))
     typer.echo(f"{out}: {len(chosen)} candidates")
 
 

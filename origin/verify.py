@@ -9,6 +9,7 @@ from pathlib import Path
 from kvsync.errors import InputError
 from origin.approved import Approved
 from origin.database import Database
+from origin.ledger.own_work import OwnWork
 from origin.qa import approved_candidate, differs_from_original, import_approved
 from origin.site import Site
 from regional_gpu.generator.model_folder import describe
@@ -43,7 +44,8 @@ def take_over(
         else:
             fresh.append(entry)
     if fresh:
-        mismatches = _generate_and_compare(fresh, model, told)
+        with OwnWork(database, site.id, fresh[0].family) as own:
+            mismatches = _generate_and_compare(fresh, model, told, own.made)
         refused.update(mismatches)
         import_approved(database, site, [one for one in fresh if one.path not in mismatches])
     return refused
@@ -62,9 +64,13 @@ def _decided(database: Database, site: Site, entry: Approved) -> str:
 
 
 def _generate_and_compare(
-    entries: Sequence[Approved], model: Path, told: Callable[[int, int], None]
+    entries: Sequence[Approved],
+    model: Path,
+    told: Callable[[int, int], None],
+    made: Callable[[int], None],
 ) -> dict[str, str]:
-    """The entries whose picture, made on this machine, is not the approved one."""
+    """The entries whose picture, made on this machine, is not the approved one; ``made`` hears how
+    many more were made."""
     from regional_gpu.generator.fingerprint import ALGORITHM, compare
     from regional_gpu.generator.load import Job, load
 
@@ -84,5 +90,6 @@ def _generate_and_compare(
                     f"this machine's picture differs by {found.distance:.2f} of the "
                     f"tolerance ({found.worst})"
                 )
+        made(len(batch))
         told(start + len(batch), len(entries))
     return mismatches

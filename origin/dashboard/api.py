@@ -46,6 +46,7 @@ def routes(office: Office) -> APIRouter:
     _add_money(router, office)
     _add_traffic(router, office)
     _add_ahead(router, office)
+    _add_prices(router, office)
     return router
 
 
@@ -161,6 +162,8 @@ def _add_ahead(router: APIRouter, office: Office) -> None:
         changed = decide(office, property, family, said.policy, person.name)
         return {"property": property, "family": family, "changed": changed}
 
+
+def _add_prices(router: APIRouter, office: Office) -> None:
     @router.get("/prices")
     def api_prices() -> Json:
         """The setting's price book and those that it named before, and every book that was chosen,

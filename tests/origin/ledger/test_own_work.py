@@ -7,11 +7,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from deploy.layout import SAMPLE
+from deploy.sample import APPROVED
+from origin.approved import read_approved
 from origin.database import Database
 from origin.ledger.own_work import THE_ORIGIN, OwnWork
 from origin.ledger.reading import Reader
 from origin.ledger.running import running
 from origin.ledger.spans import Period
+from origin.verify import take_over
+from origin.workplace import open_workplace
 from tests.origin.dashboard.ledger_world import FAMILY, SHOP, moment
 
 NOON = moment("2026-11-21 12:00")
@@ -62,3 +67,16 @@ def test_it_is_a_cost_of_its_own_and_no_region_s(reader: Reader) -> None:
     place = np.array([found.places.index((SHOP, THE_ORIGIN))])
     seconds = found.counted((np.array([0]), place)).devices["cpu"]
     assert (seconds.busy, seconds.idle) == (0.0, 0.0) and seconds.qa >= 0.02
+
+
+def test_what_is_made_again_to_take_approvals_over_is_told(
+    environment: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ORIGIN_DAM", f"{SHOP}=folder:{SAMPLE}/gallery")
+    entries = read_approved(APPROVED)[:2]
+    with open_workplace(SHOP) as place:
+        assert take_over(place.database, place.site, entries, SAMPLE / "model") == {}
+        now = int(time.time())
+        today = Period(now - 86_400, now + 60, datetime.date.today())
+        (work,) = Reader(place.database).work(("region", "family", "purpose"), today)
+    assert (work.labels, work["images"]) == ((THE_ORIGIN, FAMILY, "qa"), 2)
