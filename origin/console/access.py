@@ -51,7 +51,7 @@ def guard(desk: Desk) -> Callable[[Request], Awaitable[None]]:
     async def check(request: Request) -> None:
         name: str = request.scope["route"].name
         needed = NEEDED[name]
-        request.state.login = login = await _login(desk, request)
+        request.state.login = login = await login_of(desk, request)
         if needed is not None and login is None:
             raise _to_login(request)
         if login is not None and not allows(login.person.role, needed):
@@ -75,7 +75,8 @@ def somebody(request: Request) -> Person:
 Asking = Annotated[Person, Depends(somebody)]
 
 
-async def _login(desk: Desk, request: Request) -> Login | None:
+async def login_of(desk: Desk, request: Request) -> Login | None:
+    """Who asks; raises NotLoggedIn for a token that is none."""
     kind, _, token = request.headers.get("authorization", "").partition(" ")
     if kind.casefold() == "bearer":
         return await run_in_threadpool(login_of_token, desk.database, token.strip())

@@ -1,6 +1,7 @@
 """The console's application: pages and API over one desk, behind one guard."""
 
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
 
 import msgspec
 from fastapi import APIRouter, Depends, FastAPI, Request, Response
@@ -18,7 +19,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from kvsync.errors import BadRequest, Busy, InputError, ModelError, RehydrationError
 from origin.analysis import pages as hit_list
 from origin.console import api
-from origin.console.access import SeeOther, guard, is_api
+from origin.console.access import SeeOther, guard, is_api, login_of
 from origin.console.desk import Desk, NotHere
 from origin.console.drawing import Drawing
 from origin.console.jobs import Jobs
@@ -36,6 +37,7 @@ from origin.console.pages import (
 from origin.console.permissions import check_table
 from origin.console.prompt_sets.reading import MAX_BYTES
 from origin.console.rendering import SECURITY_HEADERS, STATIC, page
+from origin.console.sessions import NotLoggedIn
 from origin.dashboard.routes import routers as dashboard
 
 MAX_FORM_BYTES = MAX_BYTES + (1 << 20)
@@ -56,7 +58,7 @@ def create_app(desk: Desk, jobs: Jobs, drawing: Drawing) -> FastAPI:
         dependencies=[Depends(guard(desk))],
     )
     for handled in (RehydrationError, HTTPException, RequestValidationError, Exception):
-        app.add_exception_handler(handled, _answer_error)
+        app.add_exception_handler(handled, _answering(desk))
     _add_static(app)
     parts = routers(desk, jobs, drawing)
     for part in parts:
@@ -103,6 +105,17 @@ def _add_openapi(app: FastAPI) -> None:
     @app.get("/api/v1/openapi.json", include_in_schema=False)
     def openapi() -> JSONResponse:
         return JSONResponse(app.openapi())
+
+
+def _answering(desk: Desk) -> Callable[[Request, Exception], Awaitable[Response]]:
+    async def answer(request: Request, error: Exception) -> Response:
+        # At an address that there is not no guard stands, who would have looked who asks.
+        if isinstance(error, HTTPException) and not hasattr(request.state, "login"):
+            with suppress(NotLoggedIn):
+                request.state.login = await login_of(desk, request)
+        return await _answer_error(request, error)
+
+    return answer
 
 
 async def _answer_error(request: Request, error: Exception) -> Response:

@@ -238,3 +238,14 @@ def _routes(desk: Desk, jobs: Jobs) -> list[tuple[str, str, str]]:
 def test_passwords_never_cross_a_network_in_the_clear(url: str) -> None:
     with pytest.raises(InputError, match="CONSOLE_URL"):
         read_console_settings(url=url)
+
+
+def test_at_an_address_that_there_is_not_the_ways_on_stand_there(
+    logged_in: Callable[[Role], Visitor], web: str
+) -> None:
+    lost = logged_in("viewer").get("/nowhere")
+    assert lost.status_code == 404 and "There is no such page" in lost.text
+    for where in ("/dashboard", "/hitlist", "/audit"):
+        assert f'href="{where}"' in lost.text
+    nobody = httpx2.get(f"{web}/nowhere", headers={"authorization": "Bearer none"})
+    assert nobody.status_code == 404 and 'href="/dashboard"' not in nobody.text
