@@ -12,15 +12,17 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from origin.analysis.joined import Joined
 from origin.analysis.kinds import kinds_of
 from origin.analysis.neighbours import groups_of
-from origin.analysis.templates import FEWEST, Joined, Template, mine
+from origin.analysis.sheets import Template
+from origin.analysis.templates import FEWEST, mine
 
 # Chosen on the tuning inventory: one product in other colours lies within 0.03 (cosine), one in 20
 # unrelated drawings has another nearer than 0.08.
 FARTHEST: Final = 0.03
-# A template whose combinations are filled by this share was made by somebody, not by chance.
-FILLED: Final = 0.25
+# So many of a template's pictures have to lie alike for them to show what its names do not.
+HALF: Final = 0.5
 # From this share of members that lie like another member on, one alone is an outlier.
 ALIKE: Final = 0.9
 # Kinds of so many pictures, each arranged like no other, came about by chance in the tuning
@@ -152,16 +154,18 @@ def _by_name(
     lying = Counter(int(alike[row]) for row in rows)
     company = sum(count for count in lying.values() if count > 1) / len(rows)
     most = lying.most_common(1)[0][1] / len(rows)
-    made = len(template.repeating) > 1 and template.filled >= FILLED and bool(template.in_words)
+    made = template.made and (template.ruled_by_words or company >= HALF)
     why = [f"same path template {template.pattern}"]
     if made:
         why.append(
-            f"{template.filled:.0%} of all combinations of its {len(template.repeating)} repeating "
+            f"{template.filled:.0%} of all combinations of its {len(template.rule)} repeating "
             "parts are there"
         )
+    if template.optional:
+        why.append(f"{', '.join(template.optional)}: plain where a name has none")
     if company:
         why.append(f"{company:.0%} of its pictures have the same arrangement as another of them")
-    pictured = template.worded and (most >= 0.5 or (company >= 0.5 and bool(template.in_words)))
+    pictured = template.worded and (most >= HALF or (company >= HALF and template.ruled_by_words))
     if not (pictured or made):
         return None
     group = _Group([], template.pattern, why=why)

@@ -12,8 +12,8 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from origin.analysis.joined import Joined
 from origin.analysis.neighbours import BLOCK, PART, WAYS, blocks_of, keys_of
-from origin.analysis.templates import Joined
 
 Rows = NDArray[np.intp]
 Floats = NDArray[np.float32]

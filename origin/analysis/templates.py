@@ -1,327 +1,139 @@
 """How names are made: ``/rumba/{part1}-{part2}.jpg``, mined from the names alone.
 
 Folders that hold the same names (``red/heart.png``, ``blue/heart.png``) are one part of a template,
-so are query parameters, and words within names. Everything here is a function of the set of names.
+so are codings, query parameters, and words within names. What makes a rule of words that names
+share is that its parts cross: much of what they could be together is there. Everything here is a
+function of the set of names.
 """
 
-import hashlib
 import re
-from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
 from typing import Final
-from urllib.parse import parse_qsl
 
-SKETCH: Final = 64
+import numpy as np
+
+from origin.analysis.crossing import Crossing, coded, cores, crossing, near
+from origin.analysis.fields import Fields, ways
+from origin.analysis.folders import PARTED, generalise, initials, sketch, spread
+from origin.analysis.joined import Joined
+from origin.analysis.marks import unmarked
+from origin.analysis.names import CODE, ECHO, Folders, Name, apart, echoed, words_of
+from origin.analysis.sheets import Row, Sheet, Template, kept, laid_out, template_of
+
 FEWEST: Final = 4
-_APART: Final = re.compile(r"[-_ .+]+")
-_SEPARATORS: Final = ("_", " ", "+", "-", ".")
-_CODE: Final = re.compile(r"(?=.*\d)[0-9a-f]{7,}|\d+", re.IGNORECASE)
-_PARTED: Final = "\x00"
-
-Folders = tuple[str, ...]
-Columns = list[tuple[str, ...]]
-
-
-@dataclass(frozen=True, slots=True)
-class Name:
-    """A path taken apart."""
-
-    path: str
-    folders: Folders
-    stem: str
-    suffix: str
-    parameters: tuple[tuple[str, str], ...]
-
-    @property
-    def key(self) -> str:
-        """What the name is within its folder."""
-        said = "&".join(f"{name}={value}" for name, value in self.parameters)
-        return f"{self.stem}{self.suffix}?{said}"
-
-
-@dataclass(frozen=True)
-class Template:
-    """Names that are made alike: ``parts`` by attribute, each as long as ``paths``.
-
-    ``pattern`` shows the attributes in braces. ``filled`` is the share that there is of all
-    combinations of repeating values.
-    """
-
-    pattern: str
-    paths: tuple[str, ...]
-    parts: dict[str, tuple[str, ...]]
-
-    @property
-    def repeating(self) -> list[str]:
-        """Parts whose values come again: what an attribute must do to be learnt."""
-        return [
-            name for name, column in self.parts.items() if 2 <= len(set(column)) <= len(column) / 2
-        ]
-
-    @property
-    def filled(self) -> float:
-        columns = [self.parts[name] for name in self.repeating]
-        if not columns:
-            return 0.0
-        possible = 1
-        for column in columns:
-            possible *= len(set(column))
-        return len(set(zip(*columns, strict=True))) / possible
-
-    @property
-    def worded(self) -> bool:
-        """Whether some part is mostly words, not numbers or codes."""
-        return any(
-            2 * sum(_CODE.fullmatch(value) is None for value in column) > len(column)
-            for column in self.parts.values()
-        )
-
-    @property
-    def in_words(self) -> list[str]:
-        """Repeating parts that are not just numbers or codes."""
-        return [
-            name
-            for name in self.repeating
-            if not all(_CODE.fullmatch(value) for value in set(self.parts[name]))
-        ]
-
-
-def apart(path: str) -> Name:
-    """A path, with or without a query, taken apart."""
-    place, _, query = path.partition("?")
-    *folders, last = place.strip("/").split("/")
-    stem, dot, suffix = last.rpartition(".")
-    if not dot or len(suffix) > 5:
-        stem, suffix = last, ""
-    parameters = tuple(sorted(parse_qsl(query, keep_blank_values=True)))
-    return Name(path, tuple(folders), stem, suffix and f".{suffix.lower()}", parameters)
+# How often what a rule leaves over is mined again; in one folder few rules share words.
+_MOST_RULES: Final = 8
+# Two things in two or three colours may be called so by chance: of unrelated drawings some are.
+_LEAST_GAIN: Final = 2
+# Article numbers bring names together; years and counts are on anything.
+_NUMBER: Final = re.compile(r"(?!(19|20)\d\d$)\d{3,}")
 
 
 def mine(paths: Iterable[str]) -> list[Template]:
     """Templates of four paths or more, each path in one at most."""
-    names = [apart(path) for path in sorted(paths)]
     by_folder: dict[Folders, list[Name]] = defaultdict(list)
-    for name in names:
+    for name in map(apart, sorted(paths)):
         by_folder[name.folders].append(name)
+    spreading = spread({k: min(map(initials, names)) for k, names in by_folder.items()})
+    beside: dict[Folders, list[Name]] = defaultdict(list)
+    for folders, names in by_folder.items():
+        for name in names:
+            beside[*spreading[folders], name.suffix].append(name)
     merged: dict[Folders, list[Name]] = defaultdict(list)
-    for folders, general in generalise({k: sketch(v) for k, v in by_folder.items()}).items():
-        merged[general].extend(by_folder[folders])
+    for folders, general in generalise({k: sketch(v) for k, v in beside.items()}).items():
+        merged[general].extend(beside[folders])
     return [
         template
-        for folders in sorted(merged)
-        for together in _alike(merged[folders])
-        if len(together) >= FEWEST
-        for template in [_template(folders, together)]
+        for general in sorted(merged)
+        for names in _of_one_query(merged[general])
+        for template in _mined(general, names)
     ]
 
 
-def sketch(names: Iterable[Name]) -> frozenset[int]:
-    """The 64 least hashes of a folder's names (bottom-k; Broder 1997). Sketches of shards merge by
-    :func:`merge`, to the very sketch of the whole."""
-    return merge(frozenset([_hash(name.key)]) for name in names)
-
-
-def merge(sketches: Iterable[frozenset[int]]) -> frozenset[int]:
-    every: set[int] = set()
-    for one in sketches:
-        every |= one
-        if len(every) > 8 * SKETCH:
-            every = set(sorted(every)[:SKETCH])
-    return frozenset(sorted(every)[:SKETCH])
-
-
-def generalise(sketches: dict[Folders, frozenset[int]]) -> dict[Folders, Folders]:
-    """Every folder with what stands for it: folders side by side that hold half of the same names,
-    or are but numbers, become one with :data:`_PARTED` in their place."""
-    stands = {folders: folders for folders in sketches}
-    now = dict(sketches)
-    deepest = max(map(len, sketches), default=0)
-    for depth in reversed(range(deepest)):
-        siblings: dict[tuple[Folders, Folders], list[Folders]] = defaultdict(list)
-        for folders in now:
-            if len(folders) > depth:
-                siblings[folders[:depth], folders[depth + 1 :]].append(folders)
-        renamed: dict[Folders, Folders] = {}
-        for (before, after), among in siblings.items():
-            for together in _overlapping(sorted(among), now, depth):
-                for folders in together:
-                    renamed[folders] = (*before, _PARTED, *after)
-        merged: dict[Folders, list[frozenset[int]]] = defaultdict(list)
-        for folders, held in now.items():
-            merged[renamed.get(folders, folders)].append(held)
-        now = {folders: merge(held) for folders, held in merged.items()}
-        stands = {folders: renamed.get(general, general) for folders, general in stands.items()}
-    return stands
-
-
-def _overlapping(
-    among: list[Folders], sketches: dict[Folders, frozenset[int]], depth: int
-) -> Iterator[list[Folders]]:
-    """Groups of two or more whose sketches share half of the smaller."""
-    numbers = [folders for folders in among if folders[depth].isdigit()]
-    if len(numbers) > 1:
-        yield numbers
-    rest = [folders for folders in among if not folders[depth].isdigit()]
-    joined = Joined(len(rest))
-    holders: dict[int, int] = {}
-    for at, folders in enumerate(rest):
-        met = Counter(holders[one] for one in sketches[folders] if one in holders)
-        for other, shared in sorted(met.items()):
-            if 2 * shared >= min(len(sketches[folders]), len(sketches[rest[other]])):
-                joined.join(at, other)
-        for one in sketches[folders]:
-            holders.setdefault(one, at)
-    for group in joined.groups():
-        if len(group) > 1:
-            yield [rest[at] for at in group]
-
-
-def _alike(names: list[Name]) -> Iterator[list[Name]]:
-    """Names of one folder, in groups that share words in the same place from either end."""
-    kinds: dict[tuple[str, tuple[str, ...]], list[Name]] = defaultdict(list)
+def _of_one_query(names: list[Name]) -> Iterator[list[Name]]:
+    kinds: dict[tuple[str, ...], list[Name]] = defaultdict(list)
     for name in names:
-        kinds[name.suffix, tuple(key for key, _ in name.parameters)].append(name)
-    for kind in sorted(kinds):
-        group = kinds[kind]
-        if kind[1]:
-            yield group
+        kinds[tuple(key for key, _ in name.parameters)].append(name)
+    yield from (kinds[kind] for kind in sorted(kinds))
+
+
+def _mined(general: Folders, names: list[Name]) -> Iterator[Template]:
+    """Rules of names, and what shares words without one."""
+    parted_at = [depth for depth, folder in enumerate(general[:-1]) if folder == PARTED]
+    stems = []
+    for name in names:
+        stem = name.stem
+        for depth in parted_at:
+            stem = echoed(stem, name.folders[depth], f"{ECHO}{depth}")
+        stems.append(words_of(stem))
+    rows = [Row(name, own) for name, own in zip(names, unmarked(stems), strict=True)]
+    waiting = [(together, _MOST_RULES) for together in _alike(rows)]
+    while waiting:
+        together, left = waiting.pop()
+        if len(together) < FEWEST:
             continue
-        joined = Joined(len(group))
-        first: dict[tuple[int, str], int] = {}
-        for at, name in enumerate(group):
-            words = [word for word in _APART.split(name.stem) if word]
-            if len(words) < 2:
-                # Names of one word each: what is said by folders alone, or by nothing.
-                joined.join(at, first.setdefault((0, ""), at))
-                continue
-            for place, word in enumerate(words):
-                if not _CODE.fullmatch(word):
-                    for key in ((place + 1, word), (place - len(words), word)):
-                        joined.join(at, first.setdefault(key, at))
-        yield from ([group[at] for at in members] for members in joined.groups())
-
-
-def _template(folders: Folders, names: list[Name]) -> Template:
-    """``names`` in columns; the pattern has constant words as they are."""
-    columns: list[tuple[str, ...]] = []
-    pattern = []
-    for depth, folder in enumerate(folders):
-        if folder == _PARTED:
-            columns.append(tuple(name.folders[depth] for name in names))
-            pattern.append(_PARTED)
-        else:
-            pattern.append(folder)
-        pattern.append("/")
-    shown, found = columns_of([name.stem for name in names])
-    pattern += shown
-    columns += found
-    pattern.append(names[0].suffix)
-    titles = {}
-    for at, (title, _) in enumerate(names[0].parameters):
-        titles[len(columns)] = title
-        columns.append(tuple(name.parameters[at][1] for name in names))
-        pattern += ["&" if at else "?", f"{title}=", _PARTED]
-    parts: dict[str, tuple[str, ...]] = {}
-    said = []
-    rest = iter(range(len(columns)))
-    for piece in pattern:
-        if piece != _PARTED:
-            said.append(piece)
+        found = _rule(general, together) if left else None
+        if found is None:
+            yield _without_rule(general, together)
             continue
-        at = next(rest)
-        if len(set(columns[at])) == 1:
-            said.append(columns[at][0])
+        template, rest = found
+        yield template
+        waiting += [(one, left - 1) for one in _alike(rest)]
+
+
+def _alike(rows: list[Row]) -> list[list[Row]]:
+    """Names of one folder, in groups that share words in the same place from either end."""
+    joined = Joined(len(rows))
+    first: dict[tuple[int, int, str], int] = {}
+    for at, row in enumerate(rows):
+        words = row.marked.words.said
+        if len(words) < 2:
+            # Names of one word each: what is said by folders alone, or by nothing.
+            joined.join(at, first.setdefault((0, 0, ""), at))
             continue
-        title = titles.get(at, f"part{len(parts) + 1}")
-        parts[title] = columns[at]
-        said.append("{" + title + "}")
-    return Template("/" + "".join(said), tuple(name.path for name in names), parts)
+        for place, word in enumerate(words):
+            if CODE.fullmatch(word) is None:
+                for key in (
+                    (0, place + 1, word.casefold()),
+                    (0, place - len(words), word.casefold()),
+                ):
+                    joined.join(at, first.setdefault(key, at))
+            elif _NUMBER.fullmatch(word):
+                joined.join(at, first.setdefault((len(words), place, word), at))
+    return [[rows[at] for at in members] for members in joined.groups()]
 
 
-def columns_of(stems: Sequence[str]) -> tuple[list[str], Columns]:
-    """The pieces of a pattern (:data:`_PARTED` for each column) and the columns of ``stems``."""
-    for separator in _SEPARATORS:
-        rows = [stem.split(separator) for stem in stems]
-        if len(rows[0]) > 1 and len({len(row) for row in rows}) == 1:
-            columns = list(zip(*rows, strict=True))
-            pieces = [piece for _ in columns for piece in (separator, _PARTED)][1:]
-            return pieces, columns
-    if len({len(stem) for stem in stems}) == 1 and 2 <= len(stems[0]) <= 3:
-        letters = list(zip(*stems, strict=True))
-        possible = 1
-        for column in letters:
-            possible *= len(set(column))
-        if len(set(stems)) >= possible / 2:
-            return [_PARTED] * len(letters), letters
-    return _of_unequal([tuple(filter(None, _APART.split(stem))) for stem in stems])
+def _rule(general: Folders, rows: list[Row]) -> tuple[Template, list[Row]] | None:
+    """The rule that says most names in fewest words, and the rows that do not follow it."""
+    best: tuple[tuple[int, int], Fields, Sheet, Crossing] | None = None
+    for fields in ways([row.marked.words for row in rows]):
+        sheet = laid_out(general, [rows[at] for at in fields.at], fields)
+        for core in cores(coded(sheet.columns), sheet.kinds):
+            worth = core.gain, -sheet.letters
+            if _believed(core, len(rows)) and (best is None or worth > best[0]):
+                best = worth, fields, sheet, core
+    if best is None:
+        return None
+    _, fields, sheet, core = best
+    follows = np.flatnonzero(near(coded(sheet.columns), core)).tolist()
+    taken = {fields.at[row] for row in follows}
+    rest = [row for at, row in enumerate(rows) if at not in taken]
+    return template_of(kept(sheet, follows), core), rest
 
 
-def _of_unequal(rows: list[tuple[str, ...]]) -> tuple[list[str], Columns]:
-    """Values may be of several words: each row is cut where both sides are most common."""
-    if min(map(len, rows)) < 2:
-        return [_PARTED], [tuple("-".join(row) for row in rows)]
-    head = _shared(rows)
-    tail = _shared([row[head:][::-1] for row in rows])
-    inner = [row[head : len(row) - tail] for row in rows]
-    pieces = [word for at in range(head) for word in (rows[0][at], "-")]
-    columns = _cut(inner)
-    pieces += [piece for _ in columns for piece in (_PARTED, "-")]
-    ends = rows[0][len(rows[0]) - tail :]
-    pieces += [piece for word in ends for piece in (word, "-")]
-    return pieces[:-1], columns
+def _believed(core: Crossing, count: int) -> bool:
+    """Whether the names of a core are a rule, and no chance: they are half of those that share
+    words, or twice as many as their values."""
+    names = int(core.rows.sum())
+    enough = 2 * names >= count or names >= 2 * core.values
+    return core.made and core.gain >= _LEAST_GAIN and enough
 
 
-def _cut(rows: list[tuple[str, ...]]) -> Columns:
-    """One column, or several where cuts leave fewer different values to be named."""
-    whole = tuple("-".join(row) for row in rows)
-    if min(map(len, rows)) < 2:
-        return [whole]
-    starts: Counter[tuple[str, ...]] = Counter()
-    ends: Counter[tuple[str, ...]] = Counter()
-    for row in rows:
-        for at in range(1, len(row)):
-            starts[row[:at]] += 1
-            ends[row[at:]] += 1
-    cuts = [
-        max(range(1, len(row)), key=lambda at: starts[row[:at]] * ends[row[at:]]) for row in rows
-    ]
-    before = [row[:at] for row, at in zip(rows, cuts, strict=True)]
-    after = tuple("-".join(row[at:]) for row, at in zip(rows, cuts, strict=True))
-    if len(set(before)) + len(set(after)) >= len(set(rows)):
-        return [whole]  # a cut that says nothing more shortly
-    return [*_cut(before), after]
-
-
-def _shared(rows: Sequence[tuple[str, ...]]) -> int:
-    """How many first words all rows share, leaving each at least one."""
-    least = min(map(len, rows)) - 1
-    return next((at for at in range(least) if len({row[at] for row in rows}) > 1), least)
-
-
-class Joined:
-    """Numbers from 0 on, joined into groups; which joined first changes nothing."""
-
-    def __init__(self, count: int) -> None:
-        self._above = list(range(count))
-
-    def top(self, at: int) -> int:
-        while self._above[at] != at:
-            self._above[at] = self._above[self._above[at]]
-            at = self._above[at]
-        return at
-
-    def join(self, one: int, other: int) -> None:
-        low, high = sorted((self.top(one), self.top(other)))
-        self._above[high] = low
-
-    def groups(self) -> list[list[int]]:
-        """Sorted, each by its least number."""
-        found: dict[int, list[int]] = defaultdict(list)
-        for at in range(len(self._above)):
-            found[self.top(at)].append(at)
-        return list(found.values())
-
-
-def _hash(text: str) -> int:
-    return int.from_bytes(hashlib.blake2b(text.encode(errors="replace"), digest_size=8).digest())
+def _without_rule(general: Folders, rows: list[Row]) -> Template:
+    """Names that share words, in the columns that have fewest values."""
+    words = [row.marked.words for row in rows]
+    sheets = [laid_out(general, rows, one) for one in ways(words) if len(one.at) == len(rows)]
+    best = min(sheets, key=lambda one: one.letters)
+    every = np.ones(len(rows), np.bool_)
+    return template_of(best, crossing(coded(best.columns), every, best.kinds), made=False)

@@ -9,8 +9,11 @@ import pytest
 from bench._grouping import agreement
 from origin.analysis.attributes import from_names
 from origin.analysis.families import Asset, Family, find_families
+from origin.analysis.folders import generalise, merge, sketch
+from origin.analysis.names import Name, apart
 from origin.analysis.neighbours import BLOCK, blocks_of, groups_of, keys_of
-from origin.analysis.templates import Name, Template, apart, generalise, merge, mine, sketch
+from origin.analysis.sheets import Template
+from origin.analysis.templates import mine
 
 
 def layout(seed: int, noise: int = 0) -> np.ndarray:
