@@ -268,7 +268,7 @@ def lately(reader: Reader, now: float, property: str = "") -> Lately:
     """Read from the ledger for one property, or once for all of them."""
     # The minute that is being counted is known in part.
     end = begin_of(MINUTE_S, int(now)) + MINUTE_S
-    begun = max(reader.begun_at() or end, end - int(MONTH_S))
+    begun = max(reader.counted_since() or end, end - int(MONTH_S))
     period = Period(begin_of(HOUR_S, begun), end, date.fromtimestamp(begun))
     answers: defaultdict[str, dict[tuple[str, str], Row]] = defaultdict(dict)
     for row in reader.families(period, Scope(property=property)):
@@ -335,7 +335,7 @@ def _peaks(reader: Reader, property: str, end: int) -> dict[str, dict[str, float
     )
     if property:
         by_hour = by_hour.where(USAGE.c.property == property)
-    begun = max(reader.begun_at() or end, end - _PEAK_S)
+    begun = max(reader.counted_since() or end, end - _PEAK_S)
     hours = max(1.0, (end - begun) / HOUR_S)
     found: defaultdict[str, dict[str, float]] = defaultdict(dict)
     with reader.database.reading() as session:

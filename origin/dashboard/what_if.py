@@ -66,11 +66,12 @@ class _Case:
 def what_if(reader: Reader, books: Books, asked: Asked, change: Change) -> WhatIf:
     """Of whole months, since tiers are by the month: from the first day of the first one."""
     asked = replace(asked, first=month_of(asked.first))
-    cases = list(_cases(reader, books, asked))
+    begun = reader.counted_since() or int(asked.now)
+    cases = list(_cases(reader, books, asked, begun))
     answers = _sum(one.counted.sums["answers"] for one in cases)
     misses = _sum(one.counted.sums["misses"] for one in cases)
     times = change.misses(answers, misses)
-    given = _given(books, asked, cases, 1 - misses / answers if answers else None)
+    given = _given(books, asked, begun, cases, 1 - misses / answers if answers else None)
     others = [_changed(one, change, times, given.machines) for one in cases]
     changed = Circumstances(
         given.per_gb if change.per_gb is None else change.per_gb,
@@ -94,7 +95,7 @@ def what_if(reader: Reader, books: Books, asked: Asked, change: Change) -> WhatI
     )
 
 
-def _cases(reader: Reader, books: Books, asked: Asked) -> Iterator[_Case]:
+def _cases(reader: Reader, books: Books, asked: Asked, begun: int) -> Iterator[_Case]:
     """Each month for itself, cut where a price changes."""
     periods = list(months_between(asked.first, asked.last, asked.zone, books.changes()))
     counted = running(reader, periods, asked.scope.region, apart=True)
@@ -109,7 +110,7 @@ def _cases(reader: Reader, books: Books, asked: Asked) -> Iterator[_Case]:
                 prices, currency = books.prices(*place, period.day)
                 paying = alike[place[1], counted.device(row, number)]
                 paying.setdefault(id(prices), (prices, currency, []))[2].append(number)
-        elapsed_s = max(0.0, min(period.end, asked.now) - period.begin)
+        elapsed_s = max(0.0, min(period.end, asked.now) - max(period.begin, begun))
         for (region, device), every in alike.items():
             there = of_region[region]
             all_held = _sum([_held(counted.counted(_cells(row, there)))])
@@ -154,11 +155,12 @@ def _per_hour(case: _Case) -> float:
 
 
 def _given(
-    books: Books, asked: Asked, cases: Sequence[_Case], hit_ratio: float | None
+    books: Books, asked: Asked, begun: int, cases: Sequence[_Case], hit_ratio: float | None
 ) -> Circumstances:
+    """Machines are those of the time since anything was counted: nobody knows of days before."""
     prices, _ = books.prices(asked.scope.property, asked.scope.region, asked.today)
     device = max((one.device for one in cases if one.device), default=_USUAL)
-    elapsed = max(1.0, min(asked.period.end, asked.now) - asked.period.begin)
+    elapsed = max(1.0, min(asked.period.end, asked.now) - max(asked.period.begin, begun))
     of_regions = [one for one in cases if one.region != THE_ORIGIN]
     regions = max(1, len({one.region for one in of_regions}))
     held = _sum(_held(one.counted) for one in of_regions)

@@ -36,6 +36,7 @@ from origin.ledger.tables import (
     FAMILIES,
     HELD,
     HOUR_S,
+    MINUTE_S,
     MONTH_S,
     OPEN,
     OUTCOMES,
@@ -85,11 +86,23 @@ class Reader:
 
     def begun_at(self) -> int | None:
         """When the first day began (UTC, Unix seconds) of which anything is known; None before."""
+        return self._first(DAY_S)
+
+    def counted_since(self) -> int | None:
+        """When the first minute began of which anything is known, or the first day, where its
+        minutes are gone; None before."""
+        first_day, first_minute = self.begun_at(), self._first(MINUTE_S)
+        if first_day is None or first_minute is None or first_minute >= first_day + DAY_S:
+            return first_day
+        return first_minute
+
+    def _first(self, span_s: int) -> int | None:
+        """When the first span of this length began."""
         with self.database.reading() as session:
             firsts = [
                 session.scalar(
                     select(table.c.start)
-                    .where(table.c.span_s == DAY_S)
+                    .where(table.c.span_s == span_s)
                     .order_by(table.c.start)
                     .limit(1)
                 )

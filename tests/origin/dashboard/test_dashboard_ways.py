@@ -186,3 +186,18 @@ def test_an_admin_chooses_prices_from_today_on(api: Api, ledger: Ledger, desk: D
     wrong: dict[str, object] = {"since": today, "toml": "currency = 'dollars'"}
     assert "not a price book" in visitor.post("/dashboard/prices", wrong).text
     visitor.http.close()
+
+
+def test_the_first_hour_is_told_from_the_minutes_that_it_has(
+    api: Api, described: Desk, ledger: Ledger
+) -> None:
+    for minute in range(60):
+        rows: list[Row] = [answers("rehydrated", 100), work(100, 2.0), held(60.0)]
+        count(ledger, time.time() - 60 * minute, rows)
+    client = api("viewer")
+    (family,) = client.get(f"/api/v1/properties/{SHOP}/ways").json()["families"]
+    (there,) = family["regions"]
+    assert there["misses"] == pytest.approx(6_000 * 720, rel=0.02)
+    assert there["peak"] < 2
+    what_if = client.get("/api/v1/what-if", params={"range": "today"}).json()
+    assert what_if["given"]["machines"] == pytest.approx(1.0, rel=0.05)
