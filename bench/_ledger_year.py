@@ -7,26 +7,28 @@ midnights, of those days and months that are told one by one. Minutes are as man
 
 import random
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
-from sqlalchemy import Table, delete, text
+import numpy as np
+from sqlalchemy import Table, delete, insert, select, text
 
 from kvsync.ledger import BOUNDS_S, Answers, Carried, Crossed, Held, Kept, Minute, Open, Row, Work
-from origin.database import Database
+from origin.database import Database, ensure_property
 from origin.ledger.intake import Ledger
 from origin.ledger.tables import (
-    BUSY,
     DAY_S,
     EVERY,
     HELD,
     HOUR_S,
     MINUTE_S,
     MONTH_S,
+    PACKED,
     QUARTER_S,
     SIX_HOURS_S,
     USAGE,
     begin_of,
 )
+from origin.tables import AssetRow
 
 PROPERTIES, REGIONS, FAMILIES, DAYS = 50, 5, 2, 365
 ASSETS = 20
@@ -38,10 +40,13 @@ _WAYS = (
     ("origin", "region"),
     ("stale", "revalidating"),
 )
-_BY_DAY = (USAGE, BUSY, HELD)
-"""Money is told by the day, so hours at every midnight are read of these."""
+_BY_DAY = (USAGE, HELD)
+"""Money is told by the day, so hours at every midnight are read of these, and of what is packed."""
+_BY_DAYS = 64
+"""As many as are told day by day, with those at their ends."""
 _MINUTES = DAY_S // MINUTE_S
-_SITES = tuple(f"property-{number:02}" for number in range(PROPERTIES))
+_IMAGES = 100
+SITES = tuple(f"property-{number:02}" for number in range(PROPERTIES))
 
 
 def fill(database: Database, end: int, seed: int = 7, days: int = DAYS) -> int:
@@ -50,15 +55,19 @@ def fill(database: Database, end: int, seed: int = 7, days: int = DAYS) -> int:
     at = begin_of(MINUTE_S, end)
     for region in range(REGIONS):
         minute = Minute("worker", at, tuple(_rows(draw)))
-        ledger.take(f"region-{region}", _SITES, [minute], end)
+        ledger.take(f"region-{region}", SITES, [minute], end)
     with database.writing() as session:
+        for site in SITES:
+            ensure_property(session, site)
+            session.add_all(_originals(site))
         for table in EVERY:
             session.execute(delete(table).where(table.c.span_s != MINUTE_S))
     spans = sorted(set(_spans(begin_of(DAY_S, end), days)))
-    return sum(
+    rows = sum(
         _copied(database, at, table, [one[:3] for one in spans if table in _BY_DAY or one[3]])
         for table in EVERY
     )
+    return rows + _packed(database, [one[:3] for one in spans])
 
 
 def add_minutes(database: Database, end: int, first: int, count: int) -> int:
@@ -78,7 +87,7 @@ def _spans(today: int, days: int) -> Iterator[tuple[int, int, int, bool]]:
         yield DAY_S, day, _MINUTES, True
         whole = today - day < 3 * DAY_S or any(0 <= edge - day <= DAY_S for edge in edges)
         at_edge = day in of_months or day + DAY_S in of_months
-        if whole or at_edge or today - day < 32 * DAY_S:
+        if whole or at_edge or today - day < _BY_DAYS * DAY_S:
             for span_s in (QUARTER_S, HOUR_S, SIX_HOURS_S):
                 for start in range(day, day + DAY_S, span_s):
                     yield span_s, start, span_s // MINUTE_S, whole
@@ -102,11 +111,47 @@ def _copied(
         return int(session.execute(text(copy)).rowcount)  # type: ignore[attr-defined]
 
 
+def _originals(site: str) -> Iterator[AssetRow]:
+    for number in range(FAMILIES * _IMAGES):
+        path = f"/{site}/{number}.jpg"
+        yield AssetRow(
+            property=site,
+            path=path,
+            key=path.encode(),
+            family=f"family-{number % FAMILIES}",
+            validator="",
+            digest=b"",
+            media_type="image/jpeg",
+            size=50_000,
+            attributes={},
+        )
+
+
+def _packed(database: Database, spans: Sequence[tuple[int, int, int]]) -> int:
+    """Pack what the minute's quarter of an hour has into spans in the same way, instead of what was
+    packed."""
+    with database.writing() as session:
+        of_minute = session.execute(select(PACKED).where(PACKED.c.span_s == QUARTER_S)).all()
+        session.execute(delete(PACKED))
+        for span_s, start, minutes in spans:
+            copies = [
+                {
+                    **row._mapping,
+                    "span_s": span_s,
+                    "start": start,
+                    "sums": (np.frombuffer(row.sums) * minutes).tobytes(),
+                }
+                for row in of_minute
+            ]
+            session.execute(insert(PACKED), copies)
+    return len(of_minute) * len(spans)
+
+
 def _rows(draw: random.Random) -> Iterable[Row]:
     """A minute of a region."""
     yield Held("h200", "gpu-1", float(MINUTE_S))
     yield Open("http://region.example:8083", 1.0)
-    for site in _SITES:
+    for site in SITES:
         for family in range(FAMILIES):
             name = f"family-{family}"
             yield from _answers(site, name, draw)

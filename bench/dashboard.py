@@ -11,16 +11,19 @@ import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import date, timedelta
 from pathlib import Path
 
 from rich.console import Console
 from rich.table import Table
 
-from bench._ledger_year import DAYS, PROPERTIES, REGIONS, add_minutes, fill
-from origin.dashboard.asked import Asked, ask
+from bench._ledger_year import DAYS, PROPERTIES, REGIONS, SITES, add_minutes, fill
+from origin.dashboard.asked import MOST_DAYS, Asked, ask
+from origin.dashboard.replay import replayed
 from origin.dashboard.rows import TABLES, Picked, page_of
 from origin.dashboard.savings import by_family, earned, headline
 from origin.dashboard.traffic import crossing, traffic
+from origin.dashboard.ways import forecasts, lately
 from origin.dashboard.what_if import what_if
 from origin.database import Database
 from origin.economics.chosen_books import Books
@@ -31,7 +34,8 @@ from origin.ledger.tables import DAY_S, HOUR_S
 
 ROUNDS = 5
 _SCOPES = {"everything": "", "one property": "property-07"}
-_RANGES = ("today", "month", "year")
+_RANGES = ("today", "month", "last-month", "year", "")
+"""The last one is as many days as are told one by one."""
 _ZONES = ("UTC", "Europe/Berlin", "Asia/Kolkata", "America/Los_Angeles", "Pacific/Auckland")
 _CHANGE = Change(per_gb=0.02, machines=2.0)
 
@@ -90,15 +94,18 @@ def measured(asking: Asking) -> Times:
     for zone in asking.zones:
         for range in _RANGES:
             for scope, property in _SCOPES.items():
+                last = date.fromtimestamp(asking.now)
                 asked = ask(
                     begun_at=begun_at,
                     default_zone=zone,
                     property=property,
                     range=range,
+                    first=None if range else last - timedelta(days=MOST_DAYS),
+                    last=None if range else last,
                     now=asking.now,
                 )
                 for name, question in _questions(asking.reader, asking.books, asked).items():
-                    of = f"{scope}, {range}, {zone}"
+                    of = f"{scope}, {range or f'{MOST_DAYS} days'}, {zone}"
                     found.setdefault(name, {})[of] = _ms(question, asking.rounds)
     return found
 
@@ -113,8 +120,22 @@ def _questions(reader: Reader, books: Books, asked: Asked) -> dict[str, Callable
         "offload, latency, machines": lambda: traffic(reader, books, asked),
         "assets that cross": lambda: crossing(reader, asked),
         "what if": lambda: what_if(reader, books, asked, _CHANGE),
+        "policies ahead": lambda: _ahead(reader, books, asked),
+        "policies of these days": lambda: replayed(
+            reader, books, asked, asked.scope.property or SITES[0]
+        ),
         "a page of rows": lambda: page_of(reader, Picked(TABLES["answers"], span_s, asked), 0),
     }
+
+
+def _ahead(reader: Reader, books: Books, asked: Asked) -> object:
+    """As the page of policies asks it of all, with thresholds of one."""
+    one = asked.scope.property
+    counted = lately(reader, asked.now, one)
+    return [
+        forecasts(reader, books, name, asked.now, asked.today, exact=bool(one), counted=counted)
+        for name in ([one] if one else SITES)
+    ]
 
 
 def _told(reader: Reader, books: Books, asked: Asked) -> object:

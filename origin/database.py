@@ -5,11 +5,13 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any, Final
 
 from alembic import command
 from alembic.config import Config
 from alembic.util import CommandError
-from sqlalchemy import Connection, Engine, create_engine, event, make_url, text, update
+from sqlalchemy import Connection, Engine, Table, create_engine, event, make_url, text, update
+from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import ArgumentError, DatabaseError, NoSuchModuleError
 from sqlalchemy.orm import Session
 
@@ -18,6 +20,7 @@ from origin.tables import PropertyRow
 
 _MIGRATIONS = Path(__file__).with_name("migrations")
 _BUSY_TIMEOUT_S = 10
+_INSERT: Final[dict[str, Any]] = {"sqlite": sqlite.insert, "postgresql": postgresql.insert}
 
 
 class Database:
@@ -60,6 +63,11 @@ class Database:
         with self.engine.connect().execution_options(writes=writes) as connection:
             with connection.begin():
                 yield connection
+
+
+def insert_into(session: Session, table: Table) -> Any:
+    """An ``INSERT`` of the session's own dialect, which can say what happens on a conflict."""
+    return _INSERT[session.get_bind().dialect.name](table)
 
 
 def next_seq(session: Session, property: str, count: int = 1) -> int:

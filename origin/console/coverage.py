@@ -23,14 +23,20 @@ class Coverage:
     live: Mapping[str, int]
 
 
-def originals_of(session: Session, property: str) -> dict[str, tuple[int, int]]:
-    """How many originals each family has, and their bytes."""
-    by_family = (
-        select(AssetRow.family, func.count(), func.coalesce(func.sum(AssetRow.size), 0))
-        .where(AssetRow.property == property)
-        .group_by(AssetRow.family)
-    )
-    return {family: (count, int(size)) for family, count, size in session.execute(by_family)}
+def originals_of(session: Session, property: str = "") -> dict[str, dict[str, tuple[int, int]]]:
+    """How many originals each family has, and their bytes, by property; of one, or of all."""
+    by_family = select(
+        AssetRow.property,
+        AssetRow.family,
+        func.count(),
+        func.coalesce(func.sum(AssetRow.size), 0),
+    ).group_by(AssetRow.property, AssetRow.family)
+    if property:
+        by_family = by_family.where(AssetRow.property == property)
+    found: defaultdict[str, dict[str, tuple[int, int]]] = defaultdict(dict)
+    for name, family, count, size in session.execute(by_family):
+        found[name][family] = count, int(size)
+    return found
 
 
 def coverage(session: Session, property: str) -> Coverage:
@@ -49,7 +55,7 @@ def coverage(session: Session, property: str) -> Coverage:
     for state, family, count in session.execute(by_state):
         states[family][state] = states[family].get(state, 0) + count
     return Coverage(
-        originals_of(session, property),
+        originals_of(session, property).get(property, {}),
         states,
         {family: count for family, count in session.execute(by_live)},
     )

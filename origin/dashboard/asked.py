@@ -30,7 +30,7 @@ RANGES: Final[dict[Range, str]] = {
     "all": "Since start",
 }
 # Longer is told by the month.
-_MOST_DAYS: Final = 62
+MOST_DAYS: Final = 62
 _EARLIEST: Final = date(2000, 1, 1)
 
 
@@ -60,7 +60,7 @@ class Asked:
 
     @property
     def by_month(self) -> bool:
-        return (self.last - self.first).days > _MOST_DAYS
+        return (self.last - self.first).days > MOST_DAYS
 
     def periods(self, cuts: Collection[date]) -> list[Period]:
         """The days or months, after what of their first month came before them."""

@@ -3,47 +3,54 @@
 """
 
 from collections import Counter, defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from typing import Final
 
 import msgspec
+import numpy as np
+from sqlalchemy import Table
 
 from origin.dashboard.asked import Asked
-from origin.dashboard.ways import Facts, facts_of, rates_of
+from origin.dashboard.facts import NOTHING_KNOWN, Facts, facts_of
+from origin.dashboard.ways import rates_of
 from origin.economics.chosen_books import Books
-from origin.economics.replay import Answered, Day, added, costs_by_day, economical
+from origin.economics.months import Floats
+from origin.economics.price_book import Prices
+from origin.economics.replay import Answered, Days, added, costs_by_day, economical
 from origin.ledger.own_work import THE_ORIGIN
-from origin.ledger.reading import Only, Reader, Row, Scope
+from origin.ledger.reading import EVERYTHING, Only, Reader, Row, Scope
 from origin.ledger.spans import Period
 from origin.ledger.tables import (
-    ANSWERS,
     CARRIED,
     DAY_S,
     DEVICE_PARTS,
+    FAMILIES,
     HELD,
     KEPT,
     MINUTE_S,
     OPEN,
     WORK,
+    Packing,
     begin_of,
 )
+from origin.ledger.usage import BY_POLICY, KEPT_IN_REGION
 
-POLICIES: Final = frozenset({"haul", "resilience"})
-"""Reasons of misses that a policy had hauled: another would have had them rehydrated."""
+Array = dict[tuple[str, ...], Floats]
+"""Sums of days by labels, (day, sum)."""
 
-_OF_USE: Final = frozenset({"rehydrated", "replica"})
 FREE: Final[Only] = {
-    "outcome": [*sorted(_OF_USE), "origin"],
-    "reason": ["", *sorted(POLICIES)],
+    "outcome": [*sorted(KEPT_IN_REGION), "origin"],
+    "reason": ["", *sorted(BY_POLICY)],
 }
 """The rows of misses that could be answered in any way."""
 
-LOST: Final[Only] = {"outcome": ["origin"], "not_reason": sorted(POLICIES)}
+LOST: Final[Only] = {"outcome": ["origin"], "not_reason": sorted(BY_POLICY)}
 """The rows of those that were hauled whatever the policy."""
 
-_COUNTED: Final = ("misses", "avoidable_bytes", "middle_mile_bytes")
+_COUNTED: Final = ("misses", "free_misses", "free_avoidable_bytes", "lost_bytes")
+_WORK: Final = ("region", "device", "property", "family")
 
 
 class Replayed(msgspec.Struct, frozen=True):
@@ -68,32 +75,45 @@ class Replayed(msgspec.Struct, frozen=True):
 
 @dataclass(frozen=True)
 class _Days:
-    """Rows of a property's days; of machines those of all, since they are shared."""
+    """A property's days: ``answers`` by region and family, ``carried`` and ``kept`` by region and
+    what; of machines those of all, since they are shared: ``held`` by region and device, ``open``
+    by region and peer. They begin at ``begun`` (Unix seconds)."""
 
-    begins: Sequence[int]
-    answers: Mapping[int, list[Row]]
-    held: Mapping[int, list[Row]]
-    open: Mapping[int, list[Row]]
-    carried: Mapping[int, list[Row]]
-    kept: Mapping[int, list[Row]]
+    begun: int
+    dates: Sequence[date]
+    answers: Array
+    held: Array
+    open: Array
+    carried: Array
+    kept: Array
     work: Sequence[Row]
+
+    def of(self, array: Array, region: str, *labels: str) -> Floats:
+        """A region's sums day by day, of these second labels."""
+        none = np.zeros(len(self.dates))
+        return sum((array[region, one][:, 0] for one in labels if (region, one) in array), none)
 
 
 def replayed(reader: Reader, books: Books, asked: Asked, property: str) -> list[Replayed]:
     """Every family of a property that was missed, one for each currency that its regions pay in."""
     days = _read(reader, asked, property)
-    facts = facts_of(reader.database, property, days.begins[0]) if days.begins else None
-    if facts is None:
+    if not days.dates:
         return []
+    facts = facts_of(reader.database, days.begun, property).get(property, NOTHING_KNOWN)
     places = _places(days, asked.scope.region)
     shares = _shares(days, property, places)
+    paid = {
+        region: [books.prices(property, region, day) for day in days.dates] for region, _ in places
+    }
     found = []
     for family in sorted({family for _, family in places}):
-        by_currency: defaultdict[str, list[list[Day]]] = defaultdict(list)
+        by_currency: defaultdict[str, list[Days]] = defaultdict(list)
         for region in sorted(region for region, name in places if name == family):
-            share = shares[region, family]
-            currency, many = _of_place(books, days, facts, property, (region, family), share)
-            by_currency[currency].append(many)
+            prices = [one for one, _ in paid[region]]
+            # In which currency they are paid at their end.
+            by_currency[paid[region][-1][1]].append(
+                _of_place(days, facts, (region, family), shares[region, family], prices)
+            )
         found += [
             _compared(property, family, currency, regions)
             for currency, regions in sorted(by_currency.items())
@@ -101,25 +121,24 @@ def replayed(reader: Reader, books: Books, asked: Asked, property: str) -> list[
     return found
 
 
-def _compared(property: str, family: str, currency: str, regions: list[list[Day]]) -> Replayed:
+def _compared(property: str, family: str, currency: str, regions: list[Days]) -> Replayed:
     ways: tuple[Answered, ...] = ("haul", "replica", "rehydrate", "resilience")
     costs = {way: added(costs_by_day(days, way) for days in regions) for way in ways}
     chosen = economical(costs)
-    whole = {way: None if one is None else sum(one) for way, one in costs.items()}
-    every = [day for days in regions for day in days]
+    whole = {way: None if one is None else float(one.sum()) for way, one in costs.items()}
     taken = [costs[way] for way in chosen]
     return Replayed(
         property,
         family,
         currency,
-        regions[0][0].day.isoformat(),
-        len(regions[0]),
-        sum(day.misses for day in every),
-        sum(day.lost for day in every),
+        regions[0].days[0].isoformat(),
+        len(regions[0].days),
+        sum(float(days.misses.sum()) for days in regions),
+        sum(float(days.lost.sum()) for days in regions),
         whole["haul"],
         whole["replica"],
         whole["rehydrate"],
-        sum(one[number] for number, one in enumerate(taken) if one is not None),
+        sum(float(one[number]) for number, one in enumerate(taken) if one is not None),
         whole["resilience"],
         dict(Counter(chosen)),
     )
@@ -132,19 +151,28 @@ def _read(reader: Reader, asked: Asked, property: str) -> _Days:
     first = max(begin_of(DAY_S, asked.period.begin + DAY_S - 1), reader.begun_at() or end)
     whole = Period(first, end, asked.first)
     mine = Scope(property=property)
-    labels = ("region", "family", "outcome", "reason")
-    held = ("allocated_s",)
-    work = ("region", "device", "property", "family")
+    days = [
+        Period(at, at + DAY_S, datetime.fromtimestamp(at, UTC).date())
+        for at in range(first, end, DAY_S)
+    ]
+
+    def by_day(
+        table: Table | Packing, labels: tuple[str, str], sums: Sequence[str], scope: Scope
+    ) -> Array:
+        found = reader.each(table, labels, sums, days, scope)
+        return dict(zip(found.labels, found.sums, strict=True))
+
     return _Days(
-        range(first, end, DAY_S),
-        reader.days(ANSWERS, labels, _COUNTED, whole, mine),
-        reader.days(HELD, ("region", "device"), held, whole),
-        reader.days(OPEN, ("region", "peer"), ("open_s",), whole),
-        reader.days(CARRIED, ("region", "what"), ("carried_bytes",), whole, mine),
-        reader.days(KEPT, ("region", "what"), ("byte_s",), whole, mine),
+        first,
+        [one.day for one in days],
+        by_day(FAMILIES, ("region", "family"), _COUNTED, mine),
+        by_day(HELD, ("region", "device"), ("allocated_s",), EVERYTHING),
+        by_day(OPEN, ("region", "peer"), ("open_s",), EVERYTHING),
+        by_day(CARRIED, ("region", "what"), ("carried_bytes",), mine),
+        by_day(KEPT, ("region", "what"), ("byte_s",), mine),
         [
             row
-            for row in reader.read(WORK, work, ("images", *DEVICE_PARTS), whole)
+            for row in reader.read(WORK, _WORK, ("images", *DEVICE_PARTS), whole)
             # Starting is no family's work, and is paid with the time that machines wait.
             if row.labels[0] != THE_ORIGIN and row.labels[3]
         ],
@@ -154,10 +182,9 @@ def _read(reader: Reader, asked: Asked, property: str) -> _Days:
 def _places(days: _Days, only: str) -> set[tuple[str, str]]:
     """Regions in which a family was missed."""
     return {
-        (row.labels[0], row.labels[1])
-        for rows in days.answers.values()
-        for row in rows
-        if row.labels[1] and row["misses"] and only in ("", row.labels[0])
+        (region, family)
+        for (region, family), sums in days.answers.items()
+        if family and sums[:, 0].any() and only in ("", region)
     }
 
 
@@ -175,22 +202,18 @@ def _shares(
     days: _Days, property: str, places: set[tuple[str, str]]
 ) -> dict[tuple[str, str], _Share]:
     """Machines go by busy time; those that nobody used, and what is the property's, by misses."""
-    misses: defaultdict[tuple[str, str], float] = defaultdict(float)
-    for rows in days.answers.values():
-        for row in rows:
-            misses[row.labels[0], row.labels[1]] += row["misses"]
+    misses = {place: float(days.answers[place][:, 0].sum()) for place in places}
     busy: defaultdict[tuple[str, str, str], float] = defaultdict(float)
     for row in days.work:
         busy[row.labels[0], row.labels[2], row.labels[3]] += sum(row[p] for p in DEVICE_PARTS)
-    held: defaultdict[str, defaultdict[str, float]] = defaultdict(lambda: defaultdict(float))
-    for rows in days.held.values():
-        for row in rows:
-            held[row.labels[0]][row.labels[1]] += row["allocated_s"]
+    held: defaultdict[str, dict[str, float]] = defaultdict(dict)
+    for (region, device), sums in days.held.items():
+        held[region][device] = float(sums.sum())
     rates = rates_of([row for row in days.work if row.labels[2] == property])
     found = {}
     for region, family in places:
         worked = sum(spent for name, spent in busy.items() if name[0] == region)
-        missed = sum(misses[region, name] for where, name in places if where == region)
+        missed = sum(count for (where, _), count in misses.items() if where == region)
         part = misses[region, family] / missed
         device = max(held[region], key=lambda name: held[region][name], default="")
         found[region, family] = _Share(
@@ -203,60 +226,44 @@ def _shares(
 
 
 def _of_place(
-    books: Books, days: _Days, facts: Facts, property: str, place: tuple[str, str], share: _Share
-) -> tuple[str, list[Day]]:
-    """A family's days in a region, and the currency that they are paid in at their end."""
+    days: _Days,
+    facts: Facts,
+    place: tuple[str, str],
+    share: _Share,
+    prices: Sequence[Prices],
+) -> Days:
+    """A family's days in a region."""
     region, family = place
     images, inventory = facts.originals.get(family, (0, None))
-    changed = facts.changes.get(family, 0.0) / len(days.begins)
-    found, currency = [], ""
-    for begin in days.begins:
-        day = datetime.fromtimestamp(begin, UTC).date()
-        prices, currency = books.prices(property, region, day)
-        if share.device:
-            prices = prices.with_device(share.device, prices.device(prices.priced_as(share.device)))
-        answers = [row for row in days.answers.get(begin, []) if row.labels[:2] == place]
-        lost = [row for row in answers if not _in_any_way(row)]
-        free = [row for row in answers if _in_any_way(row)]
-        found.append(
-            Day(
-                day,
-                misses=_sum(free, "misses"),
-                miss_bytes=_sum(free, "avoidable_bytes"),
-                lost=_sum(lost, "misses"),
-                lost_bytes=_sum(lost, "middle_mile_bytes"),
-                allocated_s=_of(days.held, begin, region, "allocated_s", share.device)
-                * share.machines,
-                down=min(1.0, _of(days.open, begin, region, "open_s", "origin") / DAY_S),
-                log_bytes=_of(days.carried, begin, region, "carried_bytes", "sync")
-                * share.property,
-                model_bytes=_of(days.carried, begin, region, "carried_bytes", "model")
-                * share.property,
-                kept_byte_s=_of(days.kept, begin, region, "byte_s", "record", "model")
-                * share.property,
-                inventory_bytes=inventory,
-                changed=images * changed,
-                changed_bytes=(inventory or 0) * changed,
-                images_per_s=share.images_per_s,
-                device=share.device,
-                prices=prices,
-            )
-        )
-    return currency, found
-
-
-def _in_any_way(row: Row) -> bool:
-    return row.labels[2] in _OF_USE or row.labels[3] in POLICIES
-
-
-def _of(days: Mapping[int, list[Row]], begin: int, region: str, what: str, *labels: str) -> float:
-    """A day's sum of a region's rows with one of these second labels."""
-    return sum(
-        row[what]
-        for row in days.get(begin, [])
-        if row.labels[0] == region and row.labels[1] in labels
+    changed = facts.changes.get(family, 0.0) / len(days.dates)
+    missed, free, free_bytes, lost_bytes = days.answers[place].T
+    return Days(
+        days.dates,
+        misses=free,
+        miss_bytes=free_bytes,
+        lost=missed - free,
+        lost_bytes=lost_bytes,
+        allocated_s=days.of(days.held, region, share.device) * share.machines,
+        down=np.minimum(1.0, days.of(days.open, region, "origin") / DAY_S),
+        log_bytes=days.of(days.carried, region, "sync") * share.property,
+        model_bytes=days.of(days.carried, region, "model") * share.property,
+        kept_byte_s=days.of(days.kept, region, "record", "model") * share.property,
+        inventory_bytes=inventory,
+        changed=images * changed,
+        changed_bytes=(inventory or 0) * changed,
+        images_per_s=share.images_per_s,
+        device=share.device,
+        prices=_priced_as(prices, share.device),
     )
 
 
-def _sum(rows: Sequence[Row], name: str) -> float:
-    return sum(row[name] for row in rows)
+def _priced_as(prices: Sequence[Prices], device: str) -> list[Prices]:
+    """With a price for the device; equal ones stay one."""
+    if not device:
+        return list(prices)
+    known = {id(one): one for one in prices}
+    with_device = {
+        name: one.with_device(device, one.device(one.priced_as(device)))
+        for name, one in known.items()
+    }
+    return [with_device[id(one)] for one in prices]

@@ -10,11 +10,9 @@ from dataclasses import dataclass, replace
 from datetime import date
 
 import msgspec
-from sqlalchemy import func, select
 
-from origin.console.coverage import originals_of
+from origin.dashboard.facts import NOTHING_KNOWN, Facts, facts_of
 from origin.dashboard.words import money, size
-from origin.database import Database
 from origin.economics.chosen_books import Books
 from origin.economics.costs import bill
 from origin.economics.forecast import (
@@ -32,11 +30,16 @@ from origin.economics.price_book import Prices
 from origin.ledger.own_work import THE_ORIGIN
 from origin.ledger.reading import Reader, Row, Scope
 from origin.ledger.spans import Period
-from origin.ledger.tables import DAY_S, DEVICE_PARTS, HOUR_S, MINUTE_S, USAGE, begin_of
-from origin.tables import AssetRow, LogEntryRow, ModelRow, RecordRow
+from origin.ledger.tables import (
+    DAY_S,
+    DEVICE_PARTS,
+    HOUR_S,
+    MINUTE_S,
+    PACKED_USAGE,
+    QUARTER_S,
+    begin_of,
+)
 
-_SHIPPED_RECORD_BYTES = 474.0
-_RECORDS_LOOKED_AT = 100
 _PEAK_S = 7 * DAY_S
 
 WAYS = ("haul", "replica", "rehydrate")
@@ -110,7 +113,8 @@ class _Known:
 @dataclass(frozen=True)
 class Lately:
     """What the ledger counted from ``begun`` to ``end`` (Unix seconds): answers, work and peaks by
-    property, each region's device, and the regions whose machines several families share."""
+    property, each region's device, and the regions whose machines several families share; with what
+    the control plane knows of each property."""
 
     begun: int
     end: int
@@ -119,6 +123,7 @@ class Lately:
     devices: Mapping[str, str]
     shared: frozenset[str]
     peaks: Mapping[str, Mapping[str, float]]
+    facts: Mapping[str, Facts]
 
 
 def forecasts(
@@ -133,7 +138,7 @@ def forecasts(
 ) -> list[FamilyWays]:
     """Every family of the property; without ``exact`` thresholds are left out, which takes less.
     Who asks of many properties has :func:`lately` ``counted`` once for all."""
-    known = _known(reader, property, counted or lately(reader, now, property))
+    known = _known(property, counted or lately(reader, now, property))
     families = sorted({family for _, family in known.answers if family} | known.images.keys())
     return [_family(known, books, property, family, day, exact) for family in families]
 
@@ -269,7 +274,9 @@ def lately(reader: Reader, now: float, property: str = "") -> Lately:
     # The minute that is being counted is known in part.
     end = begin_of(MINUTE_S, int(now)) + MINUTE_S
     begun = max(reader.counted_since() or end, end - int(MONTH_S))
-    period = Period(begin_of(HOUR_S, begun), end, date.fromtimestamp(begun))
+    # What is packed is told by the quarter of an hour; nothing is counted after this minute.
+    whole = begin_of(QUARTER_S, int(now)) + QUARTER_S
+    period = Period(begin_of(HOUR_S, begun), whole, date.fromtimestamp(begun))
     answers: defaultdict[str, dict[tuple[str, str], Row]] = defaultdict(dict)
     for row in reader.families(period, Scope(property=property)):
         answers[row.labels[0]][row.labels[1], row.labels[2]] = row
@@ -294,11 +301,12 @@ def lately(reader: Reader, now: float, property: str = "") -> Lately:
         {region: max(some, key=lambda name: some[name]) for region, some in busiest.items()},
         frozenset(region for region, some in families.items() if len(some) > 1),
         _peaks(reader, property, end),
+        facts_of(reader.database, begun, property),
     )
 
 
-def _known(reader: Reader, property: str, counted: Lately) -> _Known:
-    facts = facts_of(reader.database, property, counted.begun)
+def _known(property: str, counted: Lately) -> _Known:
+    facts = counted.facts.get(property, NOTHING_KNOWN)
     return _Known(
         days=max(counted.end - counted.begun, HOUR_S) / DAY_S,
         answers=counted.answers.get(property, {}),
@@ -327,63 +335,17 @@ def rates_of(work: list[Row]) -> dict[tuple[str, str], float]:
 
 def _peaks(reader: Reader, property: str, end: int) -> dict[str, dict[str, float]]:
     """By property and region, the busiest hour of the last week against its average hour."""
-    names = USAGE.c.property, USAGE.c.region
-    by_hour = (
-        select(*names, func.max(USAGE.c.misses), func.sum(USAGE.c.misses))
-        .where(USAGE.c.span_s == HOUR_S, USAGE.c.start >= end - _PEAK_S)
-        .group_by(*names)
-    )
-    if property:
-        by_hour = by_hour.where(USAGE.c.property == property)
     begun = max(reader.counted_since() or end, end - _PEAK_S)
-    hours = max(1.0, (end - begun) / HOUR_S)
+    hours = [
+        Period(at, at + HOUR_S, date.fromtimestamp(at))
+        for at in range(begin_of(HOUR_S, begun), end, HOUR_S)
+    ]
+    counted = reader.each(
+        PACKED_USAGE, ("property", "region"), ("misses",), hours, Scope(property=property)
+    )
+    passed = max(1.0, (end - begun) / HOUR_S)
     found: defaultdict[str, dict[str, float]] = defaultdict(dict)
-    with reader.database.reading() as session:
-        for name, region, most, every in session.execute(by_hour):
-            if every:
-                found[name][region] = max(1.0, float(most) * hours / float(every))
+    for (name, region), misses in zip(counted.labels, counted.sums[..., 0], strict=True):
+        if misses.any():
+            found[name][region] = max(1.0, float(misses.max() * passed / misses.sum()))
     return found
-
-
-@dataclass(frozen=True)
-class Facts:
-    """What the control plane knows of a property's families: how many originals and their bytes,
-    the share of them that changed, the size of models and of a record."""
-
-    originals: Mapping[str, tuple[int, int]]
-    changes: Mapping[str, float]
-    models: Mapping[str, float]
-    record_bytes: float
-
-
-def facts_of(database: Database, property: str, since: int) -> Facts:
-    """What the control plane knows of the property's families."""
-    replaced = (
-        select(AssetRow.family, func.count())
-        .join(RecordRow, RecordRow.asset_id == AssetRow.id)
-        .where(RecordRow.property == property, RecordRow.ended_at >= since)
-        .group_by(AssetRow.family)
-    )
-    sizes = select(ModelRow.family, func.max(ModelRow.size)).where(
-        ModelRow.property == property, ModelRow.retired_at.is_(None)
-    )
-    lengths = (
-        select(func.length(LogEntryRow.content).label("size"))
-        .where(LogEntryRow.property == property, LogEntryRow.tag == "put")
-        .order_by(LogEntryRow.seq.desc())
-        .limit(_RECORDS_LOOKED_AT)
-        .subquery()
-    )
-    with database.reading() as session:
-        originals = originals_of(session, property)
-        ended = {family: count for family, count in session.execute(replaced)}
-        models = {
-            family: float(size) for family, size in session.execute(sizes.group_by(ModelRow.family))
-        }
-        record_bytes = session.scalar(select(func.avg(lengths.c.size)))
-    changes = {
-        family: min(1.0, ended.get(family, 0) / count)
-        for family, (count, _) in originals.items()
-        if count
-    }
-    return Facts(originals, changes, models, float(record_bytes or _SHIPPED_RECORD_BYTES))

@@ -99,6 +99,7 @@ def _cases(reader: Reader, books: Books, asked: Asked, begun: int) -> Iterator[_
     """Each month for itself, cut where a price changes."""
     periods = list(months_between(asked.first, asked.last, asked.zone, books.changes()))
     counted = running(reader, periods, asked.scope.region, apart=True)
+    devices = counted.busiest()
     for row, period in enumerate(periods):
         of_region: defaultdict[str, list[int]] = defaultdict(list)
         alike: defaultdict[tuple[str, str], dict[int, tuple[Prices, str, list[int]]]]
@@ -108,7 +109,7 @@ def _cases(reader: Reader, books: Books, asked: Asked, begun: int) -> Iterator[_
             of_region[place[1]].append(number)
             if asked.scope.has(*place):
                 prices, currency = books.prices(*place, period.day)
-                paying = alike[place[1], counted.device(row, number)]
+                paying = alike[place[1], devices[row][number]]
                 paying.setdefault(id(prices), (prices, currency, []))[2].append(number)
         elapsed_s = max(0.0, min(period.end, asked.now) - max(period.begin, begun))
         for (region, device), every in alike.items():

@@ -3,9 +3,10 @@ forecasts and what-ifs. Derived in docs/economics.md.
 """
 
 from dataclasses import dataclass
-from typing import Self
+from typing import Self, cast
 
 import numpy as np
+from numpy.typing import NDArray
 
 from kvsync.errors import InputError
 from origin.economics.price_book import Prices
@@ -108,13 +109,18 @@ class Statement:
         )
 
 
+def one_by_one(array: NDArray[np.float64]) -> float:
+    """An array where a number is meant: arithmetic on it is arithmetic on each of its own."""
+    return cast(float, array)
+
+
 def bill(usage: Usage, prices: Prices, device: str) -> float:
-    """All that ``usage`` costs."""
+    """All that ``usage`` costs; of arrays, one by one."""
     allocated_h = (usage.busy_s + usage.idle_s + usage.qa_s) / HOUR_S
     return (
         prices.hauling(usage.crossed_bytes)
         + _fees(usage.hauled_requests, prices)
-        + (allocated_h * prices.device(device) if allocated_h else 0.0)
+        + (allocated_h * prices.device(device) if np.any(allocated_h) else 0.0)
         + usage.stored_gb_months * prices.storage_per_gb_month
     )
 

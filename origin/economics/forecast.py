@@ -10,6 +10,8 @@ from origin.economics.price_book import GB, Prices
 MONTH_S = 30 * 24 * HOUR_S
 # Above this share of its rate a generator's queue grows faster than peaks pass.
 USABLE = 0.7
+# Of a threshold, relative to it.
+_NEAR = 1e-12
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,7 +174,7 @@ def least_images_to_rehydrate(demand: Demand, generator: Generator, prices: Pric
 
 def _first(gain: Callable[[float], float], low: float, high: float) -> float:
     """Where ``gain``, rising from ``low`` to ``high``, becomes 0 or more, by bisection."""
-    for _ in range(100):
+    while high - low > _NEAR * high:
         middle = (low + high) / 2
         low, high = (low, middle) if gain(middle) >= 0 else (middle, high)
     return high

@@ -9,12 +9,12 @@ from typing import Any, Self
 
 import msgspec
 from sqlalchemy import Table, delete, select, tuple_
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 from starlette.concurrency import run_in_threadpool
 
 from kvsync.ledger import Answers, Carried, Crossed, Held, Kept, Minute, Open, Row, Work
-from origin.database import Database
+from origin.database import Database, insert_into
+from origin.ledger.packed import Packs
 from origin.ledger.tables import (
     ANSWERS,
     BUCKETS,
@@ -30,13 +30,14 @@ from origin.ledger.tables import (
     MONTH_S,
     MOST_CROSSED,
     OPEN,
+    PACKED,
     QUARTER_S,
     SIX_HOURS_S,
     SPANS_S,
     WORK,
     begin_of,
 )
-from origin.ledger.usage import rolled_up
+from origin.ledger.usage import packed, rolled_up
 
 # A clock that is further ahead would fill days that have not been.
 _MOST_AHEAD_S = 600
@@ -50,7 +51,6 @@ _TABLES: dict[type[Row], Table] = {
     Crossed: CROSSED,
     Open: OPEN,
 }
-_NEW: dict[str, Any] = {"sqlite": sqlite.insert, "postgresql": postgresql.insert}
 
 
 class Taken(msgspec.Struct, frozen=True):
@@ -113,7 +113,7 @@ class Ledger:
         minutes = dict.fromkeys((MINUTE_S, QUARTER_S), self.kept.minutes_s)
         hours = dict.fromkeys((HOUR_S, SIX_HOURS_S), self.kept.hours_s)
         with self.database.writing() as session:
-            for table in EVERY:
+            for table in (*EVERY, PACKED):
                 for span_s, age_s in (minutes | hours).items():
                     old = (table.c.span_s == span_s) & (table.c.start <= now - age_s)
                     dropped += _count(session, delete(table).where(old))
@@ -135,12 +135,15 @@ class _Sums:
         self._rows: dict[Table, dict[tuple[Any, ...], dict[str, Any]]] = {
             table: {} for table in EVERY
         }
+        self._packs = Packs()
 
     def add(self, region: str, start: int, row: Row) -> None:
         columns = dict(_columns(row))
         self._sum(_TABLES[type(row)], region, start, columns)
         for table, part in rolled_up(row, columns):
             self._sum(table, region, start, part)
+        for packing, values in packed(row):
+            self._packs.add(packing, region, start, values)
 
     def _sum(self, table: Table, region: str, start: int, values: dict[str, Any]) -> None:
         labels = {column.name for column in table.primary_key}
@@ -158,12 +161,13 @@ class _Sums:
                 _write(session, table, list(rows.values()))
         for span in {row[:4] for row in self._rows[CROSSED]}:
             _drop_smallest(session, *span)
+        self._packs.write(session)
 
 
 def _write(session: Session, table: Table, rows: list[dict[str, Any]]) -> None:
     """Add to the rows that are there, or begin them."""
     labels = [column.name for column in table.primary_key]
-    new = _NEW[session.get_bind().dialect.name](table)
+    new = insert_into(session, table)
     summed = {
         column.name: column + new.excluded[column.name]
         for column in table.c
@@ -191,7 +195,7 @@ def _drop_smallest(session: Session, span_s: int, start: int, region: str, site:
 
 
 def _is_new(session: Session, region: str, minute: Minute) -> bool:
-    new = _NEW[session.get_bind().dialect.name](MINUTES)
+    new = insert_into(session, MINUTES)
     named = {"region": region, "worker": minute.worker, "start": minute.start}
     added = new.values(named).on_conflict_do_nothing().returning(MINUTES.c.start)
     return session.execute(added).first() is not None

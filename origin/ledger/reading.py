@@ -7,24 +7,12 @@ from types import MappingProxyType
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
-from sqlalchemy import (
-    BigInteger,
-    ColumnElement,
-    Double,
-    Integer,
-    Select,
-    Table,
-    cast,
-    column,
-    func,
-    select,
-    text,
-    union_all,
-)
+from sqlalchemy import ColumnElement, Double, Select, Table, cast, func, select, union_all
 
 from origin.database import Database
 from origin.ledger.intake import Ages
+from origin.ledger.listed import Span, listed
+from origin.ledger.packed import Each, read_packed
 from origin.ledger.spans import Period, Piece, cover
 from origin.ledger.tables import (
     ANSWERS,
@@ -40,8 +28,10 @@ from origin.ledger.tables import (
     MONTH_S,
     OPEN,
     OUTCOMES,
+    QUARTER_S,
     USAGE,
     WORK,
+    Packing,
     begin_of,
 )
 
@@ -49,7 +39,7 @@ Sums = dict[str, float]
 Only = Mapping[str, Sequence[str]]
 """Labels, and the values of each that rows may have, or with ``not_`` before it may not."""
 
-_LARGEST = 1_000
+_LARGEST = 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,43 +116,34 @@ class Reader:
 
     def each(
         self,
-        table: Table,
+        table: Table | Packing,
         by: Sequence[str],
         sums: Sequence[str],
         periods: Sequence[Period],
         scope: Scope = EVERYTHING,
-    ) -> "Each":
+    ) -> Each:
         """What :meth:`read` gives of each of many periods: asked once, as asking is most of what
-        each of them takes."""
+        each of them takes. What is packed is told to the nearest quarter of an hour."""
         now = time.time()
+        finest = QUARTER_S if isinstance(table, Packing) else MINUTE_S
         pieces = [
             (number, one)
             for number, period in enumerate(periods)
-            for one in cover(period.begin, period.end, now, self.ages)
+            for one in cover(period.begin, period.end, now, self.ages, finest)
         ]
+        if isinstance(table, Packing):
+            only = {"property": scope.property, "region": scope.region}
+            named = {name: value for name, value in only.items() if value}
+            with self.database.reading() as session:
+                return read_packed(session, table, by, sums, _spans(pieces), len(periods), named)
         rows = self._found(table, by, sums, pieces, scope)
+        labels: dict[tuple[str, ...], int] = {}
         width = 1 + len(by)
-        return Each(
-            np.array([row[0] for row in rows], np.intp),
-            [tuple(row[1:width]) for row in rows],
-            np.array([row[width:] for row in rows], np.float64).reshape(len(rows), len(sums)),
-        )
-
-    def days(
-        self,
-        table: Table,
-        by: Sequence[str],
-        sums: Sequence[str],
-        period: Period,
-        scope: Scope = EVERYTHING,
-    ) -> dict[int, list[Row]]:
-        """What :meth:`read` gives of each day (UTC) of a period, by when it begins."""
-        starts = range(period.begin, period.end, DAY_S)
-        pieces = [(start, Piece(DAY_S, start, start + DAY_S, 1)) for start in starts]
-        found: dict[int, list[Row]] = {}
-        for start, *row in self._found(table, by, sums, pieces, scope):
-            found.setdefault(start, []).append(_row(row, by, sums))
-        return found
+        at = [labels.setdefault(tuple(row[1:width]), len(labels)) for row in rows]
+        found = np.zeros((len(labels), len(periods), len(sums)))
+        if rows:
+            found[at, [row[0] for row in rows]] = [row[width:] for row in rows]
+        return Each(list(labels), found)
 
     def sums(
         self, table: Table, span_s: int, period: Period, scope: Scope, only: Only
@@ -183,9 +164,13 @@ class Reader:
         return self.read(table, by, (*COUNTS, *BUCKETS, "generate_ms", "queue_ms"), period, scope)
 
     def families(self, period: Period, scope: Scope = EVERYTHING) -> list[Row]:
-        """Answers and work by property, region and family."""
-        sums = [column.name for column in FAMILIES.c if not column.primary_key]
-        return self.read(FAMILIES, ("property", "region", "family"), sums, period, scope)
+        """Answers and work by property, region and family, to the nearest quarter of an hour."""
+        by = ("property", "region", "family")
+        found = self.each(FAMILIES, by, FAMILIES.sums, [period], scope)
+        return [
+            Row(labels, dict(zip(FAMILIES.sums, sums, strict=True)))
+            for labels, sums in zip(found.labels, found.sums[:, 0].tolist(), strict=True)
+        ]
 
     def work(self, by: Sequence[str], period: Period, scope: Scope = EVERYTHING) -> list[Row]:
         return self.read(WORK, by, ("images", *DEVICE_PARTS), period, scope)
@@ -229,11 +214,7 @@ class Reader:
         scope: Scope,
         only: Only = MappingProxyType({}),
     ) -> Sequence[Any]:
-        spans = [
-            (number, one.span_s, start, one.sign)
-            for number, one in pieces
-            for start in one.starts()
-        ]
+        spans = _spans(pieces)
         if not spans:
             return []
         with self.database.reading() as session:
@@ -242,14 +223,10 @@ class Reader:
             ).all()
 
 
-@dataclass(frozen=True)
-class Each:
-    """Sums of many periods: row by row the number of its period, its labels and its sums, (row,
-    sum)."""
-
-    periods: NDArray[np.intp]
-    labels: list[tuple[str, ...]]
-    sums: NDArray[np.float64]
+def _spans(pieces: Sequence[tuple[int, Piece]]) -> list[Span]:
+    return [
+        (number, one.span_s, start, one.sign) for number, one in pieces for start in one.starts()
+    ]
 
 
 def _row(row: Sequence[Any], by: Sequence[str], sums: Sequence[str]) -> Row:
@@ -267,21 +244,11 @@ def _summed(
     table: Table,
     by: Sequence[str],
     sums: Sequence[str],
-    spans: Sequence[tuple[int, int, int, int]],
+    spans: Sequence[Span],
     chosen: Sequence[ColumnElement[bool]],
 ) -> Select[Any]:
-    """By the number that spans have in common, and labels. Spans are joined one by one, by how
-    rows are named: no database reads others."""
-    listed = ",".join(str(one) for one in spans)
-    named = "column1 AS number, column2 AS span_s, column3 AS start, column4 AS sign"
-    # As text: thousands of parameters take longer to name than their rows take to be read.
-    wanted = text(f"SELECT {named} FROM (VALUES {listed}) AS listed")
-    every = wanted.columns(
-        column("number", Integer),
-        column("span_s", Integer),
-        column("start", BigInteger),
-        column("sign", Integer),
-    ).cte("wanted")
+    """By the number that spans have in common, and labels."""
+    every = listed(spans)
     same = (table.c.span_s == every.c.span_s) & (table.c.start == every.c.start)
     labels = [every.c.number, *(table.c[name] for name in by)]
     summed = (cast(func.sum(every.c.sign * table.c[name]), Double) for name in sums)

@@ -8,31 +8,30 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from datetime import date
-from itertools import groupby
 from typing import cast
 
 import numpy as np
 from numpy.typing import NDArray
 
 from origin.economics.chosen_books import Books
-from origin.economics.costs import Statement, Usage, saved
+from origin.economics.costs import Statement, Usage, one_by_one, saved
 from origin.economics.forecast import MONTH_S
+from origin.economics.months import Floats, before, run_on
 from origin.economics.price_book import GB, Prices
 from origin.ledger.own_work import THE_ORIGIN
 from origin.ledger.reading import EVERYTHING, Reader, Scope
 from origin.ledger.spans import Period, month_of
-from origin.ledger.tables import BUSY, HELD, USAGE
+from origin.ledger.tables import BUSY, HELD, PACKED_USAGE
 
 Place = tuple[str, str]
 """A property in a region. Machines that no property used are of the property with no name."""
 
-Floats = NDArray[np.float64]
 Chosen = NDArray[np.bool_]
 Numbers = NDArray[np.intp]
 Cells = tuple[Numbers, Numbers]
 """Numbers of periods, and of places."""
 
-_COUNTED = tuple(column.name for column in USAGE.c if not column.primary_key)
+_COUNTED = PACKED_USAGE.sums
 _PARTS = tuple(part.name for part in fields(Statement))[1:]
 _SOMETHING = 1e-6
 """Of seconds, bytes and answers: less is what sums of fractions leave."""
@@ -102,12 +101,14 @@ class Running:
     idle: Floats
     known: Chosen
 
-    def device(self, period: int, place: int) -> str:
-        """The one that was busiest there; empty where none was held."""
-        busy, idle = self.busy[:, period, place], self.idle[:, period, place]
-        if not busy.any() and not idle.any():
-            return ""
-        return self.devices[int(np.argmax(np.where(busy + idle > 0, busy, -1.0)))]
+    def busiest(self) -> list[list[str]]:
+        """The device that was busiest, by period and place; empty where none was held."""
+        held = self.busy + self.idle > 0
+        nobody = np.zeros((1, *held.shape[1:]))
+        # Of equals the first counts, so that none is chosen only where there is no other.
+        most = np.argmax(np.concatenate([np.where(held, self.busy, -1.0), nobody - 0.5]), axis=0)
+        names = [*self.devices, ""]
+        return [[names[number] for number in row] for row in most.tolist()]
 
     def counted(self, cells: Cells) -> Counted:
         """Of some periods and places: arrays of one dimension."""
@@ -118,20 +119,13 @@ class Running:
             if any(one.any() for one in held):
                 of_region = (np.where(at_origin, 0.0, one) for one in held)
                 of_origin = np.where(at_origin, sum(held), 0.0)
-                devices[name] = Seconds(*(_each(one) for one in (*of_region, of_origin)))
-        sums = {name: _each(one[cells]) for name, one in zip(_COUNTED, self.sums, strict=True)}
+                devices[name] = Seconds(*(one_by_one(one) for one in (*of_region, of_origin)))
+        sums = {name: one_by_one(one[cells]) for name, one in zip(_COUNTED, self.sums, strict=True)}
         return Counted(sums, devices)
 
     def before(self, months: Sequence[date]) -> "Running":
         """What of each period's month had been counted before the period began."""
-        starts = np.array([not row or months[row - 1] != one for row, one in enumerate(months)])
-
-        def earlier(of: Floats) -> Floats:
-            moved = np.roll(of, 1, axis=1)
-            moved[:, starts] = 0.0
-            return moved
-
-        sums, busy, idle = (earlier(of) for of in (self.sums, self.busy, self.idle))
+        sums, busy, idle = (before(of, months) for of in (self.sums, self.busy, self.idle))
         return replace(self, sums=sums, busy=busy, idle=idle)
 
     def _named(self, numbers: Numbers) -> Iterator[Place]:
@@ -144,7 +138,7 @@ def running(
     """Periods follow one another; those that are ``apart`` have no month in common. All properties
     always: idle time of a machine is everybody's."""
     scope = Scope(region=region) if region else EVERYTHING
-    usage = reader.each(USAGE, ("property", "region"), _COUNTED, periods, scope)
+    usage = reader.each(PACKED_USAGE, ("property", "region"), _COUNTED, periods, scope)
     work = reader.each(BUSY, ("property", "region", "device"), ("busy_s",), periods, scope)
     held = reader.each(HELD, ("region", "device"), ("allocated_s",), periods, scope)
 
@@ -157,33 +151,26 @@ def running(
 
     sums, known = np.zeros((len(_COUNTED), *shape)), np.zeros((1, *shape))
     at = _numbers(of_place[one[0], one[1]] for one in usage.labels)
-    sums[:, usage.periods, at] = usage.sums.T
+    sums[..., at] = usage.sums.transpose(2, 1, 0)
     # A span that was added and taken off again leaves a label of which nothing is there.
-    known[0, usage.periods, at] = np.abs(usage.sums).max(axis=1, initial=0.0) > _SOMETHING
+    known[0][:, at] = np.abs(usage.sums).max(axis=2).T > _SOMETHING
     busy = np.zeros((len(devices), *shape))
     at = _numbers(of_place[one[0], one[1]] for one in work.labels)
     device = _numbers(devices.index(one[2]) for one in work.labels)
-    busy[device, work.periods, at] = work.sums[:, 0]
+    busy[device, :, at] = work.sums[..., 0]
     allocated = np.zeros((len(devices), len(periods), len(regions)))
     at = _numbers(regions.index(one[0]) for one in held.labels)
     device = _numbers(devices.index(one[1]) for one in held.labels)
-    allocated[device, held.periods, at] = held.sums[:, 0]
+    allocated[device, :, at] = held.sums[..., 0]
 
-    for of in () if apart else (sums, known, busy, allocated):
-        _run_on(of, [month_of(period.day) for period in periods])
+    if not apart:
+        months = [month_of(period.day) for period in periods]
+        sums, known, busy, allocated = (run_on(of, months) for of in (sums, known, busy, allocated))
     answered = sums[_COUNTED.index("answers")] > 0
     where = [regions.index(region) for _, region in places]
     idle = _idle(busy, allocated, answered, where, [not property for property, _ in places])
     seen = known[0] + busy.sum(axis=0) + idle.sum(axis=0) > _SOMETHING
     return Running(places, devices, sums, busy, idle, seen)
-
-
-def _run_on(of: Floats, months: Sequence[date]) -> None:
-    """Sum along the periods of each month, in place."""
-    for _, same in groupby(range(len(months)), key=lambda number: months[number]):
-        first, *others = same
-        span = slice(first, first + 1 + len(others))
-        np.cumsum(of[:, span], axis=1, out=of[:, span])
 
 
 def _idle(
@@ -287,11 +274,6 @@ def total(statements: Iterable[Statement]) -> dict[str, Statement]:
     for one in statements:
         found[one.currency] = found[one.currency] + one if one.currency in found else one
     return found
-
-
-def _each(of: Floats) -> float:
-    """Arithmetic on a number is arithmetic on each of an array's."""
-    return cast(float, of)
 
 
 def _numbers(many: Iterable[int]) -> Numbers:

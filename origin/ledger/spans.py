@@ -46,13 +46,17 @@ class Period:
     day: date
 
 
-def cover(begin: int, end: int, now: float, ages: Ages) -> list[Piece]:
-    """Pieces that sum to what was between two moments, as exactly as what is kept can tell.
+def cover(begin: int, end: int, now: float, ages: Ages, finest: int = MINUTE_S) -> list[Piece]:
+    """Pieces that sum to what was between two moments, as exactly as what is kept can tell, in
+    spans of ``finest`` seconds and longer.
 
     A moment older than minutes are kept is taken as the nearest whole hour, one older than hours
     are as the nearest day (UTC).
     """
-    return _pieces(_settled(begin, now, ages), _settled(end, now, ages), _LEVELS)
+    if end - begin == DAY_S and begin % DAY_S == 0:
+        return [Piece(DAY_S, begin, end, 1)]
+    first, last = (_settled(at, now, ages, finest) for at in (begin, end))
+    return _pieces(first, last, _LEVELS)
 
 
 def _pieces(begin: int, end: int, levels: Sequence[int]) -> list[Piece]:
@@ -73,12 +77,12 @@ def _pieces(begin: int, end: int, levels: Sequence[int]) -> list[Piece]:
     ]
 
 
-def _settled(at: int, now: float, ages: Ages) -> int:
+def _settled(at: int, now: float, ages: Ages, finest: int) -> int:
     if at < now - ages.hours_s + _SLACK_S:
         return _nearest(at, DAY_S)
     if at < now - ages.minutes_s + _SLACK_S:
         return _nearest(at, HOUR_S)
-    return _nearest(at, MINUTE_S)
+    return _nearest(at, finest)
 
 
 def _nearest(at: int, span_s: int) -> int:

@@ -6,9 +6,20 @@ primary key; everything else is summed.
 """
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from sqlalchemy import BigInteger, Column, Double, Index, Integer, String, Table
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    Double,
+    Index,
+    Integer,
+    LargeBinary,
+    String,
+    Table,
+    Text,
+)
 
 from kvsync.ledger import BOUNDS_S, MAX_ASSET_LENGTH
 from origin.tables import Base
@@ -95,16 +106,33 @@ USAGE = _sums(
 that a year of many properties is a few thousand rows. ``kept_misses`` were answered in the region.
 """
 
-BUSY = _sums("ledger_busy", ("device", "property"), (), ("busy_s",))
-"""The seconds that money is computed from."""
-
 OUTCOMES = _sums(
     "ledger_outcomes", ("outcome", "reason"), (*COUNTS, *BUCKETS), ("generate_ms", "queue_ms")
 )
 """Answers of all properties together."""
 
-FAMILIES = _sums(
-    "ledger_families",
+EVERY = (ANSWERS, WORK, HELD, CARRIED, KEPT, CROSSED, OPEN, USAGE, OUTCOMES)
+
+
+@dataclass(frozen=True)
+class Packing:
+    """Sums by region and ``labels`` that are kept in :data:`PACKED` under this name."""
+
+    name: str
+    labels: tuple[str, ...]
+    sums: tuple[str, ...]
+
+
+PACKED_USAGE = Packing(
+    "usage", ("property",), tuple(column.name for column in USAGE.c if not column.primary_key)
+)
+"""The rows of :data:`USAGE` once more."""
+
+BUSY = Packing("busy", ("device", "property"), ("busy_s",))
+"""The seconds that money is computed from."""
+
+FAMILIES = Packing(
+    "families",
     ("property", "family"),
     (
         "missed_answers",
@@ -112,14 +140,31 @@ FAMILIES = _sums(
         "middle_mile_bytes",
         "avoidable_bytes",
         "made_misses",
+        "free_misses",
+        "free_avoidable_bytes",
+        "lost_bytes",
         "mismatches",
+        "busy_s",
     ),
-    ("busy_s",),
 )
 """Answers and work by family. ``missed_answers`` are those that no edge had kept, ``made_misses``
-those that were rehydrated, ``mismatches`` those whose picture was made and not the approved one."""
+those that were rehydrated, ``mismatches`` those whose picture was made and not the approved one.
+``free_misses`` any policy could have answered in its way; ``lost_bytes`` crossed for the others."""
 
-EVERY = (ANSWERS, WORK, HELD, CARRIED, KEPT, CROSSED, OPEN, USAGE, BUSY, OUTCOMES, FAMILIES)
+PACKED = Table(
+    "ledger_packed",
+    Base.metadata,
+    Column("span_s", Integer, primary_key=True),
+    Column("start", BigInteger, primary_key=True, autoincrement=False),
+    Column("name", String(20), primary_key=True),
+    Column("region", String(80), primary_key=True),
+    Column("labels", Text, nullable=False),
+    Column("sums", LargeBinary, nullable=False),
+)
+"""All rows that a :class:`Packing` has of a span and region as one: origin/ledger/packed.py."""
+
+PACKED_SPANS_S = (*SPANS_S[1:], MONTH_S)
+"""Everybody's midnight is one of a quarter of an hour."""
 
 
 def begin_of(span_s: int, at: int) -> int:

@@ -16,7 +16,8 @@ from origin.database import Database
 from origin.economics.chosen_books import Books
 from origin.economics.price_book import preset
 from origin.ledger.reading import Reader
-from origin.ledger.tables import ANSWERS, DAY_S, MINUTE_S, USAGE
+from origin.ledger.spans import day_of, read_zone
+from origin.ledger.tables import ANSWERS, DAY_S, MINUTE_S, PACKED_USAGE, USAGE
 from tests.origin.dashboard.ledger_world import moment
 
 NOW = int(moment("2026-11-03 12:00"))
@@ -26,7 +27,7 @@ DAYS = 4
 @pytest.fixture
 def database(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Database]:
     """Three properties in two regions."""
-    monkeypatch.setattr(year, "_SITES", ("property-00", "property-01", "property-02"))
+    monkeypatch.setattr(year, "SITES", ("property-00", "property-01", "property-02"))
     monkeypatch.setattr(year, "REGIONS", 2)
     database = Database(f"sqlite:///{tmp_path}/year.db")
     year.fill(database, NOW, days=DAYS)
@@ -60,6 +61,16 @@ def _days(*days: str) -> list[tuple[date, date]]:
     return [(named[0], named[-1]), *pairwise(named)]
 
 
+def test_what_is_packed_are_the_rows(database: Database) -> None:
+    reader, by = Reader(database), ("property", "region")
+    days = [day_of(date(2026, 11, day), read_zone("Asia/Kolkata")) for day in (1, 2)]
+    found = reader.each(PACKED_USAGE, by, ("misses", "sync_bytes"), days)
+    for number, day in enumerate(days):
+        rows = {row.labels: row for row in reader.read(USAGE, by, ("misses", "sync_bytes"), day)}
+        packed = dict(zip(found.labels, found.sums[:, number].tolist(), strict=True))
+        assert packed == {name: [*row.sums.values()] for name, row in rows.items()}
+
+
 def test_minutes_are_added_to_every_table(database: Database) -> None:
     counted = select(func.count()).where(USAGE.c.span_s == MINUTE_S)
     with database.reading() as session:
@@ -72,6 +83,6 @@ def test_minutes_are_added_to_every_table(database: Database) -> None:
 def test_every_question_is_asked_of_all_and_of_one(database: Database) -> None:
     asking = Asking(Reader(database), Books(preset("seed")), NOW, ("Asia/Kolkata",), 2)
     found = measured(asking)
-    assert len(found) == 7
-    assert {len(times) for times in found.values()} == {2 * 3}
+    assert len(found) == 9
+    assert {len(times) for times in found.values()} == {2 * 5}
     assert all(ms for times in found.values() for ms in times.values())

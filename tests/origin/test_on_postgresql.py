@@ -3,6 +3,7 @@
 import datetime
 import json
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -29,7 +30,8 @@ from origin.economics.price_book import preset
 from origin.economics.what_if import Change
 from origin.ledger.intake import Ages, Ledger, Taken
 from origin.ledger.reading import Reader
-from origin.ledger.tables import DAY_S
+from origin.ledger.spans import day_of, read_zone
+from origin.ledger.tables import DAY_S, PACKED_USAGE
 from origin.tables import AuditRow, Base
 from origin.workplace import Workplace
 from tests.origin.dashboard.ledger_world import (
@@ -37,7 +39,9 @@ from tests.origin.dashboard.ledger_world import (
     EUROPE,
     SHOP,
     answers,
+    migrated,
     moment,
+    packed_sums,
     some_of_everything,
 )
 from tests.origin.postgresql_server import PROGRAMS, postgresql
@@ -125,6 +129,29 @@ def test_minutes_are_taken_once_and_dropped_when_they_are_old(empty: Both) -> No
     dropped = [ledger.drop_old(NOW) for ledger in aged]
     assert dropped[0] == dropped[1] > 0
     assert figures(aged[0], range="year") == figures(aged[1], range="year")
+
+
+def test_what_many_send_at_once_is_all_packed(empty: Both) -> None:
+    begin = int(moment("2026-11-20 10:00"))
+
+    def send(number: int) -> Taken:
+        rows = (answers("rehydrated", 1 + number, property=f"shop-{number % 3}"),)
+        minute = Minute(f"edge-{number}", begin + 60 * (number % 7), rows)
+        return empty[0].take(ASIA, [f"shop-{one}" for one in range(3)], [minute], NOW)
+
+    with ThreadPoolExecutor(8) as pool:
+        assert sum(one.taken for one in pool.map(send, range(40))) == 40
+    day = day_of(datetime.date(2026, 11, 20), read_zone("UTC"))
+    found = Reader(empty[0].database, FOR_EVER).each(PACKED_USAGE, (), ("misses",), [day])
+    assert found.sums.tolist() == [[[sum(range(1, 41))]]]
+
+
+def test_rows_of_an_older_database_are_packed(filled: Both) -> None:
+    before = packed_sums(filled[0])
+    assert before == packed_sums(filled[1])
+    migrated(filled[0].database, "0014")
+    migrated(filled[0].database, "head")
+    assert packed_sums(filled[0]) == before
 
 
 @pytest.mark.parametrize("zone", ["UTC", "Europe/Berlin", "Asia/Kolkata"])

@@ -1,20 +1,22 @@
 """Days that are past, answered by another policy and priced as what was."""
 
 import datetime
-from dataclasses import replace
+from dataclasses import astuple, fields, replace
+from typing import Any
 
+import numpy as np
 import pytest
 
-from origin.economics.costs import bill
+from origin.economics.costs import Usage, bill
+from origin.economics.months import Floats
 from origin.economics.price_book import preset
-from origin.economics.replay import Answered, Day, added, costs_by_day, economical
+from origin.economics.replay import Answered, Days, added, costs_by_day, economical
 
 FIRST = datetime.date(2026, 11, 1)
 SEED = preset("seed").on(FIRST)
 IMAGE = 50_000.0
 # A CPU host that is held all day, and makes 40 images a second when it works.
-ONE = Day(
-    FIRST,
+ONE: dict[str, Any] = dict(
     misses=1_000_000,
     miss_bytes=1_000_000 * IMAGE,
     lost=10_000,
@@ -31,21 +33,40 @@ ONE = Day(
     device="cpu",
     prices=SEED,
 )
-Costs = dict[Answered, list[float] | None]
+OF_DAYS = {field.name for field in fields(Days) if field.type is Floats}
+Costs = dict[Answered, Floats | None]
 LOST = 10_000 * 50e3 / 1e9 * 0.05
 
 
-def days(count: int, **changes: object) -> list[Day]:
-    return [
-        replace(ONE, day=FIRST + datetime.timedelta(number), **changes)  # type: ignore[arg-type]
-        for number in range(count)
-    ]
+def days(count: int, **changes: Any) -> Days:
+    every = ONE | changes
+    arrays = {name: np.full(count, every[name], np.float64) for name in OF_DAYS}
+    prices = [every["prices"]] * count
+    dates = [FIRST + datetime.timedelta(number) for number in range(count)]
+    return Days(dates, **{**every, **arrays, "prices": prices})
 
 
-def cost_of(answered: Answered, **changes: object) -> float:
+def cost_of(answered: Answered, **changes: Any) -> float:
     """Of one day."""
-    (cost,) = costs_by_day(days(1, **changes), answered) or []
-    return cost
+    costs = costs_by_day(days(1, **changes), answered)
+    assert costs is not None
+    return float(costs[0])
+
+
+def costs_in(found: Floats | None) -> list[float]:
+    assert found is not None
+    return [float(one) for one in found]
+
+
+def test_a_day_costs_by_its_own_prices() -> None:
+    dearer = preset("s3-internet").on(FIRST)
+    many = days(4)
+    mixed = replace(many, prices=[SEED, dearer, dearer, SEED])
+    by_prices = [costs_in(costs_by_day(days(4, prices=one), "haul")) for one in (SEED, dearer)]
+    found = costs_in(costs_by_day(mixed, "haul"))
+    assert found == [
+        pytest.approx(by_prices[number][day]) for day, number in enumerate((0, 1, 1, 0))
+    ]
 
 
 def test_each_way_costs_what_a_hand_computes() -> None:
@@ -65,13 +86,10 @@ def test_a_machine_that_is_held_too_short_is_held_for_longer() -> None:
 def test_days_add_up_to_the_month_whatever_its_tiers() -> None:
     many = days(30, prices=preset("s3-internet").on(FIRST), miss_bytes=1e12)
     costs = costs_by_day(many, "haul")
-    usages = [one.usage("haul") for one in many]
-    whole = usages[0]
-    assert costs is not None and whole is not None
-    for one in usages[1:]:
-        assert one is not None
-        whole += one
-    assert sum(costs) == pytest.approx(bill(whole, many[0].prices, "cpu"))
+    used = many.usage("haul")
+    assert costs is not None and used is not None
+    whole = Usage(*(float(np.broadcast_to(one, 30).sum()) for one in astuple(used)))
+    assert sum(costs) == pytest.approx(bill(whole, many.prices[0], "cpu"))
     assert costs[-1] < costs[0]
 
 
@@ -84,19 +102,20 @@ def test_a_month_begins_with_its_first_tier_again() -> None:
 def test_what_nobody_knows_has_no_cost() -> None:
     assert costs_by_day(days(2, images_per_s=None), "rehydrate") is None
     assert costs_by_day(days(2, inventory_bytes=None), "replica") is None
-    assert added([[1.0, 2.0], None]) is None
-    assert added([[1.0, 2.0], [3.0, 4.0]]) == [4.0, 6.0]
+    one, other = np.array([1.0, 2.0]), np.array([3.0, 4.0])
+    assert added([one, None]) is None and added([]) is None
+    assert costs_in(added([one, other])) == [4.0, 6.0]
 
 
 def test_economical_takes_what_was_cheapest_before() -> None:
-    cheap, dear = [1.0] * 4, [2.0] * 4
-    costs: Costs = {"haul": dear, "replica": cheap, "rehydrate": [9.0] * 4, "resilience": dear}
+    cheap, dear, dearest = (np.full(4, cost) for cost in (1.0, 2.0, 9.0))
+    costs: Costs = {"haul": dear, "replica": cheap, "rehydrate": dearest, "resilience": dear}
     assert economical(costs) == ["rehydrate", "replica", "replica", "replica"]
     assert economical({**costs, "rehydrate": None, "replica": None}) == ["haul"] * 4
 
 
 def test_economical_forgets_what_is_more_than_thirty_days_past() -> None:
-    haul = [10.0] + [1.0] * 39
-    made = [0.0] + [1.1] * 39
+    haul = np.array([10.0] + [1.0] * 39)
+    made = np.array([0.0] + [1.1] * 39)
     chosen = economical({"haul": haul, "replica": None, "rehydrate": made, "resilience": None})
     assert chosen[1:31] == ["rehydrate"] * 30 and chosen[31:] == ["haul"] * 9

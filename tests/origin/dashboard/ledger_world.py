@@ -3,6 +3,11 @@
 import datetime
 import time
 from collections.abc import Iterable
+from pathlib import Path
+
+from alembic import command
+from alembic.config import Config
+from sqlalchemy import select
 
 from kvsync.ledger import (
     BOUNDS_S,
@@ -16,7 +21,11 @@ from kvsync.ledger import (
     Row,
     Work,
 )
+from origin import database as databases
+from origin.database import Database
 from origin.ledger.intake import Ledger
+from origin.ledger.packed import unpack
+from origin.ledger.tables import PACKED
 
 SHOP, FAMILY, ASIA, EUROPE = "rumba", "rumba", "asia-east", "europe-west"
 NO_TIMES = (0,) * (len(BOUNDS_S) + 1)
@@ -95,3 +104,24 @@ def count(
 def moment(text: str) -> float:
     """The Unix seconds of a moment in UTC like ``2026-11-21 09:30``."""
     return datetime.datetime.fromisoformat(text).replace(tzinfo=datetime.UTC).timestamp()
+
+
+def packed_sums(ledger: Ledger) -> dict[tuple[object, ...], dict[tuple[str, ...], list[float]]]:
+    """All that is packed, by span, start, packing and region."""
+    with ledger.database.reading() as session:
+        rows = session.execute(select(PACKED)).all()
+    return {
+        tuple(row[:4]): {name: list(sums) for name, sums in unpack(row.labels, row.sums).items()}
+        for row in rows
+    }
+
+
+def migrated(database: Database, revision: str) -> None:
+    """Have its tables as they were (or are) at a revision."""
+    config = Config()
+    folder = Path(databases.__file__).with_name("migrations")
+    config.set_main_option("script_location", str(folder))
+    with database.engine.connect() as connection, connection.begin():
+        config.attributes["connection"] = connection
+        move = command.upgrade if revision == "head" else command.downgrade
+        move(config, revision)

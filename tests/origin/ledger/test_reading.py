@@ -249,7 +249,7 @@ def test_months_are_cut_where_a_price_changes() -> None:
 
 def _shared(reader: Reader) -> dict[Place, Counted]:
     day = datetime.date(2026, 11, 21)
-    period = Period(midnight(day, read_zone("UTC")), int(NOW) + 60, day)
+    period = Period(midnight(day, read_zone("UTC")), int(NOW) + QUARTER_S, day)
     found = running(reader, [period])
     return {
         place: found.counted((np.array([0]), np.array([number])))
