@@ -19,11 +19,13 @@ Row = tuple[str, ...]
 @dataclass(frozen=True)
 class Fields:
     """Of some stems, by their place ``at`` in a list, the same number of fields each, by column;
-    ``gaps`` are what stands before each, and behind the last."""
+    ``gaps`` are what stands before each, and behind the last. ``separator`` is what parts them,
+    None where nothing does alone."""
 
     at: tuple[int, ...]
     columns: tuple[Row, ...]
     gaps: Row
+    separator: str | None = None
 
 
 def ways(every: Sequence[Words]) -> Iterator[Fields]:
@@ -31,8 +33,9 @@ def ways(every: Sequence[Words]) -> Iterator[Fields]:
     yield _whole(every)
     for separator in (*_SEPARATORS, ""):
         yield from _by(separator, every)
-    if min(len(one.said) for one in every) > 1:
-        yield _cut_up(every)
+    several = [at for at, one in enumerate(every) if len(one.said) > 1]
+    if len(several) >= _SHORT:
+        yield _cut_up(several, every)
     elif all(len(one.said) == 1 and 1 < len(one.said[0]) <= _SHORT for one in every):
         columns = _cut([tuple(one.said[0]) for one in every])
         if len(columns) > 1:
@@ -64,21 +67,21 @@ def _by(separator: str, every: Sequence[Words]) -> Iterator[Fields]:
         if count > 1 and counts[count] >= _SHORT:
             at = tuple(row for row, (fields, _) in enumerate(found) if len(fields) == count)
             columns = tuple(zip(*(found[row][0] for row in at), strict=True))
-            yield Fields(at, columns, found[at[0]][1])
+            yield Fields(at, columns, found[at[0]][1], separator)
 
 
-def _cut_up(every: Sequence[Words]) -> Fields:
+def _cut_up(at: Sequence[int], every: Sequence[Words]) -> Fields:
     """Values may be of several words: each row is cut where both sides are most common."""
-    rows = [one.said for one in every]
+    rows = [every[one].said for one in at]
     head = _shared(rows)
     tail = _shared([row[head:][::-1] for row in rows])
     inner = _cut([row[head : len(row) - tail] for row in rows], "-")
-    first = [tuple(row[at] for row in rows) for at in range(head)]
-    last = [tuple(row[at - tail] for row in rows) for at in range(tail)]
+    first = [tuple(row[place] for row in rows) for place in range(head)]
+    last = [tuple(row[place - tail] for row in rows) for place in range(tail)]
     columns = (*first, *inner, *last)
-    gap = next((own for own in every[0].gaps[1:-1] if own), "")
-    gaps = (every[0].gaps[0], *[gap] * (len(columns) - 1), every[0].gaps[-1])
-    return Fields(tuple(range(len(every))), columns, gaps)
+    first_gap, *between, last_gap = every[at[0]].gaps
+    gap = next(filter(None, between), "")
+    return Fields(tuple(at), columns, (first_gap, *[gap] * (len(columns) - 1), last_gap))
 
 
 def _cut(rows: Sequence[Row], by: str = "") -> list[Row]:
@@ -96,10 +99,10 @@ def _cut(rows: Sequence[Row], by: str = "") -> list[Row]:
         max(range(1, len(row)), key=lambda at: starts[row[:at]] * ends[row[at:]]) for row in rows
     ]
     before = [row[:at] for row, at in zip(rows, cuts, strict=True)]
-    after = tuple(by.join(row[at:]) for row, at in zip(rows, cuts, strict=True))
+    after = [row[at:] for row, at in zip(rows, cuts, strict=True)]
     if len(set(before)) + len(set(after)) >= len(set(rows)):
         return [whole]  # a cut that says nothing more shortly
-    return [*_cut(before, by), after]
+    return [*_cut(before, by), *_cut(after, by)]
 
 
 def _shared(rows: Sequence[Row]) -> int:

@@ -30,7 +30,7 @@ class Marked:
 def unmarked(every: Sequence[Words]) -> list[Marked]:
     """Names with their marks told apart from them.
 
-    A word is a mark if half of the names that begin or end with it are there without it too, and
+    A word is a mark if half of the names that have it, wherever, are there without it too, and
     what it stands beside differs: ``hand`` beside ``waving-hand`` is another thing, no mark.
     """
     known = {_folded(one.said) for one in every}
@@ -47,9 +47,9 @@ def _marks(known: set[tuple[str, ...]], end: int) -> set[str]:
     bare: Counter[str] = Counter()
     beside: dict[str, set[str]] = defaultdict(set)
     for said in known:
+        met.update({_kind(word) for word in said})
         if len(said) > 1:
             mark = _kind(said[end])
-            met[mark] += 1
             rest = said[1:] if end == 0 else said[:-1]
             if rest in known:
                 bare[mark] += 1

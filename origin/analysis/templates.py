@@ -8,24 +8,27 @@ function of the set of names.
 
 import re
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from typing import Final
 
 import numpy as np
 
 from origin.analysis.crossing import Crossing, coded, cores, crossing, near
-from origin.analysis.fields import Fields, ways
+from origin.analysis.fields import Fields, parted, ways
 from origin.analysis.folders import PARTED, generalise, initials, sketch, spread
 from origin.analysis.joined import Joined
 from origin.analysis.marks import unmarked
 from origin.analysis.names import CODE, ECHO, Folders, Name, apart, echoed, words_of
-from origin.analysis.sheets import Row, Sheet, Template, kept, laid_out, template_of
+from origin.analysis.sheets import Row, Sheet, Template, laid_out, template_of
 
 FEWEST: Final = 4
 # How often what a rule leaves over is mined again; in one folder few rules share words.
 _MOST_RULES: Final = 8
 # Two things in two or three colours may be called so by chance: of unrelated drawings some are.
 _LEAST_GAIN: Final = 2
+# One name with something between is odd; of two on it is how some are called.
+_FEWEST_MORE: Final = 2
 # Article numbers bring names together; years and counts are on anything.
 _NUMBER: Final = re.compile(r"(?!(19|20)\d\d$)\d{3,}")
 
@@ -75,7 +78,8 @@ def _mined(general: Folders, names: list[Name]) -> Iterator[Template]:
             continue
         found = _rule(general, together) if left else None
         if found is None:
-            yield _without_rule(general, together)
+            _, sheet, crossed = _laid_out_best(general, together)
+            yield template_of(sheet, crossed, made=False)
             continue
         template, rest = found
         yield template
@@ -106,20 +110,59 @@ def _alike(rows: list[Row]) -> list[list[Row]]:
 
 def _rule(general: Folders, rows: list[Row]) -> tuple[Template, list[Row]] | None:
     """The rule that says most names in fewest words, and the rows that do not follow it."""
-    best: tuple[tuple[int, int], Fields, Sheet, Crossing] | None = None
+    best: tuple[tuple[int, int], list[int]] | None = None
     for fields in ways([row.marked.words for row in rows]):
         sheet = laid_out(general, [rows[at] for at in fields.at], fields)
-        for core in cores(coded(sheet.columns), sheet.kinds):
+        codes = coded(sheet.columns)
+        for core in cores(codes, sheet.kinds):
             worth = core.gain, -sheet.letters
             if _believed(core, len(rows)) and (best is None or worth > best[0]):
-                best = worth, fields, sheet, core
+                best = worth, [fields.at[row] for row in np.flatnonzero(near(codes, core))]
     if best is None:
         return None
-    _, fields, sheet, core = best
-    follows = np.flatnonzero(near(coded(sheet.columns), core)).tolist()
-    taken = {fields.at[row] for row in follows}
-    rest = [row for at, row in enumerate(rows) if at not in taken]
-    return template_of(kept(sheet, follows), core), rest
+    follows = set(best[1])
+    own = [row for at, row in enumerate(rows) if at in follows]
+    rest = [row for at, row in enumerate(rows) if at not in follows]
+    fields, sheet, found = _laid_out_best(general, own)
+    more, fields, place = _with_more(fields, rest)
+    if more:
+        paths = {row.name.path for row in more}
+        rest = [row for row in rest if row.name.path not in paths]
+        sheet = laid_out(general, own + more, fields, place)
+        found = crossing(coded(sheet.columns), np.ones(len(sheet.rows), np.bool_), sheet.kinds)
+    return template_of(sheet, found), rest
+
+
+def _laid_out_best(general: Folders, rows: list[Row]) -> tuple[Fields, Sheet, Crossing]:
+    """All of the rows, in the columns that say them in fewest words."""
+    every = np.ones(len(rows), np.bool_)
+    found = []
+    for fields in ways([row.marked.words for row in rows]):
+        if len(fields.at) == len(rows):
+            sheet = laid_out(general, rows, fields)
+            crossed = crossing(coded(sheet.columns), every, sheet.kinds)
+            found.append((fields, sheet, crossed))
+    return max(found, key=lambda one: (one[2].made, one[2].made * one[2].gain, -one[1].letters))
+
+
+def _with_more(fields: Fields, rest: Sequence[Row]) -> tuple[list[Row], Fields, int]:
+    """Of ``rest``, names with one field more than a rule has, whose others the rule knows: they
+    have something between; with the fields of all, and where that stands."""
+    known = [{value.casefold() for value in column} for column in fields.columns]
+    found: dict[int, list[tuple[Row, tuple[str, ...]]]] = defaultdict(list)
+    for row in rest if fields.separator is not None else ():
+        said, _ = parted(row.marked.words, fields.separator or "")
+        for place, more in enumerate(said) if len(said) == len(known) + 1 else ():
+            others = (*said[:place], *said[place + 1 :])
+            if all(one.casefold() in own for one, own in zip(others, known, strict=True)):
+                found[place].append((replace(row, between=more), others))
+    place = max(sorted(found), key=lambda at: len(found[at]), default=0)
+    if len(found[place]) < _FEWEST_MORE:
+        return [], fields, 0
+    added = zip(*(others for _, others in found[place]), strict=True)
+    columns = tuple(own + more for own, more in zip(fields.columns, added, strict=True))
+    every = tuple(range(len(columns[0])))
+    return [row for row, _ in found[place]], replace(fields, at=every, columns=columns), place
 
 
 def _believed(core: Crossing, count: int) -> bool:
@@ -128,12 +171,3 @@ def _believed(core: Crossing, count: int) -> bool:
     names = int(core.rows.sum())
     enough = 2 * names >= count or names >= 2 * core.values
     return core.made and core.gain >= _LEAST_GAIN and enough
-
-
-def _without_rule(general: Folders, rows: list[Row]) -> Template:
-    """Names that share words, in the columns that have fewest values."""
-    words = [row.marked.words for row in rows]
-    sheets = [laid_out(general, rows, one) for one in ways(words) if len(one.at) == len(rows)]
-    best = min(sheets, key=lambda one: one.letters)
-    every = np.ones(len(rows), np.bool_)
-    return template_of(best, crossing(coded(best.columns), every, best.kinds), made=False)
