@@ -62,7 +62,7 @@ def analyse(
     from origin.analysis.report import as_csv, as_json, print_list
 
     wanted = Wanted(
-        places=dict(_of_customer(place) for place in places),
+        places=_by_customer(places),
         logs=tuple(_of_log(log) for log in logs or ()),
         together=tuple(share or ()),
         prefix=prefix,
@@ -114,6 +114,19 @@ def _our_ledger() -> "Database":
     from origin.settings import read_settings
 
     return Database(read_settings().database_url)
+
+
+def _by_customer(places: list[str]) -> dict[str, str]:
+    """InputError where two places would be one customer's: the second would replace the first."""
+    from kvsync.errors import InputError
+
+    named: dict[str, str] = {}
+    for place in places:
+        customer, where = _of_customer(place)
+        if customer in named:
+            raise InputError(f"{place}: {customer!r} has a place already; write CUSTOMER=PLACE")
+        named[customer] = where
+    return named
 
 
 def _of_customer(place: str) -> tuple[str, str]:

@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
 from rich.progress import Progress as Bar
 
-from kvsync.errors import InputError
+from kvsync.errors import InputError, OriginUnavailable
 from kvsync.files import write_file
 from origin.analysis.demand import ByPath, by_path, monthly, prefixes_of
 from origin.analysis.families import Family
@@ -66,7 +66,7 @@ def analyse(wanted: Wanted, folder: Path, console: Console) -> HitList:
     stays in it, and so does what was taken.
 
     Everything that can be skipped is counted and told; raises InputError for a place or price book
-    that is none.
+    that is none, OriginUnavailable where nothing of any place could be listed, now or before.
     """
     places = _open(wanted)
     market = _market(wanted.prices)
@@ -74,8 +74,13 @@ def analyse(wanted: Wanted, folder: Path, console: Console) -> HitList:
     asked = network.name if network else ""
     notes: list[str] = []
     with Store(folder / "inventory.db") as store:
-        for customer, place in places.items():
-            found = _survey(store, customer, wanted, place, network, console)
+        stocks = [
+            _survey(store, customer, wanted, place, network, console)
+            for customer, place in places.items()
+        ]
+        if broken := _never_listed(stocks):
+            raise OriginUnavailable(broken)
+        for found in stocks:
             notes += _said(found)
         console.print("grouping", style="dim")
         pools = [sorted(wanted.together)] if wanted.together else []
@@ -177,12 +182,19 @@ def _survey(
         return take_stock(store, customer, name, place, wanted.workers, told, network)
 
 
+def _never_listed(stocks: Sequence[Inventory]) -> str:
+    """What went wrong where an empty list would pass for an empty bucket; "" elsewhere."""
+    errors = [error for found in stocks for error in found.errors]
+    return errors[0] if errors and not any(found.counts.assets for found in stocks) else ""
+
+
 def _said(found: Inventory) -> list[str]:
     """An inventory in lines: what there is, and what was left out, with examples."""
     counts = found.counts
     lines = [
         f"{found.customer}: {counts.assets:,} files, {counts.total_bytes / 1e6:,.1f} MB; "
-        f"{counts.looked_at:,} read, {found.duplicates:,} exact duplicates, {found.gone:,} gone"
+        f"{counts.looked_at:,} read ({found.read_now:,} in this run), "
+        f"{found.duplicates:,} exact duplicates, {found.gone:,} gone"
     ]
     if found.turned:
         lines.append(f"{found.customer}: {found.turned:,} turned upright as EXIF says")

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Self
 
-from kvsync.errors import InputError
+from kvsync.errors import InputError, OriginUnavailable
 from origin.analysis.place import PAGE, Listed, Place
 from origin.analysis.s3_inventory import INVENTORIES, InventoryPlace, read_inventory
 from origin.s3 import S3_ERRORS, S3Place
@@ -33,6 +33,9 @@ class FolderPlace:
             yield page
 
     def read(self, path: str) -> bytes:
+        """As :class:`Place`; a name that leads out of the folder (keys of a bucket may) is none."""
+        if path.startswith("/") or ".." in path.split("/"):
+            raise OriginUnavailable(f"{path}: not below {self.root}")
         return (self.root / path).read_bytes()
 
     def _below(self, folder: str, after: str) -> Iterator[Listed]:
@@ -65,6 +68,11 @@ class BucketPlace:
         self._place = S3Place(url, endpoint_url)
         self.errors: list[str] = []
         self.unlisted: list[str] = []
+
+    @property
+    def prefix(self) -> str:
+        """What the names of its files begin with in the bucket, with its slash; "" for all."""
+        return self._place.prefix
 
     def __reduce__(self) -> tuple[type[Self], tuple[str, str | None]]:
         return type(self), self._named  # connections stay in their process
@@ -104,17 +112,24 @@ class BucketPlace:
 
 def open_place(where: str, endpoint_url: str | None = None, bytes_from: str | None = None) -> Place:
     """A folder, ``s3://bucket/prefix``, or an S3 Inventory (its ``manifest.json``, or one file of
-    ``.csv``, ``.csv.gz``, ``.parquet``) whose bytes lie in ``bytes_from``.
-    :class:`kvsync.errors.InputError` for none.
+    ``.csv``, ``.csv.gz``, ``.parquet``) whose bytes lie in ``bytes_from``: of a bucket with a
+    prefix, what is listed below that. :class:`kvsync.errors.InputError` for none.
     """
     if where.startswith("s3://"):
+        if where.endswith(INVENTORIES):
+            raise InputError(f"{where}: an inventory is read from a folder; copy its files to one")
         return BucketPlace(where, endpoint_url)
     path = Path(where)
     if not path.name.endswith(INVENTORIES):
+        if path.is_file():
+            known = ", ".join(INVENTORIES)
+            raise InputError(f"{path}: neither a folder nor an S3 Inventory ({known}, never ORC)")
         return FolderPlace(path)
     if bytes_from is None:
         raise InputError(f"{path}: an inventory has no pictures; say --bytes-from FOLDER or s3:")
-    return InventoryPlace(read_inventory(path), open_place(bytes_from, endpoint_url))
+    pictures = open_place(bytes_from, endpoint_url)
+    prefix = pictures.prefix if isinstance(pictures, BucketPlace) else ""
+    return InventoryPlace(read_inventory(path), pictures, prefix)
 
 
 def _of_entry(name: str, entry: os.DirEntry[str]) -> Listed | None:

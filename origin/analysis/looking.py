@@ -101,17 +101,20 @@ def look_at(
 
 def look_at_all(
     store: Store, customer: str, place: Place, workers: int, told: Told = lambda progress: None
-) -> None:
-    """Look at everything of a customer that waits, and note it batch by batch."""
+) -> int:
+    """Look at everything of a customer that waits, and note it batch by batch; how many were read
+    to their end."""
     total = store.count_waiting(customer)
     batches = _batches((path, size) for path, _, size in store.waiting(customer))
-    done, moments = 0, deque([(time.monotonic(), 0)], maxlen=32)
+    read, done, moments = 0, 0, deque([(time.monotonic(), 0)], maxlen=32)
     for looked in _spread(batches, place, store, workers if total > BATCH else 0):
         store.add_looks(customer, looked.digests, looked.contents, looked.troubles)
+        read += len(looked.digests)
         done += len(looked.digests) + len(looked.troubles)
         moments.append((time.monotonic(), done))
         (began, before), (now, after) = moments[0], moments[-1]
         told(Progress(done, total, (after - before) / max(now - began, 1e-9)))
+    return read
 
 
 def embed_all(

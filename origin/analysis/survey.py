@@ -22,11 +22,13 @@ _EXAMPLES = 5
 @dataclass
 class Inventory:
     """What a customer's place holds, and what of it cannot be used: counted by kind, with examples
-    (path and what is wrong)."""
+    (path and what is wrong). ``read_now`` of what was looked at this run read: what is new or
+    changed, and what a run that was stopped had left."""
 
     customer: str
     counts: Counts
     gone: int = 0
+    read_now: int = 0
     skipped: dict[str, int] = field(default_factory=dict)
     turned: int = 0
     examples: dict[str, list[str]] = field(default_factory=dict)
@@ -59,10 +61,12 @@ def take_stock(
     """
     errors, gone = _list(store, customer, name, place, told)
     workers = workers or os.cpu_count() or 1
-    look_at_all(store, customer, place, workers, lambda progress: told("looking", progress))
+    read_now = look_at_all(
+        store, customer, place, workers, lambda progress: told("looking", progress)
+    )
     if network is not None:
         embed_all(store, customer, place, network, lambda progress: told("asking", progress))
-    found = Inventory(customer, store.counts(customer), gone, errors=errors)
+    found = Inventory(customer, store.counts(customer), gone, read_now, errors=errors)
     for path, trouble in store.troubles(customer):
         found.note(trouble.partition(":")[0], f"{path}: {trouble}")
     for path, content in store.seen_without_descriptor(customer):
