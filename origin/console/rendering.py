@@ -26,6 +26,7 @@ from origin.console.sessions import Login
 from origin.console.showing import MANY
 from origin.dashboard import words
 from origin.dashboard.behind import grain_of, parts_behind
+from origin.dashboard.telling import least_of
 
 _FOLDER: Final = Path(__file__).parent
 _DASHBOARD: Final = _FOLDER.parent / "dashboard"
@@ -158,6 +159,7 @@ def _open() -> Environment:
         query=_query,
         grain=words.grain,
         grain_of=grain_of,
+        least_of=least_of,
         parts_behind=parts_behind,
         one_line=one_line,
         size_of=size_of,

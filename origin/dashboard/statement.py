@@ -6,9 +6,11 @@ from typing import Any, Final
 from origin.dashboard.asked import month_named
 from origin.dashboard.behind import parts_behind, shared_out
 from origin.dashboard.office import Office
+from origin.dashboard.replay import FREE, LOST
 from origin.dashboard.savings import Money, earned
 from origin.dashboard.telling import COSTS
 from origin.dashboard.traffic import traffic
+from origin.dashboard.view import FEW, policies_of
 from origin.dashboard.words import money
 from origin.ledger.spans import month_of
 
@@ -36,6 +38,8 @@ def statement(office: Office, month: str, property: str, region: str, zone: str)
     books = office.books()
     found = earned(office.reader, books, asked)
     places = sorted({place for place, _ in found.places()})
+    names = [property] if property else list(office.desk.sites)
+    few = names if len(names) <= FEW else []
     return {
         "asked": asked,
         "month": first.strftime("%Y-%m"),
@@ -47,6 +51,9 @@ def statement(office: Office, month: str, property: str, region: str, zone: str)
         "traffic": traffic(office.reader, books, asked),
         **shared_out(office.reader, found),
         "rows_of": parts_behind(asked.query),
+        "past": {name: policies_of(office, asked, name) for name in few},
+        "free": FREE,
+        "lost": LOST,
         "prices": [(*place, books.of(*place, first)) for place in places],
         "properties": sorted({*office.desk.sites, *(name for name, _ in places), property} - {""}),
     }

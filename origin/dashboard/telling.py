@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from origin.dashboard.replay import Replayed
 from origin.dashboard.savings import Headline, Money
 from origin.dashboard.traffic import Device
 from origin.dashboard.ways import FamilyWays
@@ -53,6 +54,17 @@ def honest(ways: Sequence[FamilyWays]) -> list[str]:
         for one in ways
         if one.cheapest in ("replica", "haul") and one.rehydrate is not None
     ]
+
+
+def least_of(one: Replayed) -> str:
+    """Which of the three ways would have been the cheapest; empty where only one is known."""
+    ways = {"hauling": one.haul, "a replica": one.replica, "rehydrating": one.always}
+    known = {name: cost for name, cost in ways.items() if cost is not None}
+    if len(known) < 2:
+        return ""
+    name = min(known, key=lambda name: known[name])
+    of = "the three ways" if len(known) == len(ways) else "the two ways that are known"
+    return f"Of {of} {name} would have cost the least, {money(known[name], one.currency)}."
 
 
 def break_even(one: Device) -> str:

@@ -15,6 +15,7 @@ from kvsync.property import Ways
 from origin.console.desk import Desk
 from origin.console.tables import Role
 from origin.dashboard.policy import Deciding
+from origin.dashboard.words import grain, money
 from origin.economics.chosen_books import choose_book
 from origin.economics.price_book import preset
 from origin.ledger.intake import Ledger
@@ -201,3 +202,17 @@ def test_the_first_hour_is_told_from_the_minutes_that_it_has(
     assert there["peak"] < 2
     what_if = client.get("/api/v1/what-if", params={"range": "today"}).json()
     assert what_if["given"]["machines"] == pytest.approx(1.0, rel=0.05)
+
+
+def test_a_statement_compares_three_ways_to_serve_the_month(
+    api: Api, described: Desk, ledger: Ledger
+) -> None:
+    some_misses(ledger)
+    client = api("viewer")
+    month = {"month": time.strftime("%Y-%m", time.gmtime())}
+    page = client.get("/dashboard/statement", params=month).text
+    assert "Of the three ways a replica would have cost the least" in page
+    (told,) = client.get("/api/v1/policies").json()["families"]
+    least = grain(told[way] for way in ("always", "economical", "resilience", "haul", "replica"))
+    for way in ("haul", "always"):
+        assert money(told[way], "USD", least) in page
