@@ -103,10 +103,11 @@ def cores(codes: Codes, kinds: Sequence[Kind]) -> Iterator[Crossing]:
     """What crosses of all names, and of those whose values come again once, twice, four times and
     so on (the cores of Seidman 1983): fewer and fewer, more and more alike."""
     rows = np.ones(len(codes), np.bool_)
+    said = [at for at, kind in enumerate(kinds) if kind != "dates"]
     least = 1
     while least <= rows.sum():
         yield crossing(codes, rows, kinds)
-        rows = _again(codes, rows, least + 1)
+        rows = _again(codes[:, said], rows, least + 1)
         least = 2 * least
 
 

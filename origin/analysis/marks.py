@@ -5,15 +5,18 @@ import re
 from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Final
 
-from origin.analysis.names import Words
+from origin.analysis.names import CODE, Words
 
 # What a name has that lacks an optional part, as prompts and tables of attributes say it.
 PLAIN: Final = "plain"
 # Names may bear two marks at an end (`-dark@2x`); more are no marks but what the thing is called.
 _MOST: Final = 2
 _FEWEST: Final = 2
+# A stray name may have one of two words that else are never met alone.
+_ALWAYS: Final = 0.9
 _NUMBERED: Final = re.compile(r"\d+(x\d+)?")
 
 
@@ -36,6 +39,28 @@ def unmarked(every: Sequence[Words]) -> list[Marked]:
     known = {_folded(one.said) for one in every}
     first, last = _marks(known, 0), _marks(known, -1)
     return [_unmarked(one, first, last) for one in every]
+
+
+def glued(every: Sequence[Words]) -> list[Words]:
+    """Names with words that are only ever met side by side (``three-quarter``) as one."""
+    met = Counter(word for one in every for word in _folded(one.said))
+    beside = Counter(pair for one in every for pair in pairwise(_folded(one.said)))
+    always = {
+        (one, other)
+        for (one, other), count in beside.items()
+        if count >= _FEWEST
+        and count >= _ALWAYS * max(met[one], met[other])
+        and not (CODE.fullmatch(one) or CODE.fullmatch(other))
+    }
+    return [_glued(one, always) for one in every]
+
+
+def _glued(one: Words, always: set[tuple[str, str]]) -> Words:
+    pairs = pairwise(_folded(one.said))
+    begins = [0, *(at + 1 for at, pair in enumerate(pairs) if pair not in always)]
+    ends = [*begins[1:], len(one.said)]
+    said = tuple(one.text(begin, end) for begin, end in zip(begins, ends, strict=True))
+    return Words(said, (*(one.gaps[at] for at in begins), one.gaps[-1]))
 
 
 def _folded(said: Sequence[str]) -> tuple[str, ...]:

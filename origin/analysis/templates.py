@@ -18,7 +18,7 @@ from origin.analysis.crossing import Crossing, coded, cores, crossing, near
 from origin.analysis.fields import Fields, parted, ways
 from origin.analysis.folders import PARTED, generalise, initials, sketch, spread
 from origin.analysis.joined import Joined
-from origin.analysis.marks import unmarked
+from origin.analysis.marks import glued, unmarked
 from origin.analysis.names import CODE, ECHO, Folders, Name, apart, echoed, words_of
 from origin.analysis.sheets import Row, Sheet, Template, laid_out, template_of
 
@@ -70,7 +70,8 @@ def _mined(general: Folders, names: list[Name]) -> Iterator[Template]:
         for depth in parted_at:
             stem = echoed(stem, name.folders[depth], f"{ECHO}{depth}")
         stems.append(words_of(stem))
-    rows = [Row(name, own) for name, own in zip(names, unmarked(stems), strict=True)]
+    marked = unmarked(glued(stems))
+    rows = [Row(name, own) for name, own in zip(names, marked, strict=True)]
     waiting = [(together, _MOST_RULES) for together in _alike(rows)]
     while waiting:
         together, left = waiting.pop()
@@ -114,23 +115,33 @@ def _rule(general: Folders, rows: list[Row]) -> tuple[Template, list[Row]] | Non
     for fields in ways([row.marked.words for row in rows]):
         sheet = laid_out(general, [rows[at] for at in fields.at], fields)
         codes = coded(sheet.columns)
-        for core in cores(codes, sheet.kinds):
-            worth = core.gain, -sheet.letters
-            if _believed(core, len(rows)) and (best is None or worth > best[0]):
-                best = worth, [fields.at[row] for row in np.flatnonzero(near(codes, core))]
+        every = cores(codes, sheet.kinds)
+        core = max((one for one in every if _believed(one, len(rows))), key=_gain, default=None)
+        if core is None:
+            continue
+        own = [fields.at[row] for row in np.flatnonzero(near(codes, core))]
+        beside = set(fields.at)
+        more, _, _ = _with_more(fields, [row for at, row in enumerate(rows) if at not in beside])
+        worth = core.gain + len(more) - len({row.between for row in more}), -sheet.letters
+        if best is None or worth > best[0]:
+            best = worth, own
     if best is None:
         return None
     follows = set(best[1])
-    own = [row for at, row in enumerate(rows) if at in follows]
+    own_rows = [row for at, row in enumerate(rows) if at in follows]
     rest = [row for at, row in enumerate(rows) if at not in follows]
-    fields, sheet, found = _laid_out_best(general, own)
+    fields, sheet, found = _laid_out_best(general, own_rows)
     more, fields, place = _with_more(fields, rest)
     if more:
         paths = {row.name.path for row in more}
         rest = [row for row in rest if row.name.path not in paths]
-        sheet = laid_out(general, own + more, fields, place)
+        sheet = laid_out(general, own_rows + more, fields, place)
         found = crossing(coded(sheet.columns), np.ones(len(sheet.rows), np.bool_), sheet.kinds)
     return template_of(sheet, found), rest
+
+
+def _gain(core: Crossing) -> int:
+    return core.gain
 
 
 def _laid_out_best(general: Folders, rows: list[Row]) -> tuple[Fields, Sheet, Crossing]:
@@ -147,14 +158,17 @@ def _laid_out_best(general: Folders, rows: list[Row]) -> tuple[Fields, Sheet, Cr
 
 def _with_more(fields: Fields, rest: Sequence[Row]) -> tuple[list[Row], Fields, int]:
     """Of ``rest``, names with one field more than a rule has, whose others the rule knows: they
-    have something between; with the fields of all, and where that stands."""
+    have something between; with the fields of all, and where that stands. What is a value itself
+    (``medium``, before ``dark``) belongs to another one."""
     known = [{value.casefold() for value in column} for column in fields.columns]
+    values = set().union(*known)
     found: dict[int, list[tuple[Row, tuple[str, ...]]]] = defaultdict(list)
     for row in rest if fields.separator is not None else ():
         said, _ = parted(row.marked.words, fields.separator or "")
         for place, more in enumerate(said) if len(said) == len(known) + 1 else ():
             others = (*said[:place], *said[place + 1 :])
-            if all(one.casefold() in own for one, own in zip(others, known, strict=True)):
+            knows = all(one.casefold() in own for one, own in zip(others, known, strict=True))
+            if knows and more.casefold() not in values:
                 found[place].append((replace(row, between=more), others))
     place = max(sorted(found), key=lambda at: len(found[at]), default=0)
     if len(found[place]) < _FEWEST_MORE:
