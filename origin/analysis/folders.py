@@ -25,7 +25,11 @@ _HEXADECIMAL: Final = re.compile(r"[0-9a-f]+", re.IGNORECASE)
 def sketch(names: Iterable[Name]) -> frozenset[int]:
     """The 64 least hashes of a folder's names (bottom-k; Broder 1997). Sketches of shards merge by
     :func:`merge`, to the very sketch of the whole."""
-    return merge(frozenset([_hash(name.key)]) for name in names)
+    return sketch_of(name.key for name in names)
+
+
+def sketch_of(texts: Iterable[str]) -> frozenset[int]:
+    return merge(frozenset([_hash(text)]) for text in texts)
 
 
 def merge(sketches: Iterable[frozenset[int]]) -> frozenset[int]:
@@ -105,7 +109,7 @@ def generalise(sketches: Mapping[Folders, frozenset[int]]) -> dict[Folders, Fold
                 siblings[folders[:depth], folders[depth + 1 :]].append(folders)
         renamed: dict[Folders, Folders] = {}
         for (before, after), among in siblings.items():
-            for together in _overlapping(sorted(among), now):
+            for together in overlapping(sorted(among), now):
                 for folders in together:
                     renamed[folders] = (*before, PARTED, *after)
         merged: dict[Folders, list[frozenset[int]]] = defaultdict(list)
@@ -116,7 +120,7 @@ def generalise(sketches: Mapping[Folders, frozenset[int]]) -> dict[Folders, Fold
     return stands
 
 
-def _overlapping(
+def overlapping(
     among: list[Folders], sketches: Mapping[Folders, frozenset[int]]
 ) -> Iterator[list[Folders]]:
     """Groups of two or more whose sketches share half of the smaller."""

@@ -121,10 +121,13 @@ def laid_out(general: Folders, rows: list[Row], fields: Fields, between: int = 0
     add_optional(lasts, _gap(ends, lasts, True), "")
     pieces.append(_gap(ends, lasts, False))
     pieces.append(tuple(row.name.suffix for row in rows))
-    for at, (title, _) in enumerate(rows[0].name.parameters):
+    queries = [dict(row.name.parameters) for row in rows]
+    for at, title in enumerate(sorted(set().union(*queries))):
         pieces += ["&" if at else "?", f"{title}="]
         titles[len(pieces)] = title
-        pieces.append(tuple(row.name.parameters[at][1] for row in rows))
+        if any(title not in one for one in queries):
+            optional[len(pieces)] = "", ""
+        pieces.append(tuple(one.get(title, PLAIN) for one in queries))
     return Sheet(rows, pieces, optional, titles)
 
 

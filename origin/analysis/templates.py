@@ -16,7 +16,15 @@ import numpy as np
 
 from origin.analysis.crossing import Crossing, coded, cores, crossing, near
 from origin.analysis.fields import Fields, parted, ways
-from origin.analysis.folders import PARTED, generalise, initials, sketch, spread
+from origin.analysis.folders import (
+    PARTED,
+    generalise,
+    initials,
+    overlapping,
+    sketch,
+    sketch_of,
+    spread,
+)
 from origin.analysis.joined import Joined
 from origin.analysis.marks import glued, unmarked
 from origin.analysis.names import CODE, ECHO, Folders, Name, apart, echoed, words_of
@@ -55,9 +63,15 @@ def mine(paths: Iterable[str]) -> list[Template]:
 
 
 def _of_one_query(names: list[Name]) -> Iterator[list[Name]]:
+    """Names with the same parameters; or with others, if half of their stems are the same: then
+    some are renditions of the others."""
     kinds: dict[tuple[str, ...], list[Name]] = defaultdict(list)
     for name in names:
         kinds[tuple(key for key, _ in name.parameters)].append(name)
+    sketches = {kind: sketch_of(name.stem for name in own) for kind, own in kinds.items()}
+    several = sorted(kind for kind, held in sketches.items() if len(held) > 1)
+    for together in overlapping(several, sketches):
+        kinds[together[0]] = [name for kind in together for name in kinds.pop(kind)]
     yield from (kinds[kind] for kind in sorted(kinds))
 
 
