@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import gc
 import signal
 import socket
 import ssl
@@ -40,6 +39,7 @@ from kvsync.ending import end
 from kvsync.errors import InputError
 from kvsync.flights import Flights, Sharing
 from kvsync.property import read_properties
+from kvsync.settling import settle
 from kvsync.signing import Keyring
 from kvsync.spool import Spool
 from kvsync.store import ValkeyStore
@@ -299,10 +299,7 @@ async def serve(
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
     async with running(settings, inherited=inherited):
-        # What was made at the start stays; looking through it again and again is a tax on hits.
-        gc.collect()
-        gc.freeze()
-        gc.set_threshold(_GARBAGE, 20, 100)
+        settle(_GARBAGE)
         await stop.wait()
 
 

@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import gc
 import logging
 import os
 import signal
@@ -17,6 +16,7 @@ from kvsync.agent.agent import built
 from kvsync.agent.app import create_app
 from kvsync.agent.settings import SyncSettings, read_settings
 from kvsync.errors import InputError
+from kvsync.settling import settle
 
 _GRACE_S = 2
 # A batch of a thousand entries is no reason to look for what only cycles keep.
@@ -59,9 +59,7 @@ async def serve(settings: SyncSettings) -> None:
             server = _Server(config)
             serving = asyncio.create_task(server.serve(sockets=[bound]))
             others = [asyncio.create_task(agent.run()), asyncio.create_task(stop.wait())]
-            gc.collect()
-            gc.freeze()
-            gc.set_threshold(_GARBAGE, 20, 100)
+            settle(_GARBAGE)
             await asyncio.wait((serving, *others), return_when=asyncio.FIRST_COMPLETED)
             for task in others:
                 task.cancel()

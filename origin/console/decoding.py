@@ -8,6 +8,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Final
 
 from kvsync.errors import InputError
+from origin.console.children import limit_child, limit_time
 
 if TYPE_CHECKING:
     import numpy as np
@@ -28,7 +29,7 @@ class Decoding(AbstractContextManager["Decoding"]):
     def decode(self, data: bytes, name: str) -> "NDArray[np.uint8]":
         """(height, width, 3) pixels; :class:`InputError` for what is no picture, or too much."""
         if self._pool is None:
-            self._pool = ProcessPoolExecutor(1, get_context("spawn"), _limit)
+            self._pool = ProcessPoolExecutor(1, get_context("spawn"), limit_child, (MEMORY,))
         future = self._pool.submit(_decode, data, name)
         try:
             return future.result(_PATIENCE_S)
@@ -53,21 +54,8 @@ class Decoding(AbstractContextManager["Decoding"]):
             pool.shutdown(wait=False, cancel_futures=True)
 
 
-def _limit() -> None:
-    """Before the decoders are even loaded."""
-    import resource
-
-    resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
-    resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-
-
 def _decode(data: bytes, name: str) -> "NDArray[np.uint8]":
-    import resource
-
     from regional_gpu.generator.encode import decode
 
-    spent = resource.getrusage(resource.RUSAGE_SELF)
-    most_s = int(spent.ru_utime + spent.ru_stime) + CPU_S
-    resource.setrlimit(resource.RLIMIT_CPU, (most_s, resource.RLIM_INFINITY))
+    limit_time(CPU_S)
     return decode(data, name)

@@ -13,6 +13,7 @@ import msgspec
 
 from kvsync.errors import ModelError, Overloaded
 from kvsync.record import PromptRecipe
+from origin.console.children import limit_child, limit_time
 from origin.console.pictures import OF_THE_ORIGINAL, OF_THE_RECIPE, Kind, Pictures, name_of
 from origin.ledger.own_work import Spent
 
@@ -60,7 +61,9 @@ class Drawing:
     def _ask(self, kind: Kind, model: Path, recipe: bytes, source: bytes) -> tuple[bytes, Spent]:
         with self._lock:
             if self._pool is None:
-                self._pool = ProcessPoolExecutor(1, get_context("spawn"), _limit_child)
+                self._pool = ProcessPoolExecutor(
+                    1, get_context("spawn"), limit_child, (_CHILD_MEMORY,)
+                )
             future = self._pool.submit(_draw, kind, str(model), recipe, source)
         try:
             return future.result(_PATIENCE_S)
@@ -72,22 +75,12 @@ class Drawing:
             raise ModelError("the picture could not be drawn: its process ended") from error
 
 
-def _limit_child() -> None:
-    """A picture that is a bomb takes the child with it, and nothing else."""
-    import resource
-
-    resource.setrlimit(resource.RLIMIT_AS, (_CHILD_MEMORY, _CHILD_MEMORY))
-    resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
-
-
 def _draw(kind: Kind, model: str, recipe: bytes, source: bytes) -> tuple[bytes, Spent]:
     """Runs in the child, which alone imports torch."""
-    import resource
-
     busy_from, held_from = time.process_time(), time.monotonic()
     from origin.console.painting import paint
 
-    resource.setrlimit(resource.RLIMIT_CPU, (int(busy_from) + _MOST_CPU_S, resource.RLIM_INFINITY))
+    limit_time(_MOST_CPU_S)
     data = paint(kind, Path(model), recipe, source)
     images = int(kind not in OF_THE_ORIGINAL)
     spent = Spent(images, time.process_time() - busy_from, time.monotonic() - held_from)

@@ -1,14 +1,13 @@
 """A prompt set of candidates that came without one: from the hit list, or the command line."""
 
-import time
-
 from sqlalchemy import select
 
 from kvsync.errors import InputError
 from origin.console.accounts import Person
 from origin.console.desk import Desk
+from origin.console.sets import add_set
 from origin.console.tables import PromptRow, PromptSetRow
-from origin.qa import audit, recipe_of
+from origin.qa import recipe_of
 from origin.tables import CandidateRow
 
 
@@ -26,25 +25,15 @@ def gather(desk: Desk, property: str, family: str, person: Person) -> int:
         found = session.scalars(free).all()
         if not found:
             raise InputError(f"each candidate of {family} that waits is in a set already")
-        new = PromptSetRow(
-            property=property,
-            family=family,
-            model=found[-1].model,
-            name=f"{family}, gathered",
-            made_by=person.name,
-            made_at=int(time.time()),
-        )
-        session.add(new)
-        session.flush()
-        session.add_all(_row(new.id, line, one) for line, one in enumerate(found, start=1))
-        audit(session, person.name, "prompt set", new.name, set=new.id, rows=len(found))
-        return new.id
+        name, model = f"{family}, gathered", found[-1].model
+        new = PromptSetRow(property=property, family=family, model=model, name=name)
+        rows = [_row(line, one) for line, one in enumerate(found, start=1)]
+        return add_set(session, new, rows, person)
 
 
-def _row(set_id: int, line: int, candidate: CandidateRow) -> PromptRow:
+def _row(line: int, candidate: CandidateRow) -> PromptRow:
     recipe = recipe_of(candidate)
     return PromptRow(
-        set_id=set_id,
         line=line,
         path=candidate.path,
         prompt=recipe.prompt,

@@ -1,10 +1,10 @@
 """The console's process: pages on a socket, and the one-time password of the first start."""
 
-import gc
 import sys
 
 import uvicorn
 
+from kvsync.settling import settle
 from origin.console.accounts import first_admin
 from origin.console.app import create_app
 from origin.console.desk import open_desk
@@ -31,10 +31,7 @@ def serve_console(origin: OriginSettings, settings: ConsoleSettings) -> None:
             )
         jobs = Jobs(desk, task_of(open_queue(settings.folder), not_here))
         app = create_app(desk, jobs, drawing)
-        # What was made at the start stays: looking through all of it now and then took longer than
-        # any page does.
-        gc.collect()
-        gc.freeze()
+        settle()
         config = uvicorn.Config(
             app,
             access_log=False,

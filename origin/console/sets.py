@@ -141,18 +141,20 @@ def take_in(
     if model is None or not fresh:
         raise InputError("nothing to take in: every good row is known already")
     with desk.database.writing() as session:
-        new = PromptSetRow(
-            property=property,
-            family=family,
-            model=model.digest,
-            name=name.strip()[:120] or "untitled",
-            made_by=person.name,
-            made_at=int(time.time()),
-        )
-        session.add(new)
-        session.flush()
-        session.add_all(_row(new.id, one) for one in fresh)
-        audit(session, person.name, "prompt set", new.name, set=new.id, rows=len(fresh))
+        new = PromptSetRow(property=property, family=family, model=model.digest, name=name)
+        return add_set(session, new, [_row(one) for one in fresh], person)
+
+
+def add_set(session: Session, new: PromptSetRow, rows: Sequence[PromptRow], person: Person) -> int:
+    """Open a set of ``rows`` in somebody's name; its number."""
+    new.name = new.name.strip()[:120] or "untitled"
+    new.made_by, new.made_at = person.name, int(time.time())
+    session.add(new)
+    session.flush()
+    for row in rows:
+        row.set_id = new.id
+    session.add_all(rows)
+    audit(session, person.name, "prompt set", new.name, set=new.id, rows=len(rows))
     return new.id
 
 
@@ -183,9 +185,8 @@ def family_model(desk: Desk, property: str, family: str) -> FamilyModel:
     return FamilyModel(row.digest, vocabulary, _size_of(folder), most_steps=most_steps)
 
 
-def _row(set_id: int, one: Good) -> PromptRow:
+def _row(one: Good) -> PromptRow:
     return PromptRow(
-        set_id=set_id,
         line=one.number,
         path=one.path,
         prompt=one.prompt,

@@ -50,7 +50,7 @@ def honest(ways: Sequence[FamilyWays]) -> list[str]:
     return [
         f"For {one.property}/{one.family} the honest answer is "
         f"{'a replica' if one.cheapest == 'replica' else 'to haul'}: "
-        f"{one.saying.partition(': ')[2]}"
+        f"{one.why}"
         for one in ways
         if one.cheapest in ("replica", "haul") and one.rehydrate is not None
     ]

@@ -43,6 +43,7 @@ from origin.ledger.tables import (
 _PEAK_S = 7 * DAY_S
 
 WAYS = ("haul", "replica", "rehydrate")
+_ADVICE = {"haul": "Haul", "replica": "Keep a replica", "rehydrate": "Rehydrate"}
 
 
 class InRegion(msgspec.Struct, frozen=True):
@@ -75,7 +76,8 @@ class FamilyWays(msgspec.Struct, frozen=True):
     """A family's month ahead in all regions: what each policy would cost, and what is cheapest.
 
     ``cheapest`` is empty, and there is no sum, where that cannot be said: nothing was counted, its
-    images are not known, or its regions pay in several currencies.
+    images are not known, or its regions pay in several currencies. ``saying`` is the honest answer
+    in a sentence, ``why`` what speaks for it.
     """
 
     property: str
@@ -90,6 +92,7 @@ class FamilyWays(msgspec.Struct, frozen=True):
     resilience: float | None
     cheapest: str
     saying: str
+    why: str
     regions: list[InRegion]
 
 
@@ -160,6 +163,7 @@ def _family(
         costs |= {} if rehydrate is None else {"rehydrate": rehydrate}
     inventory = max((one.inventory_bytes for one in regions), default=0.0)
     cheapest = min(costs, key=lambda way: costs[way], default="")
+    why = _why(images, costs, cheapest, inventory, "/".join(currencies))
     return FamilyWays(
         property,
         family,
@@ -172,7 +176,8 @@ def _family(
         min(costs.values(), default=None),
         _all([one.resilience for one in regions]) if len(currencies) == 1 else None,
         cheapest,
-        _saying(images, costs, cheapest, inventory, "/".join(currencies)),
+        f"{_ADVICE[cheapest]}: {why}" if "rehydrate" in costs else why,
+        why,
         regions,
     )
 
@@ -241,10 +246,10 @@ def _resilience(demand: Demand, generator: Generator, prices: Prices) -> float:
     return bill(stood_by, prices, generator.device)
 
 
-def _saying(
+def _why(
     images: int, found: Mapping[str, float], cheapest: str, inventory: float, currency: str
 ) -> str:
-    """The honest answer in a sentence."""
+    """What speaks for the honest answer, or why there is none yet."""
     if not images:
         return "How many images it has is not known yet: nothing was dehydrated."
     if not cheapest:
@@ -255,13 +260,12 @@ def _saying(
         return "No machine has made its pictures yet, so rehydrating has no price."
     if cheapest == "replica":
         return (
-            f"Keep a replica: all {images:,} images are {size(inventory)} together, and keeping "
-            f"them costs {money(found[cheapest], currency)} a month, less than making or hauling "
-            "them."
+            f"all {images:,} images are {size(inventory)} together, and keeping them costs "
+            f"{money(found[cheapest], currency)} a month, less than making or hauling them."
         )
     if cheapest == "haul":
-        return "Haul: it is missed too seldom for a machine or a replica to pay."
-    return "Rehydrate: making its pictures in the region is cheaper than hauling or keeping them."
+        return "it is missed too seldom for a machine or a replica to pay."
+    return "making its pictures in the region is cheaper than hauling or keeping them."
 
 
 def _all(costs: list[float | None]) -> float | None:
