@@ -31,8 +31,12 @@ class Fields:
 def ways(every: Sequence[Words]) -> Iterator[Fields]:
     """Every way that makes columns of four stems or more, the plainest first."""
     yield _whole(every)
-    for separator in (*_SEPARATORS, ""):
+    gaps = {gap for one in every for gap in one.gaps[1:-1]}
+    found = [one for one in _SEPARATORS if any(one in gap for gap in gaps)]
+    for separator in found:
         yield from _by(separator, every)
+    if not any(all(separator in gap for gap in gaps) for separator in found):
+        yield from _by("", every)
     several = [at for at, one in enumerate(every) if len(one.said) > 1]
     if len(several) >= _SHORT:
         yield _cut_up(several, every)

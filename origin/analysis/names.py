@@ -55,6 +55,8 @@ class Words:
 
     def text(self, begin: int, end: int) -> str:
         """Words as they were written."""
+        if end - begin == 1:
+            return self.said[begin]
         rest = zip(self.gaps[begin + 1 : end], self.said[begin + 1 : end], strict=True)
         return self.said[begin] + "".join(gap + word for gap, word in rest)
 

@@ -178,8 +178,11 @@ def _with_more(fields: Fields, rest: Sequence[Row]) -> tuple[list[Row], Fields, 
     values = set().union(*known)
     found: dict[int, list[tuple[Row, tuple[str, ...]]]] = defaultdict(list)
     for row in rest if fields.separator is not None else ():
+        gaps = row.marked.words.gaps[1:-1]
+        if sum((fields.separator or "") in gap for gap in gaps) != len(known):
+            continue
         said, _ = parted(row.marked.words, fields.separator or "")
-        for place, more in enumerate(said) if len(said) == len(known) + 1 else ():
+        for place, more in enumerate(said):
             others = (*said[:place], *said[place + 1 :])
             knows = all(one.casefold() in own for one, own in zip(others, known, strict=True))
             if knows and more.casefold() not in values:
