@@ -224,7 +224,7 @@ def _demand(wanted: Wanted, notes: list[str]) -> tuple[dict[str, ByPath], int]:
 
 def _of_logs(traffic: Traffic) -> list[str]:
     if not traffic.lines and not traffic.unread:
-        return []
+        return traffic.said
     left = ", ".join(f"{count:,} {why}" for why, count in sorted(traffic.left_out.items()))
     days = "1 day" if traffic.days == 1 else f"{traffic.days} days"
     lines = [f"logs: {traffic.lines:,} lines over {days}; left out: {left or 'none'}"]

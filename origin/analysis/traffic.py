@@ -73,7 +73,7 @@ class Traffic:
 
     ``left_out`` counts lines by why: ``broken`` could not be read, ``time`` had none, ``method``
     and ``status`` are no delivery of an image. ``examples`` are a few of the broken ones;
-    ``unread`` are files, and what is wrong with them.
+    ``unread`` are files, and what is wrong with them. ``said`` is what else is to know.
     """
 
     demand: list[Demand] = field(default_factory=list)
@@ -81,6 +81,7 @@ class Traffic:
     left_out: dict[str, int] = field(default_factory=dict)
     examples: list[str] = field(default_factory=list)
     unread: dict[str, str] = field(default_factory=dict)
+    said: list[str] = field(default_factory=list)
     first: date | None = None
     last: date | None = None
 
