@@ -6,6 +6,7 @@ from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
+from types import MappingProxyType
 from typing import Final
 
 import msgspec
@@ -157,19 +158,25 @@ def _read(reader: Reader, asked: Asked, property: str) -> _Days:
     ]
 
     def by_day(
-        table: Table | Packing, labels: tuple[str, str], sums: Sequence[str], scope: Scope
+        table: Table | Packing,
+        labels: tuple[str, str],
+        sums: Sequence[str],
+        scope: Scope,
+        only: Only = MappingProxyType({}),
     ) -> Array:
-        found = reader.each(table, labels, sums, days, scope)
+        found = reader.each(table, labels, sums, days, scope, only)
         return dict(zip(found.labels, found.sums, strict=True))
 
+    answers = by_day(FAMILIES, ("region", "family"), _COUNTED, mine)
+    there = {"region": sorted({region for region, _ in answers})}
     return _Days(
         first,
         [one.day for one in days],
-        by_day(FAMILIES, ("region", "family"), _COUNTED, mine),
+        answers,
         by_day(HELD, ("region", "device"), ("allocated_s",), EVERYTHING),
         by_day(OPEN, ("region", "peer"), ("open_s",), EVERYTHING),
-        by_day(CARRIED, ("region", "what"), ("carried_bytes",), mine),
-        by_day(KEPT, ("region", "what"), ("byte_s",), mine),
+        by_day(CARRIED, ("region", "what"), ("carried_bytes",), mine, there),
+        by_day(KEPT, ("region", "what"), ("byte_s",), mine, there),
         [
             row
             for row in reader.read(WORK, _WORK, ("images", *DEVICE_PARTS), whole)

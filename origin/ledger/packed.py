@@ -18,7 +18,7 @@ from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
 from origin.database import insert_into
-from origin.ledger.listed import Span, listed
+from origin.ledger.listed import ONCE, Span, listed
 from origin.ledger.tables import PACKED, PACKED_SPANS_S, Packing, begin_of
 
 Floats = NDArray[np.float64]
@@ -122,7 +122,7 @@ def read_packed(
     if "region" in only:
         found = found.where(PACKED.c.region == only["region"])
     alike: defaultdict[tuple[str, str], list[tuple[int, int, bytes]]] = defaultdict(list)
-    for number, sign, region, labels, content in session.execute(found):
+    for number, sign, region, labels, content in session.execute(found, execution_options=ONCE):
         alike[region, labels].append((number, sign, content))
     keys: dict[Labels, int] = {}
     parts = [

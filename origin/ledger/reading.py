@@ -1,17 +1,18 @@
 """What the ledger says of a span of time: sums by whichever labels are asked for."""
 
 import time
+from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any
 
 import numpy as np
-from sqlalchemy import ColumnElement, Double, Select, Table, cast, func, select, union_all
+from sqlalchemy import ColumnElement, Double, Select, Table, cast, func, select
 
 from origin.database import Database
 from origin.ledger.intake import Ages
-from origin.ledger.listed import Span, listed
+from origin.ledger.listed import ONCE, Span, listed
 from origin.ledger.packed import Each, read_packed
 from origin.ledger.spans import Period, Piece, cover
 from origin.ledger.tables import (
@@ -121,9 +122,11 @@ class Reader:
         sums: Sequence[str],
         periods: Sequence[Period],
         scope: Scope = EVERYTHING,
+        only: Only = MappingProxyType({}),
     ) -> Each:
         """What :meth:`read` gives of each of many periods: asked once, as asking is most of what
-        each of them takes. What is packed is told to the nearest quarter of an hour."""
+        each of them takes. What is packed is told to the nearest quarter of an hour, and whole:
+        ``only`` is of rows. A property's are found soonest where ``only`` names the regions."""
         now = time.time()
         finest = QUARTER_S if isinstance(table, Packing) else MINUTE_S
         pieces = [
@@ -132,18 +135,18 @@ class Reader:
             for one in cover(period.begin, period.end, now, self.ages, finest)
         ]
         if isinstance(table, Packing):
-            only = {"property": scope.property, "region": scope.region}
-            named = {name: value for name, value in only.items() if value}
+            labels = {"property": scope.property, "region": scope.region}
+            named = {name: value for name, value in labels.items() if value}
             with self.database.reading() as session:
                 return read_packed(session, table, by, sums, _spans(pieces), len(periods), named)
-        rows = self._found(table, by, sums, pieces, scope)
-        labels: dict[tuple[str, ...], int] = {}
+        rows = self._found(table, by, sums, pieces, scope, only)
+        keys: dict[tuple[str, ...], int] = {}
         width = 1 + len(by)
-        at = [labels.setdefault(tuple(row[1:width]), len(labels)) for row in rows]
-        found = np.zeros((len(labels), len(periods), len(sums)))
+        at = [keys.setdefault(tuple(row[1:width]), len(keys)) for row in rows]
+        found = np.zeros((len(keys), len(periods), len(sums)))
         if rows:
             found[at, [row[0] for row in rows]] = [row[width:] for row in rows]
-        return Each(list(labels), found)
+        return Each(list(keys), found)
 
     def sums(
         self, table: Table, span_s: int, period: Period, scope: Scope, only: Only
@@ -189,10 +192,17 @@ class Reader:
         Each span names its own largest only, and of long periods the :data:`_LARGEST` of a span
         count: spans are added and never taken off.
         """
-        sums = ("misses", "middle_mile_bytes")
+        sums: defaultdict[tuple[str, ...], list[float]] = defaultdict(lambda: [0.0, 0.0])
         with self.database.reading() as session:
-            rows = session.execute(_largest(list(_named_spans(period)), scope, most)).all()
-        return [_row(row, ("property", "asset", "reason"), sums) for row in rows]
+            for span_s, start in _named_spans(period):
+                of_span = (CROSSED.c.span_s == span_s) & (CROSSED.c.start == start)
+                for *name, misses, size in session.execute(_largest(scope).where(of_span)):
+                    before = sums[tuple(name)]
+                    before[0] += misses
+                    before[1] += size
+        largest = sorted(sums.items(), key=lambda one: (-one[1][1], one[0]))[:most]
+        names = ("misses", "middle_mile_bytes")
+        return [Row(name, dict(zip(names, both, strict=True))) for name, both in largest]
 
     def _rows(
         self,
@@ -218,9 +228,8 @@ class Reader:
         if not spans:
             return []
         with self.database.reading() as session:
-            return session.execute(
-                _summed(table, by, sums, spans, _named(table, scope, only))
-            ).all()
+            summed = _summed(table, by, sums, spans, _named(table, scope, only))
+            return session.execute(summed, execution_options=ONCE).all()
 
 
 def _spans(pieces: Sequence[tuple[int, Piece]]) -> list[Span]:
@@ -269,24 +278,11 @@ def _named_spans(period: Period) -> Iterator[tuple[int, int]]:
         at = begin_of(span_s, at + span_s)
 
 
-def _largest(spans: Sequence[tuple[int, int]], scope: Scope, most: int) -> Select[Any]:
+def _largest(scope: Scope) -> Select[Any]:
     table = CROSSED.c
-    named = (table.property, table.asset, table.reason)
-    parts = (
-        select(*named, table.misses, table.middle_mile_bytes)
-        .where(table.span_s == span_s, table.start == start, *_named(CROSSED, scope))
-        .order_by(table.middle_mile_bytes.desc())
-        .limit(_LARGEST)
-        .subquery()
-        for span_s, start in spans
-    )
-    every = union_all(*(select(part) for part in parts)).subquery().c
-    summed = [
-        cast(func.sum(every[name]), Double).label(name) for name in ("misses", "middle_mile_bytes")
-    ]
-    labels = [every[name.name] for name in named]
-    chosen = select(*labels, *summed).group_by(*labels)
-    return chosen.order_by(summed[1].desc(), *labels).limit(most)
+    columns = (table.property, table.asset, table.reason, table.misses, table.middle_mile_bytes)
+    largest = select(*columns).where(*_named(CROSSED, scope))
+    return largest.order_by(table.middle_mile_bytes.desc()).limit(_LARGEST)
 
 
 def _named(
