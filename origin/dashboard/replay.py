@@ -15,7 +15,7 @@ from sqlalchemy import Table
 
 from origin.dashboard.asked import Asked
 from origin.dashboard.facts import NOTHING_KNOWN, Facts, facts_of
-from origin.dashboard.ways import rates_of
+from origin.dashboard.ways import made_by, rates_of
 from origin.economics.chosen_books import Books
 from origin.economics.months import Floats
 from origin.economics.price_book import Prices
@@ -210,21 +210,25 @@ def _shares(
 ) -> dict[tuple[str, str], _Share]:
     """Machines go by busy time; those that nobody used, and what is the property's, by misses."""
     misses = {place: float(days.answers[place][:, 0].sum()) for place in places}
-    busy: defaultdict[tuple[str, str, str], float] = defaultdict(float)
+    busy: defaultdict[tuple[str, ...], float] = defaultdict(float)
     for row in days.work:
-        busy[row.labels[0], row.labels[2], row.labels[3]] += sum(row[p] for p in DEVICE_PARTS)
+        spent = sum(row[part] for part in DEVICE_PARTS)
+        busy[row.labels] += spent
+        busy[row.labels[:2]] += spent
     held: defaultdict[str, dict[str, float]] = defaultdict(dict)
     for (region, device), sums in days.held.items():
         held[region][device] = float(sums.sum())
-    rates = rates_of([row for row in days.work if row.labels[2] == property])
+    work = [row for row in days.work if row.labels[2] == property]
+    rates, made = rates_of(work), made_by(work)
     found = {}
     for region, family in places:
-        worked = sum(spent for name, spent in busy.items() if name[0] == region)
         missed = sum(count for (where, _), count in misses.items() if where == region)
         part = misses[region, family] / missed
-        device = max(held[region], key=lambda name: held[region][name], default="")
+        longest = max(held[region], key=lambda name: held[region][name], default="")
+        device = made.get((region, family), longest)
+        worked = busy[region, device]
         found[region, family] = _Share(
-            busy[region, property, family] / worked if worked else part,
+            busy[region, device, property, family] / worked if worked else part,
             part,
             device,
             rates.get((device, family), rates.get((device, ""))),

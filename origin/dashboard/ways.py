@@ -5,7 +5,7 @@ second, what changed. docs/economics.md says how the three ways are compared.
 """
 
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import date
 
@@ -104,7 +104,8 @@ class _Known:
     answers: Mapping[tuple[str, str], Row]
     rates: Mapping[tuple[str, str], float]
     devices: Mapping[str, str]
-    shared: frozenset[str]
+    made_by: Mapping[tuple[str, str], str]
+    shared: frozenset[tuple[str, str]]
     peaks: Mapping[str, float]
     images: Mapping[str, int]
     sizes: Mapping[str, float]
@@ -116,7 +117,7 @@ class _Known:
 @dataclass(frozen=True)
 class Lately:
     """What the ledger counted from ``begun`` to ``end`` (Unix seconds): answers, work and peaks by
-    property, each region's device, and the regions whose machines several families share; with what
+    property, each region's device, and the regions' devices that several families share; with what
     the control plane knows of each property."""
 
     begun: int
@@ -124,7 +125,7 @@ class Lately:
     answers: Mapping[str, Mapping[tuple[str, str], Row]]
     work: Mapping[str, list[Row]]
     devices: Mapping[str, str]
-    shared: frozenset[str]
+    shared: frozenset[tuple[str, str]]
     peaks: Mapping[str, Mapping[str, float]]
     facts: Mapping[str, Facts]
 
@@ -197,9 +198,9 @@ def _region(
     demand = Demand(
         images, weight, misses, known.changes.get(family, 0.0), known.peaks.get(region, 1.0)
     )
-    device = known.devices.get(region, "")
+    device = known.made_by.get((region, family), known.devices.get(region, ""))
     rate = known.rates.get((device, family), known.rates.get((device, "")))
-    shared = region in known.shared
+    shared = (region, device) in known.shared
     generator = None
     if rate is not None:
         prices = prices.with_device(device, prices.device(prices.priced_as(device)))
@@ -287,7 +288,7 @@ def lately(reader: Reader, now: float, property: str = "") -> Lately:
     labels = ("region", "device", "property", "family")
     work: defaultdict[str, list[Row]] = defaultdict(list)
     busiest: defaultdict[str, dict[str, float]] = defaultdict(dict)
-    families: defaultdict[str, set[tuple[str, str]]] = defaultdict(set)
+    families: defaultdict[tuple[str, str], set[tuple[str, str]]] = defaultdict(set)
     for row in reader.held(period):
         busiest[row.labels[0]][row.labels[1]] = row["allocated_s"]
     for row in reader.work(labels, period):
@@ -296,14 +297,14 @@ def lately(reader: Reader, now: float, property: str = "") -> Lately:
             busiest[row.labels[0]].setdefault(row.labels[1], 0.0)
             # Starting is work as well, of no family.
             if row.labels[3]:
-                families[row.labels[0]].add((row.labels[2], row.labels[3]))
+                families[row.labels[0], row.labels[1]].add((row.labels[2], row.labels[3]))
     return Lately(
         begun,
         end,
         answers,
         work,
         {region: max(some, key=lambda name: some[name]) for region, some in busiest.items()},
-        frozenset(region for region, some in families.items() if len(some) > 1),
+        frozenset(device for device, some in families.items() if len(some) > 1),
         _peaks(reader, property, end),
         facts_of(reader.database, begun, property),
     )
@@ -316,6 +317,7 @@ def _known(property: str, counted: Lately) -> _Known:
         answers=counted.answers.get(property, {}),
         rates=rates_of(counted.work.get(property, [])),
         devices=counted.devices,
+        made_by=made_by(counted.work.get(property, [])),
         shared=counted.shared,
         peaks=counted.peaks.get(property, {}),
         images={family: count for family, (count, _) in facts.originals.items() if count},
@@ -324,6 +326,16 @@ def _known(property: str, counted: Lately) -> _Known:
         models=facts.models,
         record_bytes=facts.record_bytes,
     )
+
+
+def made_by(work: Iterable[Row]) -> dict[tuple[str, str], str]:
+    """By region and family, the device that was busiest with it."""
+    busy: defaultdict[tuple[str, str], defaultdict[str, float]]
+    busy = defaultdict(lambda: defaultdict(float))
+    for row in work:
+        region, device, _, family = row.labels
+        busy[region, family][device] += sum(row[part] for part in DEVICE_PARTS)
+    return {place: max(some, key=lambda name: some[name]) for place, some in busy.items()}
 
 
 def rates_of(work: list[Row]) -> dict[tuple[str, str], float]:

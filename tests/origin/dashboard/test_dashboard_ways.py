@@ -216,3 +216,22 @@ def test_a_statement_compares_three_ways_to_serve_the_month(
     least = grain(told[way] for way in ("always", "economical", "resilience", "haul", "replica"))
     for way in ("haul", "always"):
         assert money(told[way], "USD", least) in page
+
+
+def test_a_family_is_priced_by_the_machine_that_makes_it(
+    api: Api, described: Desk, ledger: Ledger
+) -> None:
+    count(ledger, time.time(), [held(3_600.0), held(600.0, "h200")])
+    made: list[Row] = [answers("rehydrated", 9_000), work(9_000, 60.0, device="h200")]
+    others: list[Row] = [
+        answers("rehydrated", 9_000, family="boots"),
+        work(9_000, 300.0, family="boots"),
+    ]
+    count(ledger, time.time(), [*made, *others], worker="edge-2")
+    client = api("viewer")
+    families = client.get(f"/api/v1/properties/{SHOP}/ways").json()["families"]
+    (there,) = next(one["regions"] for one in families if one["family"] == FAMILY)
+    assert (there["device"], there["images_per_s"], there["shared"]) == ("h200", 150, False)
+    past = client.get("/api/v1/policies", params={"range": "today"}).json()["families"]
+    (mine,) = [one for one in past if one["family"] == FAMILY]
+    assert mine["always"] == pytest.approx(600 / 3600 * 3.0)
