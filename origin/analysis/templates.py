@@ -124,8 +124,12 @@ def _alike(rows: list[Row]) -> list[list[Row]]:
 
 
 def _rule(general: Folders, rows: list[Row]) -> tuple[Template, list[Row]] | None:
-    """The rule that says most names in fewest words, and the rows that do not follow it."""
-    best: tuple[tuple[int, int], list[int]] | None = None
+    """The rule that says most names in fewest words, and the rows that do not follow it.
+
+    The fuller the better: two rules taken as one say more names, but leave most of their
+    combinations unsaid.
+    """
+    best: tuple[tuple[float, int], list[int]] | None = None
     for fields in ways([row.marked.words for row in rows]):
         sheet = laid_out(general, [rows[at] for at in fields.at], fields)
         codes = coded(sheet.columns)
@@ -136,7 +140,8 @@ def _rule(general: Folders, rows: list[Row]) -> tuple[Template, list[Row]] | Non
         own = [fields.at[row] for row in np.flatnonzero(near(codes, core))]
         beside = set(fields.at)
         more, _, _ = _with_more(fields, [row for at, row in enumerate(rows) if at not in beside])
-        worth = core.gain + len(more) - len({row.between for row in more}), -sheet.letters
+        gain = core.gain + len(more) - len({row.between for row in more})
+        worth = core.filled * gain, -sheet.letters
         if best is None or worth > best[0]:
             best = worth, own
     if best is None:
