@@ -132,9 +132,13 @@ def find(folder: Path, id: str) -> tuple[Family, Mapping[str, Place]]:
 
 
 def named_place(where: str, endpoint_url: str | None, bytes_from: str | None) -> str:
-    """All that it takes to open a place again, in a line."""
-    said = where if where.startswith("s3://") else str(Path(where).resolve())
-    return "\t".join([said, endpoint_url or "", bytes_from or ""])
+    """All that it takes to open a place again, from any folder, in a line."""
+    pictures = _from_anywhere(bytes_from) if bytes_from else ""
+    return "\t".join([_from_anywhere(where), endpoint_url or "", pictures])
+
+
+def _from_anywhere(place: str) -> str:
+    return place if place.startswith("s3://") else str(Path(place).resolve())
 
 
 def open_named(name: str) -> Place:

@@ -7,7 +7,7 @@ from rich.console import Console
 from typer.testing import CliRunner, Result
 
 from kvsync.errors import OriginUnavailable
-from origin.analysis.command import Wanted, analyse, read_list
+from origin.analysis.command import Wanted, analyse, named_place, open_named, read_list
 from origin.cli import app
 from tests.origin.analysis.test_survey import drawing
 
@@ -66,3 +66,17 @@ def test_two_places_of_one_name_are_no_one_customers(tmp_path: Path) -> None:
     failed = run(*places)
     assert failed.exit_code == 1
     assert "'gallery' has a place already; write CUSTOMER=PLACE" in failed.output
+
+
+def test_an_inventory_is_opened_again_from_another_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "pictures").mkdir()
+    drawing(1, "red").save(tmp_path / "pictures/mug.png")
+    (tmp_path / "part.csv").write_text('"bucket","mug.png","5"\n')
+    monkeypatch.chdir(tmp_path)
+    named = named_place("part.csv", None, "pictures")
+    monkeypatch.chdir("/")
+    place = open_named(named)
+    (page,) = place.pages("")
+    assert place.read(page[0].path) == (tmp_path / "pictures/mug.png").read_bytes()
