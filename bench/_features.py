@@ -100,9 +100,7 @@ def _others(network: FeatureNetwork | None) -> dict[str, Feature]:
         "colours": _colours,
     }
     if network is not None:
-        found["network"] = lambda shown: np.concatenate(
-            [network.embed(shown[at : at + BATCH]) for at in range(0, len(shown), BATCH)]
-        ).astype(np.float32)
+        found["network"] = lambda shown: network.embed_many(shown, BATCH).astype(np.float32)
     return found
 
 

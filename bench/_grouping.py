@@ -4,7 +4,6 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from hashlib import blake2b
-from itertools import islice
 from math import comb
 from pathlib import Path
 from typing import Literal
@@ -47,8 +46,7 @@ def described(folder: Path, network: FeatureNetwork | None = None) -> list[Asset
     if network is None:
         return found
     shown = (small_picture(place.read(one.path), network.side) for one in found)
-    batches = iter(lambda: list(islice(shown, BATCH)), [])
-    embeddings = np.concatenate([network.embed(batch) for batch in batches])
+    embeddings = network.embed_many(shown, BATCH)
     return [replace(one, embedding=own) for one, own in zip(found, embeddings, strict=True)]
 
 

@@ -6,6 +6,7 @@ Weights are safetensors, nothing is fetched, and no code that lies in the folder
 
 import hashlib
 from collections.abc import Iterable
+from itertools import islice
 from pathlib import Path
 from typing import Any, Final
 
@@ -80,6 +81,12 @@ class FeatureNetwork:
         largest = np.maximum(np.abs(features).max(axis=1, keepdims=True), 1e-9)
         found: Embeddings = np.rint(127 * features / largest).astype(np.int8)
         return found
+
+    def embed_many(self, pictures: Iterable[Pixels], at_once: int) -> Embeddings:
+        """What :meth:`embed` says of as many as there are, ``at_once`` of them in memory."""
+        left = iter(pictures)
+        batches = iter(lambda: list(islice(left, at_once)), [])
+        return np.concatenate([self.embed(batch) for batch in batches])
 
 
 def _side_of(model: Any) -> int:

@@ -52,6 +52,7 @@ def test_a_folder_of_transformers_tells_pictures_apart(kind: str, tmp_path: Path
     found = network.embed(PICTURES)
     assert found.shape == (3, 32) and found.dtype == np.int8
     assert np.array_equal(found, FeatureNetwork(tmp_path).embed(PICTURES))
+    assert np.array_equal(found, FeatureNetwork(tmp_path).embed_many(iter(PICTURES), 2))
     assert not np.array_equal(found[0], found[1])
 
 
