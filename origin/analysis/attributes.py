@@ -10,30 +10,14 @@ from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import ImageColor
 
 from origin.analysis.families import Family
+from origin.analysis.vocabulary import attribute_of
 from origin.manifest import DEFAULT_PROMPT
 from origin.try_pixels import coloured_parts
 
 Pixels = NDArray[np.uint8]
 
-_COLOURS: Final = frozenset(ImageColor.colormap) | {
-    "cream", "mint", "sand", "rose", "wine", "charcoal", "nude", "camel", "copper",
-}  # fmt: skip
-_TONES: Final = frozenset(["light", "medium-light", "medium", "medium-dark", "dark"])
-_VIEWS: Final = frozenset(
-    ["front", "back", "side", "left", "right", "top", "bottom", "three-quarter", "detail", "angle"]
-)
-_GENDERS: Final = frozenset(["man", "woman", "person", "men", "women", "boy", "girl", "unisex"])
-_SIZES: Final = frozenset(["xs", "s", "m", "l", "xl", "xxl", "small", "large", "thumb", "full"])
-_SUITS: Final = frozenset(
-    ["club", "clubs", "diamond", "diamonds", "heart", "hearts", "spade", "spades"]
-)
-_KNOWN: Final = {
-    "tone": _TONES, "view": _VIEWS, "gender": _GENDERS, "size": _SIZES, "suit": _SUITS,
-    "colour": _COLOURS,
-}  # fmt: skip
 # Of a column's values, so many must be known words for it to bear their name.
 _MOST: Final = 0.5
 
@@ -113,18 +97,9 @@ def family_name(family: Family) -> str:
 
 
 def _title(part: str, values: Sequence[str]) -> str:
-    distinct = set(values)
-    if part.startswith("part"):
-        for title, words in _KNOWN.items():
-            known = sum(_is_word(value, words) for value in distinct)
-            if known >= _MOST * len(distinct):
-                return title
+    if part.startswith("part") and (known := attribute_of(set(values), _MOST)):
+        return known
     return re.sub(r"\W+", "-", part).strip("-").lower() or "part"
-
-
-def _is_word(value: str, words: frozenset[str]) -> bool:
-    said = value.casefold()
-    return said in words or (words is _COLOURS and re.split(r"[-_ ]", said)[-1] in words)
 
 
 def _without_twins(parts: list[str], columns: Mapping[str, Sequence[str]]) -> list[str]:

@@ -17,6 +17,7 @@ from origin.analysis.kinds import kinds_of
 from origin.analysis.neighbours import groups_of
 from origin.analysis.sheets import Template
 from origin.analysis.templates import FEWEST, mine
+from origin.analysis.vocabulary import attribute_of
 
 # Chosen on the tuning inventory: one product in other colours lies within 0.03 (cosine), one in 20
 # unrelated drawings has another nearer than 0.08.
@@ -25,6 +26,8 @@ FARTHEST: Final = 0.03
 HALF: Final = 0.5
 # From this share of members that lie like another member on, one alone is an outlier.
 ALIKE: Final = 0.9
+# So many names have to differ in a known attribute alone for it to make them a family.
+FEWEST_KNOWN: Final = 8
 # Kinds of so many pictures, each arranged like no other, came about by chance in the tuning
 # inventory.
 BY_CHANCE: Final = 10
@@ -161,12 +164,15 @@ def _by_name(
             f"{template.filled:.0%} of all combinations of its {len(template.rule)} repeating "
             "parts are there"
         )
+    known = _known_by(template)
+    if known:
+        why.append(f"they differ in nothing but the {known}")
     if template.optional:
         why.append(f"{', '.join(template.optional)}: plain where a name has none")
     if company:
         why.append(f"{company:.0%} of its pictures have the same arrangement as another of them")
     pictured = template.worded and (most >= HALF or (company >= HALF and template.ruled_by_words))
-    if not (pictured or made):
+    if not (pictured or made or known):
         return None
     group = _Group([], template.pattern, why=why)
     for at, row in enumerate(rows):
@@ -176,6 +182,15 @@ def _by_name(
         group.rows.append(row)
         group.attributes[row] = {part: column[at] for part, column in template.parts.items()}
     return group if len(group.rows) >= FEWEST else None
+
+
+def _known_by(template: Template) -> str | None:
+    """The attribute that says all that names differ in: what is called by countries or colours
+    alone is the same thing in each of them. Few words may be such by chance."""
+    if len(template.parts) != 1:
+        return None
+    (values,) = (set(column) for column in template.parts.values())
+    return attribute_of(values, ALIKE) if len(values) >= FEWEST_KNOWN else None
 
 
 def _joined(named: list[_Group], alike: NDArray[np.intp]) -> list[_Group]:

@@ -162,3 +162,25 @@ def test_agreement_is_one_for_the_same_groups_and_nought_by_chance() -> None:
     assert agreement(truth, [f"x{one}" for one in truth]) == (1.0, 1.0)
     mixed = random.Random(0).sample(truth, len(truth))
     assert abs(agreement(truth, mixed)[0]) < 0.02
+
+
+COUNTRIES = "ad af ag al am ao ar at au az ba bb bd be bf bg".split()
+
+
+@pytest.mark.parametrize("manner", ["locale/{}/flag.webp", "flags/{}.webp", "img/flag-{}_big.webp"])
+def test_what_differs_in_nothing_but_the_country_is_a_family(manner: str) -> None:
+    flags = [asset(manner.format(code), 300 + at) for at, code in enumerate(COUNTRIES)]
+    others = [asset(manner.format(f"q{letter}q"), 400 + ord(letter)) for letter in "x"]
+    (family,) = find_families([*flags, *others, *strangers(20)])
+    assert len(family.members) == len(COUNTRIES) + 1
+    assert "they differ in nothing but the country" in family.why
+    proposal = from_names(family)
+    assert proposal is not None and list(proposal.vocabulary) == ["country"]
+
+
+@pytest.mark.parametrize(
+    "words", ["in to me us", "anna bert carl dora emil fritz gerd hans ida jo"]
+)
+def test_short_words_and_people_are_no_countries(words: str) -> None:
+    named = [asset(f"users/{one}/avatar.webp", 500 + at) for at, one in enumerate(words.split())]
+    assert find_families([*named, *strangers(20)]) == []
