@@ -26,6 +26,22 @@ class Facts:
     models: Mapping[str, float]
     record_bytes: float
 
+    @property
+    def inventory_bytes(self) -> int:
+        return sum(size for _, size in self.originals.values())
+
+    @property
+    def changed_images(self) -> float:
+        return sum(
+            count * self.changes.get(family, 0.0) for family, (count, _) in self.originals.items()
+        )
+
+    @property
+    def changed_bytes(self) -> float:
+        return sum(
+            size * self.changes.get(family, 0.0) for family, (_, size) in self.originals.items()
+        )
+
 
 NOTHING_KNOWN = Facts({}, {}, {}, _SHIPPED_RECORD_BYTES)
 

@@ -2,7 +2,7 @@
 the same function as what was."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import cast
 
@@ -10,9 +10,11 @@ import msgspec
 import numpy as np
 
 from origin.dashboard.asked import Asked
+from origin.dashboard.facts import Facts, facts_of
 from origin.dashboard.savings import Money
 from origin.economics.chosen_books import Books
-from origin.economics.costs import Statement, Usage, saved
+from origin.economics.costs import Statement, Usage, bill, saved
+from origin.economics.forecast import MONTH_S
 from origin.economics.price_book import GB, Prices
 from origin.economics.what_if import Change, usage_if
 from origin.ledger.own_work import THE_ORIGIN
@@ -34,14 +36,34 @@ class Circumstances(msgspec.Struct, frozen=True):
     hit_ratio: float | None
 
 
+class Compared(msgspec.Struct, frozen=True):
+    """What the same misses cost when all are hauled, when regions keep a replica of every original
+    (None where not all are known), and ``made``: answered as they were, machines included."""
+
+    currency: str
+    haul: float
+    replica: float | None
+    made: float
+    cheapest: str
+
+    @classmethod
+    def of(cls, currency: str, haul: float, replica: float | None, made: float) -> "Compared":
+        costs = {"made": made, "haul": haul}
+        if replica is not None:
+            costs["replica"] = replica
+        return cls(currency, haul, replica, made, min(costs, key=lambda way: costs[way]))
+
+
 class WhatIf(msgspec.Struct, frozen=True):
-    """``was`` is what these days came to at ``given``, ``would_be`` at ``changed``; by currency.
+    """``was`` is what these days came to at ``given``, ``would_be`` at ``changed``, where ``ways``
+    compares three to answer the same misses; by currency.
     ``break_even_per_s`` and ``made_per_s`` are images a second of a machine that is busy."""
 
     given: Circumstances
     changed: Circumstances
     was: list[Money]
     would_be: list[Money]
+    ways: list[Compared]
     bytes_per_image: float | None
     break_even_per_s: float | None
     made_per_s: float | None
@@ -53,6 +75,7 @@ class _Case:
     one of each. ``share`` is each one's part of the region's machines."""
 
     region: str
+    properties: list[str]
     counted: Counted
     was: Statement
     device: str
@@ -61,6 +84,20 @@ class _Case:
     currency: str
     elapsed_s: float
     share: float
+
+
+@dataclass(frozen=True)
+class _Changed:
+    """A case under other circumstances."""
+
+    case: _Case
+    usage: Usage
+    prices: Prices
+    device: str
+
+    @property
+    def statement(self) -> Statement:
+        return saved(self.usage, self.prices, self.device, self.case.currency)
 
 
 def what_if(reader: Reader, books: Books, asked: Asked, change: Change) -> WhatIf:
@@ -73,6 +110,9 @@ def what_if(reader: Reader, books: Books, asked: Asked, change: Change) -> WhatI
     times = change.misses(answers, misses)
     given = _given(books, asked, begun, cases, 1 - misses / answers if answers else None)
     others = [_changed(one, change, times, given.machines) for one in cases]
+    since = max(begun, asked.period.begin)
+    facts = facts_of(reader.database, since, asked.scope.property)
+    of_time = 1 / max(1.0, min(asked.period.end, asked.now) - since)
     changed = Circumstances(
         given.per_gb if change.per_gb is None else change.per_gb,
         given.device_per_hour if change.device_per_hour is None else change.device_per_hour,
@@ -88,7 +128,8 @@ def what_if(reader: Reader, books: Books, asked: Asked, change: Change) -> WhatI
         given,
         changed,
         [Money.of(one) for one in total(one.was.summed() for one in cases).values()],
-        [Money.of(one) for one in total(one.summed() for one in others).values()],
+        [Money.of(one) for one in total(one.statement.summed() for one in others).values()],
+        _compared([(one, _replica(one, facts, of_time)) for one in others]),
         per_image,
         changed.device_per_hour / 3600 / haul if haul else None,
         made / busy if busy else None,
@@ -119,6 +160,7 @@ def _cases(reader: Reader, books: Books, asked: Asked, begun: int) -> Iterator[_
                 one = counted.counted(_cells(row, numbers))
                 yield _Case(
                     region,
+                    [counted.places[number][0] for number in numbers],
                     one,
                     one.statement(prices, currency),
                     device,
@@ -134,7 +176,7 @@ def _cells(row: int, numbers: list[int]) -> Cells:
     return np.full(len(numbers), row), np.array(numbers)
 
 
-def _changed(case: _Case, change: Change, times: float, machines: float) -> Statement:
+def _changed(case: _Case, change: Change, times: float, machines: float) -> _Changed:
     """``machines`` is how many a region had: others are as many times that, in every region."""
     allocated = None
     if change.machines is not None and case.region != THE_ORIGIN:
@@ -144,7 +186,43 @@ def _changed(case: _Case, change: Change, times: float, machines: float) -> Stat
         allocated = change.machines * as_many
     device = case.device or _USUAL
     prices = change.prices(case.prices.with_device(device, _per_hour(case)), device)
-    return saved(usage_if(case.usage, times, allocated), prices, device, case.currency)
+    return _Changed(case, usage_if(case.usage, times, allocated), prices, device)
+
+
+def _replica(one: _Changed, facts: Mapping[str, Facts], of_time: float) -> float | None:
+    """What keeping every original in the region costs, each change pulled once; changes are spread
+    evenly, ``of_time`` of them a second. None where originals are not known."""
+    case, names = one.case, [name for name in one.case.properties if name]
+    if case.region == THE_ORIGIN or not names:
+        return 0.0
+    if any(name not in facts for name in names):
+        return None
+    changed = case.elapsed_s * of_time
+    usages = (
+        Usage(
+            hauled_requests=known.changed_images * changed,
+            replica_bytes=known.changed_bytes * changed,
+            stored_gb_months=known.inventory_bytes * case.elapsed_s / MONTH_S / GB,
+        )
+        for known in (facts[name] for name in names)
+    )
+    return sum(bill(usage, one.prices, one.device) for usage in usages)
+
+
+def _compared(changed: Sequence[tuple[_Changed, float | None]]) -> list[Compared]:
+    found = []
+    for currency in dict.fromkeys(one.case.currency for one, _ in changed):
+        mine = [(one, kept) for one, kept in changed if one.case.currency == currency]
+        known = [kept for _, kept in mine if kept is not None]
+        found.append(
+            Compared.of(
+                currency,
+                _sum(bill(one.usage.as_hauled(), one.prices, one.device) for one, _ in mine),
+                sum(known) if len(known) == len(mine) else None,
+                _sum(bill(one.usage, one.prices, one.device) for one, _ in mine),
+            )
+        )
+    return found
 
 
 def _per_hour(case: _Case) -> float:

@@ -235,3 +235,27 @@ def test_a_family_is_priced_by_the_machine_that_makes_it(
     past = client.get("/api/v1/policies", params={"range": "today"}).json()["families"]
     (mine,) = [one for one in past if one["family"] == FAMILY]
     assert mine["always"] == pytest.approx(600 / 3600 * 3.0)
+
+
+def test_what_if_compares_three_ways_to_answer_the_same_misses(
+    api: Api, described: Desk, ledger: Ledger
+) -> None:
+    for minute in range(60):
+        rows: list[Row] = [answers("rehydrated", 100), work(100, 2.0), held(60.0)]
+        count(ledger, time.time() - 60 * minute, rows)
+    client = api("viewer")
+    asked = {"range": "year", "per_gb": 0.10}
+    (ways,) = client.get("/api/v1/what-if", params=asked).json()["ways"]
+    assert ways["haul"] == pytest.approx(6_000 * 50_000 / 1e9 * 0.10)
+    kept = IMAGES * 50_000 / 1e9 * 0.023
+    assert ways["replica"] == pytest.approx(kept * 3_600 / (30 * 86_400), rel=0.05)
+    assert ways["made"] == pytest.approx(0.04, rel=0.05)
+    assert ways["cheapest"] == "replica"
+    page = client.get("/dashboard/what-if", params=asked).text
+    assert "A replica is cheapest" in page
+
+
+def test_without_originals_what_if_knows_no_replica(api: Api, ledger: Ledger) -> None:
+    count(ledger, time.time(), [answers("rehydrated", 100), work(100, 2.0), held(60.0)])
+    (ways,) = api("viewer").get("/api/v1/what-if", params={"range": "year"}).json()["ways"]
+    assert ways["replica"] is None and ways["cheapest"] in ("haul", "made")
