@@ -244,7 +244,7 @@ def test_what_if_compares_three_ways_to_answer_the_same_misses(
         rows: list[Row] = [answers("rehydrated", 100), work(100, 2.0), held(60.0)]
         count(ledger, time.time() - 60 * minute, rows)
     client = api("viewer")
-    asked = {"range": "year", "per_gb": 0.10}
+    asked: dict[str, str | float] = {"range": "year", "per_gb": 0.10}
     (ways,) = client.get("/api/v1/what-if", params=asked).json()["ways"]
     assert ways["haul"] == pytest.approx(6_000 * 50_000 / 1e9 * 0.10)
     kept = IMAGES * 50_000 / 1e9 * 0.023
