@@ -44,7 +44,7 @@ _MEANT = """
 """
 # The first word of what caches say: of what was kept nothing was hauled. The rest is not known.
 _KEPT = "('hit', 'stale', 'updating', 'refreshhit', 'revalidated', 'originshieldhit')"
-_MISSED = "('miss', 'expired', 'bypass', 'pass', 'rehydrated', 'origin')"
+_MISSED = "('miss', 'expired', 'bypass', 'pass', 'rehydrated', 'replica', 'origin')"
 _DEMAND = f"""
     SELECT path, region, sum(requests)::BIGINT, sum(sent)::BIGINT,
            (sum(requests) FILTER (word IN {_KEPT} OR word IN {_MISSED}))::BIGINT,

@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 import zstandard
 
+from edge.access_log import About, AccessLog
+from edge.decide import Outcome
 from origin.analysis.traffic import Demand, read_traffic
 
 COMBINED = (
@@ -90,6 +92,17 @@ def test_json_lines_of_a_fastly_and_of_our_own(tmp_path: Path) -> None:
         Demand("/a.jpg", "", 2, 1_024, 1, 512),
         Demand("/a.jpg", "FRA", 1, 512, 1, 512),
     ]
+
+
+async def test_a_log_of_our_own_edges_tells_every_asset(tmp_path: Path) -> None:
+    path = tmp_path / "edge.jsonl"
+    log = AccessLog(str(path))
+    outcomes: tuple[Outcome, ...] = ("hit", "rehydrated", "replica", "origin", "stale")
+    for outcome in outcomes:
+        about = About("GET", "shop", "/a.jpg", 200, 512, "shop", outcome)
+        log.note(1_790_000_000.5, b"127.0.0.1", 1.5, about.encoded())
+    log.close()
+    assert read_traffic([path]).demand == [Demand("/a.jpg", "", 5, 5 * 512, 3, 3 * 512)]
 
 
 def test_broken_lines_are_counted_shown_and_left_out(tmp_path: Path) -> None:
