@@ -51,7 +51,9 @@ async def test_age_counts_from_generation_and_not_after_bounds_downstream(world:
     await world.publish("/a.jpg", not_after=time.time() + 60)
     answer = await world.get("/a.jpg")
     assert answer.headers["age"] == "100"
-    assert answer.headers["cache-control"] in ("public, max-age=159", "public, max-age=160")
+    control = answer.headers["cache-control"]
+    assert control.startswith("public, max-age=")
+    assert 100 < int(control.rpartition("=")[2]) <= 160
     hit = (await world.get("/a.jpg")).headers["cache-status"]
     assert 50 <= int(hit.split("ttl=")[1].split(";")[0]) <= 60
 
