@@ -21,8 +21,8 @@ GALLERIES = {
     "icons": ROOT / "bench/families/icons/gallery",
 }
 
-Inventory = Literal["tuning", "judging", "held-out", "unseen"]
-INVENTORIES: Final[tuple[Inventory, ...]] = ("tuning", "judging", "held-out", "unseen")
+Inventory = Literal["tuning", "judging", "held-out", "fourth", "unseen"]
+INVENTORIES: Final[tuple[Inventory, ...]] = ("tuning", "judging", "held-out", "fourth", "unseen")
 # What may be looked at while grouping is worked on; the one left is what it is judged by.
 DEVELOPMENT: Final = INVENTORIES[:-1]
 
@@ -33,8 +33,9 @@ Labels = dict[str, str]
 # desktop's accents.
 _COLOURING = re.compile(
     r"(?<![a-z0-9])((medium-)?(light|dark)|medium|1f3f[b-e]|[24]color|volt|sand|gum|mint|grape|rose"
-    r"|forest|cobalt|sky|(skin-)?tone-?[1-6]|brave|dust|human|illustrious|noble|wine|wise"
-    rf"|{'|'.join(ImageColor.colormap)})(?![a-z0-9])"
+    r"|forest|cobalt|sky|amber|(skin-)?tone[-_]?[1-6]|brave|dust|human|illustrious|noble|wine|wise"
+    rf"|{'|'.join(ImageColor.colormap)})(?![a-z0-9])",
+    re.IGNORECASE,
 )
 # Families of one drawing each, under names that say nothing.
 _OPAQUE = ("opaque-", "numbered-")

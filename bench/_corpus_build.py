@@ -1,8 +1,8 @@
 """Builds the labelled inventories of ``bench analyse`` from ordinary packages of drawings.
 
-``tuning.zip``, ``judging.zip``, ``held-out.zip`` and ``unseen.zip`` of ``bench/corpus``: small
-pictures under the paths that a shop or a site would give them, and ``labels.json``: path to family,
-"" for a picture that has none. Nothing is in two of them.
+``tuning.zip``, ``judging.zip``, ``held-out.zip``, ``fourth.zip`` and ``unseen.zip`` of
+``bench/corpus``: small pictures under the paths that a shop or a site would give them, and
+``labels.json``: path to family, "" for a picture that has none. Nothing is in two of them.
 """
 
 import json
@@ -13,6 +13,7 @@ import zipfile
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
+from bench._corpus_fourth import fourth
 from bench._corpus_held_out import held_out
 from bench._corpus_packages import (
     TONES,
@@ -114,7 +115,13 @@ def judging(package: Package) -> Iterator[Item]:
     yield from wallpapers(package("plasma"), "gallery/{at}.webp")
 
 
-INVENTORIES = {"tuning": tuning, "judging": judging, "held-out": held_out, "unseen": unseen}
+INVENTORIES = {
+    "tuning": tuning,
+    "judging": judging,
+    "held-out": held_out,
+    "fourth": fourth,
+    "unseen": unseen,
+}
 
 
 def build(names: Iterable[str], scratch: Path, out: Path = CORPUS) -> None:

@@ -1,6 +1,6 @@
 """Ordinary packages of drawings: fetched, taken apart, drawn small.
 
-Needs `npm`, `apt-get`, `dpkg-deb` and `rsvg-convert`; versions are pinned.
+Needs `npm`, `node`, `apt-get`, `dpkg-deb` and `rsvg-convert`; versions are pinned.
 """
 
 import io
@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 from PIL import Image
 
 SEED = 7
@@ -34,6 +35,15 @@ PACKAGES = {
     "flat-color": "@iconify-json/flat-color-icons@1.2.3",
     "ion": "@iconify-json/ion@1.2.7",
     "noto-old": "@iconify-json/noto-v1@1.2.5",
+    "fluent-flat": "@iconify-json/fluent-emoji-flat@1.2.6",
+    "coreui-flags": "@iconify-json/cif@1.2.7",
+    "meteocons": "@iconify-json/meteocons@1.2.4",
+    "material": "@iconify-json/material-icon-theme@1.2.70",
+    "emojione-old": "@iconify-json/emojione-v1@1.2.3",
+    "icon-park": "@iconify-json/icon-park@1.2.4",
+    "deck-of-cards": "deck-of-cards@0.1.8",
+    "dicebear": "@dicebear/core@9.4.3",
+    "micah": "@dicebear/micah@9.4.3",
 }
 DEBIAN = {
     "gnome": "gnome-backgrounds=43.1-1",
@@ -48,6 +58,12 @@ DEBIAN = {
     "iso-flags": "iso-flags-svg=1.0.2-2",
     "lomiri": "lomiri-wallpapers-16.04=20.04.0-2",
     "ukui": "ukui-wallpapers=20.04.3-1.1",
+    "obsidian": "obsidian-icon-theme=3.5-1.1",
+    "pychess": "pychess=1.0.3-1",
+    "stamps": "tuxpaint-stamps-default=2022.06.04-1",
+    "lomiri-later": "lomiri-wallpapers-20.04=20.04.0-2",
+    "jigsaws": "palapeli-data=4:22.12.3-1",
+    "lxqt": "lxqt-themes=1.2.0-1",
 } | {
     f"gnome-{accent}": f"gnome-{accent}-icon-theme=5.5.1-2.1"
     for accent in ("brave", "dust", "human", "illustrious", "noble", "wine", "wise")
@@ -115,6 +131,20 @@ def badge(svg: str, colour: str) -> str:
         '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 64 64">'
         f'<circle cx="32" cy="32" r="30" fill="{colour}"/>{inner}</svg>'
     )
+
+
+def in_hues(picture: Image.Image, hues: dict[str, int]) -> Iterator[tuple[str, Image.Image]]:
+    """A drawing by colour: every hue of it turned by as much as brings its own to that colour's
+    degrees."""
+    hue, saturation, value = np.asarray(picture.convert("RGB").convert("HSV")).transpose(2, 0, 1)
+    weight = saturation.astype(float) * value * np.asarray(picture.getchannel("A"))
+    own = np.angle((weight * np.exp(2j * np.pi * hue / 256)).sum()) / (2 * np.pi)
+    for name, degrees in hues.items():
+        turned = (hue + 256 * (degrees / 360 - own)).round() % 256
+        bands = np.stack((turned.astype(np.uint8), saturation, value), axis=2)
+        coloured = Image.fromarray(bands, "HSV").convert("RGB")
+        coloured.putalpha(picture.getchannel("A"))
+        yield name, coloured
 
 
 def read_picture(path: Path) -> Image.Image:

@@ -1,229 +1,256 @@
-"""The inventory that grouping is judged by, now that the held-out one has been looked at.
+"""The inventory that grouping is judged by, now that the fourth has been grouped.
 
-Its pictures, names and labels were chosen before anything of it was grouped, by what a person would
-call one family, and nothing was chosen or changed by what came of it.
+Its pictures, names and labels were chosen before anything of it was grouped and without a look at
+what groups, by what a person would call one family, and nothing was chosen or changed by what came
+of it.
 
-From packages that none of the other three has, in the manner of a desktop's skins, a messenger's
-reactions and preset portraits, a site's languages, a game's cards and tiles, a configurator, a
-monitor's lamps, a shop's catalogue, and a media library under codes that holds unrelated pictures
-too; beside them a blog's uploads, and photographs called as if they belonged together.
+From packages that none of the other four has, in the manner of a page of downloads, emoji in their
+maker's own folders, a team's portraits, an encyclopedia's flags, a game's cards and a board's
+pieces, a weather service's codes, an editor's folders, portraits rendered to order, a clock, a
+shop's files, and posts under short codes that hold unrelated pictures too; beside them covers,
+pictures sent by phone, and photographs called as if they belonged together.
 """
 
-import gzip
+import json
 import random
-import uuid
+import string
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
-import numpy as np
-from PIL import Image
+from bench._corpus_packages import (
+    SEED,
+    TONES,
+    Item,
+    Package,
+    drawn,
+    icons_of,
+    in_hues,
+    read_picture,
+)
 
-from bench._corpus_packages import SEED, TONES, Item, Package, drawn, icons_of, read_picture
-
-ACCENTS = "brave dust human illustrious noble wine wise".split()
-KINDS = (
-    "folder folder-documents folder-downloads folder-music folder-pictures folder-publicshare "
-    "folder-remote folder-saved-search folder-videos user-home"
+THEMES = "Amber Aqua Cyan Gray Green Mint Red Sand".split()
+KINDS = "documents music images videos templates remote download home".split()
+GESTURES = (
+    "call-me-hand clapping-hands crossed-fingers flexed-biceps folded-hands "
+    "hand-with-fingers-splayed heart-hands ok-hand pinched-fingers thumbs-up"
 ).split()
-HANDS = (
-    "backhand-index-pointing-left call-me-hand crossed-fingers index-pointing-up left-facing-fist "
-    "nail-polish open-hands raised-back-of-hand raised-fist sign-of-the-horns"
+TRADES = "firefighter health-worker mechanic office-worker singer".split()
+_NATIONS = (
+    "ar:Argentina au:Australia at:Austria be:Belgium bo:Bolivia br:Brazil bg:Bulgaria "
+    "ca:Canada cl:Chile cn:China co:Colombia hr:Croatia cu:Cuba dk:Denmark ec:Ecuador "
+    "eg:Egypt ee:Estonia fi:Finland fr:France de:Germany gh:Ghana gr:Greece gt:Guatemala "
+    "hu:Hungary is:Iceland in:India iq:Iraq ie:Ireland il:Israel it:Italy jm:Jamaica jp:Japan "
+    "ke:Kenya lv:Latvia lt:Lithuania mx:Mexico ma:Morocco np:Nepal no:Norway pk:Pakistan "
+    "pa:Panama pe:Peru pl:Poland pt:Portugal rs:Serbia za:South_Africa kr:South_Korea "
+    "es:Spain lk:Sri_Lanka se:Sweden ch:Switzerland th:Thailand tr:Turkey ug:Uganda "
+    "ua:Ukraine uy:Uruguay"
+)
+NATIONS: Final = dict(pair.split(":") for pair in _NATIONS.split())
+SUITS = ("spades", "hearts", "clubs", "diamonds")
+SETS = ("alfonso", "cburnett", "kilfiger", "maya")
+SKIES = ("partly-cloudy", "overcast", "extreme")
+FALLS = "drizzle rain sleet snow hail fog haze smoke".split()
+FOLDERS = (
+    "admin animation api app archive attachment audio backup base benchmark cart certificate "
+    "client config connection console container content core database debug desktop docs download "
+    "environment event export font home images"
 ).split()
-WHO = "baby boy girl man old-man old-woman prince princess santa-claus woman".split()
-NATIONS = (
-    "ad ae ag al am ao az ba bb bh bi bj bn bs bt bw bz cd cf cg ci cv dj dm er ga gd gm gn gq gw "
-    "gy hk hr ht im kg ki km kn kp lc li lr ls mc md me mh mo mr mu mv mw mz ne ni nr om pg pw py "
-    "ru sb sc sl sm so sr ss st sz td tg tj tl tm"
-).split()
-DECKS = ("dondorf", "paris")
-# How the deck's sheet is laid out: a row a suit, a column a value; jokers and the back below.
-SUITS, ROWS, COLUMNS = "CDHS", 5, 13
-SHAPES = "circle rectangular_h rectangular_v rounded_h rounded_v square triangular_1".split()
-LAMPS = "black blue green grey orange purple red yellow".split()
-FURS = {
-    "chocolate": ("#834217", "#a16121"),
-    "tan": ("#c79a5b", "#e0bd86"),
-    "ivory": ("#e9dfc7", "#f8f3e4"),
-    "gray": ("#77797d", "#a0a3a8"),
-    "salmon": ("#e08b84", "#f2b3ad"),
-    "gold": ("#d3a21a", "#eac557"),
+HAIR = "fonze dougFunny dannyPhantom full turban pixie".split()
+SHIRTS = {
+    "crimson": "b71c3c",
+    "gold": "f4b400",
+    "navy": "1b2f7a",
+    "teal": "00838f",
+    "orchid": "b05bc9",
 }
-BOWS = {
-    "red": "#fb0f0c",
-    "navy": "#1b2f7a",
-    "green": "#1e8a3c",
-    "purple": "#7a2fa0",
-    "orange": "#f07f13",
-    "turquoise": "#22b5b0",
-}
+SKINS = ("f9c9b6", "ac6651")
+HOURS = "twelve one two three four five six seven eight nine ten eleven".split()
 HUES: Final = {
     "red": 0,
     "orange": 28,
     "gold": 48,
-    "green": 125,
-    "cyan": 180,
+    "lime": 90,
+    "teal": 178,
     "blue": 218,
-    "purple": 275,
-    "pink": 325,
+    "indigo": 265,
+    "magenta": 305,
 }
-WARES = {
-    "fedora": "people/clothing/hats/red_fedora",
-    "vacuum-cleaner": "tools/blue_vacuum_cleaner",
-    "bow-tie": "people/clothing/tie_-_clothing",
-}
-UNNAMED = (
-    "containers/cesto_architetto_frances",
-    "recreation/toys/wagon",
-    "transportation/vehicles/bus2_jarno_vasamaa",
-)
-CLIP_ART = (
-    "animals/mammals animals/birds animals/bugs animals/fish buildings buildings/homes "
-    "computer/hardware education food food/beverages food/desserts food/fruit food/vegetables "
-    "office plants plants/flowers recreation/music recreation/sports science tools "
-    "transportation/vehicles"
+WARES = ("backpack", "t-shirt")
+UNNAMED = ("gift-bag", "headset")
+STAMPS = (
+    "animals clothes food hobbies household medical military naturalforces people/cartoon plants "
+    "sports town/cartoon town/houses vehicles"
 ).split()
-# Not to be told from a blank page, or another hand's copy of what is there.
-UNFIT = (
-    "angry badminton bus cannabis duck giraffe houses magnolia quaver shelby sixteenth vacuum "
-    "vavuum"
-).split()
+# Of the jigsaws, what would need its licence's whole text beside it.
+UNFREE = ("castle-maintenon", "panther-chameleon-female")
+WALLPAPERS = "after-the-rain appleflower butterfly drop flowers fog".split()
+_AVATARS = """
+import {createAvatar} from %s;
+import * as style from %s;
+const asked = JSON.parse(process.argv[2]);
+const always = {
+  eyebrows: ['up'], eyebrowsColor: ['000000'], eyes: ['eyes'], mouth: ['smile'], nose: ['curve'],
+  ears: ['attached'], shirt: ['crew'], hairColor: ['77311d'], hairProbability: 100,
+  earringsProbability: 0, glassesProbability: 0, facialHairProbability: 0,
+};
+const draw = (own) => createAvatar(style, {seed: 'one', ...always, ...own}).toString();
+console.log(JSON.stringify(asked.map(draw)));
+"""
 
 
 def unseen(package: Package) -> Iterator[Item]:
     """Nothing may be chosen by it."""
-    clip_art = package("clip-art") / "usr/share/openclipart/svg"
-    yield from _skins(package)
-    yield from _people(icons_of(package("noto-old")))
-    flags = package("iso-flags") / "usr/share/iso-flags-svg/country-4x3"
-    for code in NATIONS:
-        yield Item(f"locale/{code}/flag.webp", "flags", (flags / f"{code}.svg").read_text(), 96)
+    yield from _themes(package("obsidian") / "usr/share/icons")
+    fluent = icons_of(package("fluent-flat"))
+    yield from _people(fluent)
+    flags = icons_of(package("coreui-flags"))
+    for code, nation in NATIONS.items():
+        path = f"thumb/Flag_of_{nation}.svg/96px-Flag_of_{nation}.svg.webp"
+        yield Item(path, "flags", flags[code], 96)
     yield from _games(package)
-    for shape in SHAPES:
-        for colour in LAMPS:
-            svg = _drawing(clip_art / "signs_and_symbols/led", f"led_{shape}_{colour}")
-            yield Item(f"plugins/monitor/img/led_{shape}_{colour}.webp", "leds", svg, 96)
-    yield from _teddies(_drawing(clip_art / "recreation/toys", "simple_teddy_bear_with"))
-    yield from _wares(clip_art)
-    yield from _unrelated(clip_art)
-    photographs = [
-        one
-        for name in ("lomiri", "ukui")
-        for one in sorted((package(name) / "usr/share/backgrounds").glob("*.*"))
-    ]
-    for at, one in enumerate(photographs):
-        yield Item(f"home/hero-{at + 1}.webp", "", read_picture(one), 160)
+    yield from _weather(icons_of(package("meteocons")))
+    material = icons_of(package("material"))
+    for kind in FOLDERS:
+        folder = f"dist/icons/folder_type_{kind}"
+        yield Item(f"{folder}.webp", "folders", material[f"folder-{kind}"], 96)
+        yield Item(f"{folder}_opened.webp", "folders", material[f"folder-{kind}-open"], 96)
+    yield from _avatars(package)
+    clocks = icons_of(package("emojione-old"))
+    for hour, name in enumerate(HOURS):
+        for minute, end in ((0, "oclock"), (30, "thirty")):
+            path = f"widgets/clock/{hour or 12:02}{minute:02}.webp"
+            yield Item(path, "clocks", clocks[f"{name}-{end}"], 96)
+    yield from _wares(fluent, icons_of(package("icon-park")))
+    yield from _unrelated(package("stamps") / "usr/share/tuxpaint/stamps")
+    yield from _photographs(package)
 
 
-def _skins(package: Package) -> Iterator[Item]:
-    """One desktop's folders in the seven accents of it."""
-    for accent in ACCENTS:
-        theme = package(f"gnome-{accent}") / f"usr/share/icons/gnome-{accent}/scalable/places"
+def _themes(themes: Path) -> Iterator[Item]:
+    """One theme's folders in eight colours, as a page of downloads calls them."""
+    for colour in THEMES:
+        places = themes / f"Obsidian-{colour}/places/96"
         for kind in KINDS:
-            svg = (theme / f"{kind}.svg").read_text()
-            yield Item(f"skins/{accent}/{kind}.webp", "skins", svg, 96)
+            path = f"downloads/icons/Folder{kind.title()}-{colour.lower()}-48.webp"
+            yield Item(path, "themes", (places / f"folder-{kind}.svg").read_text(), 96)
 
 
-def _people(noto: dict[str, str]) -> Iterator[Item]:
-    """A messenger's reactions, and the portraits that it gives to who has none."""
-    for hand in HANDS:
-        for at, tone in enumerate(TONES):
-            path = f"emoji/{hand}__skin-tone-{at + 2}.webp"
-            yield Item(path, "reactions", noto[f"{hand}-{tone}-skin-tone"], 96)
-    for who in WHO:
-        for at, tone in enumerate(TONES):
-            portrait = noto[f"{who}-{tone}-skin-tone"]
-            yield Item(f"users/presets/{who}/tone{at + 1}.webp", "portraits", portrait, 128)
+def _people(fluent: dict[str, str]) -> Iterator[Item]:
+    """Gestures in the folders that their maker keeps them in, and who works in a team."""
+    for gesture in GESTURES:
+        words = gesture.replace("-", " ")
+        for tone in TONES:
+            file = f"{words.replace(' ', '_')}_flat_{tone}.webp"
+            path = f"assets/{words.capitalize()}/{tone.title()}/Flat/{file}"
+            yield Item(path, "gestures", fluent[f"{gesture}-{tone}"], 96)
+    for trade in TRADES:
+        for gender in ("man", "woman"):
+            for at, tone in enumerate(TONES):
+                path = f"team/{trade}.{gender[0]}.tone{at + 1}.webp"
+                yield Item(path, "team", fluent[f"{gender}-{trade}-{tone}"], 128)
 
 
 def _games(package: Package) -> Iterator[Item]:
-    """Two decks of one game, and the numbered tiles of another."""
-    decks = package("gnome-cards") / "usr/share/aisleriot/cards"
-    for deck in DECKS:
-        sheet = drawn(_unzipped(decks / f"{deck}.svgz"), 72 * COLUMNS)
-        wide, high = sheet.width / COLUMNS, sheet.height / ROWS
-        for row, suit in enumerate(SUITS):
-            for column in range(COLUMNS):
-                left, top = round(column * wide), round(row * high)
-                card = sheet.crop((left, top, round(left + wide), round(top + high)))
-                yield Item(f"freecell/{deck}/{suit}{column + 1:02}.webp", "freecell", card)
-    tiles = _unzipped(package("mahjongg") / "usr/share/kmahjongglib/tilesets/default.svgz")
-    sorts = {"CHARACTER": 9, "BAMBOO": 9, "ROD": 9, "WIND": 4, "DRAGON": 3, "SEASON": 4}
-    faces = [f"{sort}_{at + 1}" for sort, count in sorts.items() for at in range(count)]
-    for at, face in enumerate(faces):
-        whole = drawn(tiles, part=face)
-        yield Item(f"sprites/tile-{at + 1:03}.webp", "tiles", _cropped(whole), 80, card=(72, 96))
+    """A deck by suit and number, and a board's pieces in four sets."""
+    faces = package("deck-of-cards") / "example/faces"
+    for at, suit in enumerate(SUITS):
+        for value in range(1, 14):
+            svg = (faces / f"{at}_{value}.svg").read_text()
+            yield Item(f"decks/large/{suit}/{value}.webp", "deck", svg, 112)
+    pieces = package("pychess") / "usr/share/pychess/pieces"
+    for name in SETS:
+        for side in "bw":
+            for piece in "kqrbnp":
+                drawing = (pieces / f"{name}/{side}{piece}.svg").read_text()
+                path = f"piece/{name}/{side}{piece.upper()}.webp"
+                yield Item(path, "chess", drawing, 80)
 
 
-def _teddies(svg: str) -> Iterator[Item]:
-    """One toy, configured in fur and bow."""
-    for fur, (body, belly) in FURS.items():
-        for bow, ribbon in BOWS.items():
-            path = f"configure/teddy?fur={fur}&bow={bow}"
-            coloured = svg.replace("#834217", body).replace("#A16121", belly)
-            yield Item(path, "configurator", coloured.replace("#FB0F0C", ribbon), 112)
+def _weather(meteocons: dict[str, str]) -> Iterator[Item]:
+    """By code, day and night; what falls is drawn as if it never faded."""
+    codes = [f"{{}}{fall}" for fall in ("", *(f"-{fall}" for fall in FALLS))]
+    for tens, sky in enumerate(SKIES):
+        for at, code in enumerate(codes):
+            for time in ("day", "night"):
+                svg = meteocons[code.format(f"{sky}-{time}") + "-fill"]
+                path = f"img/wn/{10 * tens + at + 1:02}{time[0]}@2x.webp"
+                yield Item(path, "weather", svg.replace(' opacity="0"', ""), 100)
 
 
-def _wares(clip_art: Path) -> Iterator[Item]:
-    """Single articles by name and colour, and others in colours under codes."""
-    for name, where in WARES.items():
-        for hue, picture in _in_hues(clip_art / where):
-            path = f"media/catalog/product/{name[0]}/{name[1]}/{name}-{hue}_1.webp"
-            yield Item(path, name, picture)
-    for at, where in enumerate(UNNAMED):
-        for hue, picture in _in_hues(clip_art / where):
-            yield Item(f"dam/{_code(f'{where} {hue}')}.webp", f"opaque-{at}", picture)
+def _avatars(package: Package) -> Iterator[Item]:
+    """Portraits rendered to order."""
+    core, style = package("dicebear"), package("micah")
+    link = style.parents[1] / "node_modules/@dicebear/core"
+    if not link.exists():
+        link.parent.mkdir(parents=True, exist_ok=True)
+        link.symlink_to(core.resolve())
+    wanted = [(hair, shirt, skin) for hair in HAIR for shirt in SHIRTS for skin in range(2)]
+    asked = [
+        {"hair": [hair], "shirtColor": [SHIRTS[shirt]], "baseColor": [SKINS[skin]]}
+        for hair, shirt, skin in wanted
+    ]
+    modules = (json.dumps(str((one / "lib/index.js").resolve())) for one in (core, style))
+    done = subprocess.run(
+        ["node", "--input-type=module", "-", json.dumps(asked)],
+        input=_AVATARS % tuple(modules),
+        capture_output=True,
+        check=True,
+        text=True,
+    )
+    for (hair, shirt, skin), svg in zip(wanted, json.loads(done.stdout), strict=True):
+        path = f"a/render/hair_{hair},shirt_{shirt},tone_{skin + 1}/avatar.webp"
+        yield Item(path, "avatars", svg, 112)
 
 
-def _unrelated(clip_art: Path) -> Iterator[Item]:
-    """Clip art, of drawings whose names begin alike one; a quarter of it in the media library."""
-    left_out = (*UNFIT, *(Path(where).name for where in (*WARES.values(), *UNNAMED)))
+def _wares(fluent: dict[str, str], icons: dict[str, str]) -> Iterator[Item]:
+    """A shop's articles by name and colour, and others in colours under short codes."""
+    for name in WARES:
+        for hue, picture in in_hues(drawn(fluent[name], 256), HUES):
+            yield Item(f"cdn/shop/files/{name}-{hue}_600x.webp", name, picture, 128)
+    for at, name in enumerate(UNNAMED):
+        for hue, picture in in_hues(drawn(icons[name], 256), HUES):
+            yield Item(f"p/{_code(f'{name} {hue}')}.webp", f"opaque-{at}", picture, 128)
+
+
+def _unrelated(stamps: Path) -> Iterator[Item]:
+    """Drawings and photographs of things, of those whose names begin alike one: covers, pictures
+    sent by phone, and posts."""
     by_name: dict[str, Path] = {}
-    for folder in CLIP_ART:
-        for one in sorted((clip_art / folder).glob("*.svg")):
-            by_name.setdefault(one.stem.partition("_")[0].rstrip("0123456789"), one)
+    for folder in STAMPS:
+        for one in sorted((stamps / folder).rglob("*")):
+            if one.suffix in (".png", ".svg"):
+                by_name.setdefault(one.stem.lower().partition("_")[0].rstrip(_ENDINGS), one)
     draw = random.Random(SEED)
-    mixed = draw.sample(sorted(by_name), len(by_name))
-    fit = [name for name in mixed if not by_name[name].stem.startswith(left_out)]
-    for at, name in enumerate(fit[:120]):
-        picture = _cropped(drawn(_text(by_name[name]), 256))
-        path = f"wp-content/uploads/{draw.randint(2019, 2025)}/{draw.randint(1, 12):02}/{name}.webp"
-        if at % 4 == 0:
-            path = f"dam/{_code(name)}.webp"
-        yield Item(path, "", picture, draw.choice((96, 128, 160)))
+    for at, name in enumerate(draw.sample(sorted(by_name), 120)):
+        one = by_name[name]
+        picture = drawn(one.read_text(), 256) if one.suffix == ".svg" else read_picture(one)
+        path = f"articles/{name}/cover.webp"
+        if at % 4 == 1:
+            day = f"{draw.randint(1, 12):02}{draw.randint(1, 28):02}"
+            path = f"u/inbox/IMG-2024{day}-WA{draw.randrange(100):04}.webp"
+        if at % 4 == 3:
+            path = f"p/{_code(name)}.webp"
+        side = draw.choice((96, 128, 160))
+        if name not in WARES:
+            yield Item(path, "", picture.crop(picture.getbbox()), side)
 
 
-def _in_hues(where: Path) -> Iterator[tuple[str, Image.Image]]:
-    """A drawing by colour: every hue of it turned by as much as brings its own to that colour."""
-    picture = _cropped(drawn(_drawing(where.parent, where.name), 256))
-    hue, saturation, value = np.asarray(picture.convert("RGB").convert("HSV")).transpose(2, 0, 1)
-    weight = saturation.astype(float) * value * np.asarray(picture.getchannel("A"))
-    own = np.angle((weight * np.exp(2j * np.pi * hue / 256)).sum()) / (2 * np.pi)
-    for name, degrees in HUES.items():
-        turned = (hue + 256 * (degrees / 360 - own)).round() % 256
-        bands = np.stack((turned.astype(np.uint8), saturation, value), axis=2)
-        coloured = Image.fromarray(bands, "HSV").convert("RGB")
-        coloured.putalpha(picture.getchannel("A"))
-        yield name, coloured
+def _photographs(package: Package) -> Iterator[Item]:
+    """Of one camera's numbers, with gaps, and of nothing else in common."""
+    lxqt = package("lxqt") / "usr/share/lxqt/wallpapers"
+    found = [
+        *sorted((package("lomiri-later") / "usr/share/backgrounds").glob("*.jpg")),
+        *sorted((package("jigsaws") / "usr/share/palapeli/collection").glob("*.jpg")),
+        *(next(lxqt.glob(f"{name}.*")) for name in WALLPAPERS),
+    ]
+    for at, one in enumerate(found):
+        if one.stem not in UNFREE:
+            yield Item(f"galleries/sunday/DSC_{4127 + at:04}.webp", "", read_picture(one), 160)
 
 
-def _drawing(folder: Path, name: str) -> str:
-    """The first drawing whose name begins so: its maker's name follows."""
-    return _text(sorted(folder.glob(f"{name}*.svg"))[0])
-
-
-def _cropped(picture: Image.Image) -> Image.Image:
-    """What is drawn, without the empty page around it."""
-    return picture.crop(picture.getbbox())
+_ENDINGS = string.digits + "-"
 
 
 def _code(of: str) -> str:
-    return str(uuid.UUID(bytes=random.Random(of).randbytes(16), version=4))
-
-
-def _text(path: Path) -> str:
-    return path.read_text(errors="replace")
-
-
-def _unzipped(path: Path) -> str:
-    return gzip.decompress(path.read_bytes()).decode()
+    return "".join(random.Random(of).choices(string.ascii_letters + string.digits, k=11))
