@@ -12,7 +12,9 @@ _UUID: Final = r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}"
 CODE: Final = re.compile(
     rf"\d+|(?=.*\d)[0-9a-f]{{7,}}|{_UUID}|(?=.*\d[a-z]+\d)[0-9a-z]{{6,}}", re.IGNORECASE
 )
-_WHOLE: Final = re.compile(rf"{_UUID}|[^-_ .+,()@&]+", re.IGNORECASE)
+_SEPARATORS: Final = "-_ .+,()@&"
+_SEPARATOR: Final = re.compile(f"[{_SEPARATORS}]")
+_WHOLE: Final = re.compile(rf"{_UUID}|[^{_SEPARATORS}]+", re.IGNORECASE)
 # `fooBar` and `walk12` are two words; `v2`, `A4` and `24dp` are one.
 _SEAM: Final = re.compile(r"(?<=[a-zß-öø-ÿ])(?=[A-ZÀ-ÖØ-Þ])|(?<=[^\W\d_]{2})(?=\d)")
 # Digits in two places with letters between: an identifier's letters are no words.
@@ -73,8 +75,9 @@ def apart(path: str) -> Name:
 
 
 def echoed(stem: str, folder: str, by: str) -> str:
-    """``stem``, with the folder's name replaced where that stands in it as words do."""
-    own, said = folder.casefold(), stem.casefold()
+    """``stem``, with the folder's name replaced where that stands in it as words do, whatever
+    parts them: ``Heart hands/heart_hands``."""
+    own, said = (_SEPARATOR.sub(" ", one.casefold()) for one in (folder, stem))
     if len(own) < 2 or own not in said or len(said) != len(stem):
         return stem
     begin = said.index(own)

@@ -164,10 +164,29 @@ def test_agreement_is_one_for_the_same_groups_and_nought_by_chance() -> None:
     assert abs(agreement(truth, mixed)[0]) < 0.02
 
 
+def test_folders_are_known_again_in_names_whatever_parts_their_words() -> None:
+    motions = ("Call me hand", "Thumbs up", "Crossed fingers", "Heart hands")
+    made = [
+        asset(f"assets/{motion}/{tone}/{motion.lower().replace(' ', '_')}_{tone.lower()}.webp", at)
+        for at, motion in enumerate(motions)
+        for tone in ("Light", "Medium-Light", "Medium", "Dark")
+    ]
+    (family,) = find_families(made)
+    assert told([family]) == [("/assets/{part1}/{part2}/{part1}_{part2}.webp", 16)]
+
+
 COUNTRIES = "ad af ag al am ao ar at au az ba bb bd be bf bg".split()
 
 
-@pytest.mark.parametrize("manner", ["locale/{}/flag.webp", "flags/{}.webp", "img/flag-{}_big.webp"])
+@pytest.mark.parametrize(
+    "manner",
+    [
+        "locale/{}/flag.webp",
+        "flags/{}.webp",
+        "img/flag-{}_big.webp",
+        "thumb/Flag_of_{0}.svg/96px-Flag_of_{0}.svg.webp",
+    ],
+)
 def test_what_differs_in_nothing_but_the_country_is_a_family(manner: str) -> None:
     flags = [asset(manner.format(code), 300 + at) for at, code in enumerate(COUNTRIES)]
     others = [asset(manner.format(f"q{letter}q"), 400 + ord(letter)) for letter in "x"]
