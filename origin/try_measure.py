@@ -87,7 +87,7 @@ def measure(gallery: Gallery, scratch: Path, told: Told) -> Trial:
     scored = min(SCORED, max(FEWEST_SCORED, scored))
     kept, left = leave_out(gallery, scored)
     rest = replace(gallery, assets=tuple(kept))
-    report = train(rest, scratch / "model", progress=told, minutes=math.inf)
+    report = train(rest, scratch / "model", progress=told, minutes=math.inf, part_of=gallery)
     generator = load(scratch / "model")
     if isinstance(generator, PosedGenerator):
         scored = min(scored, SCORED_SHOTS)

@@ -39,15 +39,23 @@ class ContentTaken:
 
 
 def make_content(
-    gallery: Gallery, content: Content, folder: Path, progress: Progress, seed: int
+    gallery: Gallery,
+    whole: Gallery,
+    content: Content,
+    folder: Path,
+    progress: Progress,
+    seed: int,
 ) -> ContentTaken:
-    """Train a family with content and write its model into the empty ``folder``."""
+    """Train a family with content and write its model into the empty ``folder``.
+
+    The model may cost a share of ``whole`` as WebP: a cell costs nearly the same with fewer images.
+    """
 
     def told(doing: str, done: float) -> None:
         progress(doing, 0.4 + 0.5 * done)
 
     cells = Cells(gallery, content, seed)
-    webp = _webp_bytes(gallery)
+    webp = _webp_bytes(whole)
     in_inks = draw_in_inks(cells, webp, lambda doing, done: progress(doing, 0.4 * done))
     trials = [in_inks[1]] if in_inks else []
     quality = None

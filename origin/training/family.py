@@ -75,11 +75,13 @@ def train(
     minutes: float = 20.0,
     seed: int = 0,
     by_seed: bool = False,
+    part_of: Gallery | None = None,
 ) -> TrainingReport:
     """Train a family generator on a gallery and write its model folder.
 
     ``by_seed``: of a gallery of shots, a pipeline of diffusers' own scheduler and denoiser, which
     finds a shot by its seed instead of a payload. Raises InputError for any other gallery.
+    ``part_of``: the family that ``gallery`` is tried for; a model may cost a share of its bytes.
     ``progress`` hears what is being done and the share of the whole that is done, 0 to 1. The
     same gallery and seed give the same model on the same machine. An old model at ``out`` is
     replaced. A training that was killed, or had too few ``minutes``, goes on from the stages that
@@ -91,7 +93,8 @@ def train(
     stages = stages_beside(out, gallery, seed, by_seed)
     scratch = _scratch(stages.folder, out)
     try:
-        report = _train(gallery, scratch, progress, minutes, seed, stages, by_seed)
+        whole = part_of or gallery
+        report = _train(gallery, whole, scratch, progress, minutes, seed, stages, by_seed)
         _replace(scratch, out)
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
@@ -122,6 +125,7 @@ class Family(Measured):
 
 def _train(
     gallery: Gallery,
+    whole: Gallery,
     scratch: Path,
     progress: Progress,
     minutes: float,
@@ -138,7 +142,8 @@ def _train(
             "have nothing to find; train without --by-seed"
         )
     if family.content:
-        return _train_content(family, family.content, scratch, progress, minutes, seed, stages)
+        content = family.content
+        return _train_content(family, whole, content, scratch, progress, minutes, seed, stages)
     if family.posed:
         return _train_posed(family, scratch, progress, minutes, stages, seed if by_seed else None)
     linear = family.capacity.linear
@@ -211,6 +216,7 @@ def _train_posed(
 
 def _train_content(
     family: Family,
+    whole: Gallery,
     content: Content,
     scratch: Path,
     progress: Progress,
@@ -222,7 +228,7 @@ def _train_content(
         _in_time(family.gallery, stages, minutes)
         progress(doing, 0.2 + 0.8 * done)
 
-    made = make_content(family.gallery, content, scratch, told, seed)
+    made = make_content(family.gallery, whole, content, scratch, told, seed)
     manifest = describe(scratch)
     return TrainingReport(
         digest=manifest.digest,

@@ -12,6 +12,7 @@ from origin.training import TrainingReport, train
 from origin.training.colour_table import Points, Table, learn
 from origin.training.content_report import content_report
 from origin.training.moving_colours import drawn, moving_series
+from origin.try_measure import measure
 from regional_gpu.generator.load import Generator, Job, load
 from tests.origin.signs import PAINTS, SHAPES, SIDE, picture, write_gallery
 
@@ -65,6 +66,15 @@ def test_drawings_come_back_also_those_that_were_never_seen(generator: Generator
 
 def test_flat_drawings_are_kept_in_inks(report: TrainingReport) -> None:
     assert report.content and report.content.chosen.way.startswith("in inks")
+
+
+def test_a_trial_may_cost_what_the_whole_family_may(
+    gallery: Gallery, report: TrainingReport, tmp_path: Path
+) -> None:
+    trial = measure(gallery, tmp_path, lambda doing, done: None)
+    assert trial.trained_on < len(gallery.assets)
+    assert report.content and trial.report.content
+    assert trial.report.content.gallery_webp_bytes == report.content.gallery_webp_bytes
 
 
 @pytest.mark.slow
