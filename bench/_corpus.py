@@ -21,8 +21,15 @@ GALLERIES = {
     "icons": ROOT / "bench/families/icons/gallery",
 }
 
-Inventory = Literal["tuning", "judging", "held-out", "fourth", "unseen"]
-INVENTORIES: Final[tuple[Inventory, ...]] = ("tuning", "judging", "held-out", "fourth", "unseen")
+Inventory = Literal["tuning", "judging", "held-out", "fourth", "fifth", "unseen"]
+INVENTORIES: Final[tuple[Inventory, ...]] = (
+    "tuning",
+    "judging",
+    "held-out",
+    "fourth",
+    "fifth",
+    "unseen",
+)
 # What may be looked at while grouping is worked on; the one left is what it is judged by.
 DEVELOPMENT: Final = INVENTORIES[:-1]
 
@@ -34,6 +41,7 @@ Labels = dict[str, str]
 _COLOURING = re.compile(
     r"(?<![a-z0-9])((medium-)?(light|dark)|medium|1f3f[b-e]|[24]color|volt|sand|gum|mint|grape|rose"
     r"|forest|cobalt|sky|amber|(skin-)?tone[-_]?[1-6]|brave|dust|human|illustrious|noble|wine|wise"
+    r"|skin[1-6]|(hair|skin)color=[0-9a-f]{6}|bark|viridian|bronze|platinum"
     rf"|{'|'.join(ImageColor.colormap)})(?![a-z0-9])",
     re.IGNORECASE,
 )

@@ -1,7 +1,7 @@
 """Builds the labelled inventories of ``bench analyse`` from ordinary packages of drawings.
 
-``tuning.zip``, ``judging.zip``, ``held-out.zip``, ``fourth.zip`` and ``unseen.zip`` of
-``bench/corpus``: small pictures under the paths that a shop or a site would give them, and
+``tuning.zip``, ``judging.zip``, ``held-out.zip``, ``fourth.zip``, ``fifth.zip`` and ``unseen.zip``
+of ``bench/corpus``: small pictures under the paths that a shop or a site would give them, and
 ``labels.json``: path to family, "" for a picture that has none. Nothing is in two of them.
 """
 
@@ -13,6 +13,7 @@ import zipfile
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
+from bench._corpus_fifth import fifth
 from bench._corpus_fourth import fourth
 from bench._corpus_held_out import held_out
 from bench._corpus_packages import (
@@ -120,6 +121,7 @@ INVENTORIES = {
     "judging": judging,
     "held-out": held_out,
     "fourth": fourth,
+    "fifth": fifth,
     "unseen": unseen,
 }
 

@@ -11,6 +11,7 @@ import tarfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from PIL import Image
@@ -44,6 +45,15 @@ PACKAGES = {
     "deck-of-cards": "deck-of-cards@0.1.8",
     "dicebear": "@dicebear/core@9.4.3",
     "micah": "@dicebear/micah@9.4.3",
+    "adventurer": "@dicebear/adventurer@9.4.3",
+    "big-smile": "@dicebear/big-smile@9.4.3",
+    "skill-icons": "@iconify-json/skill-icons@1.2.4",
+    "coins": "@iconify-json/cryptocurrency-color@1.2.4",
+    "payment": "payment-icons@1.2.1",
+    "game-icons": "@iconify-json/game-icons@1.2.4",
+    "fluent-color": "@iconify-json/fluent-color@1.2.21",
+    "ultimate": "@iconify-json/streamline-ultimate-color@1.2.2",
+    "freehand": "@iconify-json/streamline-freehand-color@1.2.2",
 }
 DEBIAN = {
     "gnome": "gnome-backgrounds=43.1-1",
@@ -64,10 +74,22 @@ DEBIAN = {
     "lomiri-later": "lomiri-wallpapers-20.04=20.04.0-2",
     "jigsaws": "palapeli-data=4:22.12.3-1",
     "lxqt": "lxqt-themes=1.2.0-1",
+    "yaru": "yaru-theme-icon=22.10.3-1",
+    "pokerth": "pokerth-data=1.1.2-2",
+    "freeciv": "freeciv-data=3.0.6-1+deb12u1",
+    "xfce": "xfdesktop4-data=4.18.1-1",
+    "sway": "sway-backgrounds=1.7-6",
 } | {
     f"gnome-{accent}": f"gnome-{accent}-icon-theme=5.5.1-2.1"
     for accent in ("brave", "dust", "human", "illustrious", "noble", "wine", "wise")
 }
+
+_PORTRAITS = """
+import {createAvatar} from %s;
+import * as style from %s;
+const draw = (own) => createAvatar(style, {seed: 'one', ...own}).toString();
+console.log(JSON.stringify(JSON.parse(process.argv[2]).map(draw)));
+"""
 
 
 @dataclass(frozen=True)
@@ -145,6 +167,24 @@ def in_hues(picture: Image.Image, hues: dict[str, int]) -> Iterator[tuple[str, I
         coloured = Image.fromarray(bands, "HSV").convert("RGB")
         coloured.putalpha(picture.getchannel("A"))
         yield name, coloured
+
+
+def rendered(core: Path, style: Path, asked: list[dict[str, Any]]) -> list[str]:
+    """One SVG for each of the options ``asked`` of a dicebear style."""
+    link = style.parents[1] / "node_modules/@dicebear/core"
+    if not link.exists():
+        link.parent.mkdir(parents=True, exist_ok=True)
+        link.symlink_to(core.resolve())
+    modules = (json.dumps(str((one / "lib/index.js").resolve())) for one in (core, style))
+    done = subprocess.run(
+        ["node", "--input-type=module", "-", json.dumps(asked)],
+        input=_PORTRAITS % tuple(modules),
+        capture_output=True,
+        check=True,
+        text=True,
+    )
+    drawings: list[str] = json.loads(done.stdout)
+    return drawings
 
 
 def read_picture(path: Path) -> Image.Image:

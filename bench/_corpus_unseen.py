@@ -1,256 +1,203 @@
-"""The inventory that grouping is judged by, now that the fourth has been grouped.
+"""The inventory that grouping is judged by, now that the fifth has been grouped.
 
 Its pictures, names and labels were chosen before anything of it was grouped and without a look at
 what groups, by what a person would call one family, and nothing was chosen or changed by what came
 of it.
 
-From packages that none of the other four has, in the manner of a page of downloads, emoji in their
-maker's own folders, a team's portraits, an encyclopedia's flags, a game's cards and a board's
-pieces, a weather service's codes, an editor's folders, portraits rendered to order, a clock, a
-shop's files, and posts under short codes that hold unrelated pictures too; beside them covers,
-pictures sent by phone, and photographs called as if they belonged together.
+From packages that none of the other five has (but for what renders portraits), in the manner of a
+page of previews, a readme's badges, a market's coins by number, a checkout's marks, a table's cards
+by bare number, a league's teams, portraits asked for by query, faces with skins, a game's rewards
+in tiers, a shop's articles by number and number of colour, and uploads under codes that hold
+unrelated pictures too; beside them posts, screenshots, and two wallpapers called as if they
+belonged together.
 """
 
-import json
 import random
 import string
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
 from bench._corpus_packages import (
     SEED,
-    TONES,
     Item,
     Package,
+    badge,
     drawn,
     icons_of,
     in_hues,
     read_picture,
+    rendered,
 )
 
-THEMES = "Amber Aqua Cyan Gray Green Mint Red Sand".split()
-KINDS = "documents music images videos templates remote download home".split()
-GESTURES = (
-    "call-me-hand clapping-hands crossed-fingers flexed-biceps folded-hands "
-    "hand-with-fingers-splayed heart-hands ok-hand pinched-fingers thumbs-up"
+# The theme without an accent is the orange one.
+ACCENTS = "orange bark blue magenta olive purple red viridian".split()
+PLACES = "documents download music pictures templates videos".split()
+SKILLS = (
+    "angular blender dart debian figma flutter github gitlab haskell java julia kotlin linux lua "
+    "mysql nextjs nodejs php postgresql python react redis tailwindcss vuejs"
 ).split()
-TRADES = "firefighter health-worker mechanic office-worker singer".split()
-_NATIONS = (
-    "ar:Argentina au:Australia at:Austria be:Belgium bo:Bolivia br:Brazil bg:Bulgaria "
-    "ca:Canada cl:Chile cn:China co:Colombia hr:Croatia cu:Cuba dk:Denmark ec:Ecuador "
-    "eg:Egypt ee:Estonia fi:Finland fr:France de:Germany gh:Ghana gr:Greece gt:Guatemala "
-    "hu:Hungary is:Iceland in:India iq:Iraq ie:Ireland il:Israel it:Italy jm:Jamaica jp:Japan "
-    "ke:Kenya lv:Latvia lt:Lithuania mx:Mexico ma:Morocco np:Nepal no:Norway pk:Pakistan "
-    "pa:Panama pe:Peru pl:Poland pt:Portugal rs:Serbia za:South_Africa kr:South_Korea "
-    "es:Spain lk:Sri_Lanka se:Sweden ch:Switzerland th:Thailand tr:Turkey ug:Uganda "
-    "ua:Ukraine uy:Uruguay"
-)
-NATIONS: Final = dict(pair.split(":") for pair in _NATIONS.split())
-SUITS = ("spades", "hearts", "clubs", "diamonds")
-SETS = ("alfonso", "cburnett", "kilfiger", "maya")
-SKIES = ("partly-cloudy", "overcast", "extreme")
-FALLS = "drizzle rain sleet snow hail fog haze smoke".split()
-FOLDERS = (
-    "admin animation api app archive attachment audio backup base benchmark cart certificate "
-    "client config connection console container content core database debug desktop docs download "
-    "environment event export font home images"
+COINS = (
+    "aave ada algo atom avax bat bch bnb btc comp dai dash doge dot eos etc eth fil icx link ltc "
+    "mana mkr neo sol trx uni usdc usdt vet waves xlm xmr xrp xtz zec"
 ).split()
-HAIR = "fonze dougFunny dannyPhantom full turban pixie".split()
-SHIRTS = {
-    "crimson": "b71c3c",
-    "gold": "f4b400",
-    "navy": "1b2f7a",
-    "teal": "00838f",
-    "orchid": "b05bc9",
+BRANDS = (
+    "alipay amex diners discover elo hipercard jcb maestro mastercard paypal unionpay verve visa"
+).split()
+STYLES = ("flat", "mono", "outline")
+NATIONS = (
+    "argentina austria belgium canada chile china cuba denmark egypt england ethiopia finland "
+    "france germany ghana greece hungary iceland india iran iraq ireland israel italy japan kenya "
+    "korea mexico morocco nigeria norway peru poland portugal russia scotland spain sweden "
+    "thailand turkey ukraine usa vietnam wales"
+).split()
+HAIR = ("short04", "short11", "long03", "long09", "long16")
+DYES = ("0e0e0e", "ac6511", "e5d7a3", "85c2c6")
+SKINS = ("f2d3b1", "9e5622")
+PORTRAIT: Final = {
+    "eyebrows": ["variant10"],
+    "eyes": ["variant24"],
+    "mouth": ["variant02"],
+    "hairProbability": 100,
+    "earringsProbability": 0,
+    "featuresProbability": 0,
+    "glassesProbability": 0,
 }
-SKINS = ("f9c9b6", "ac6651")
-HOURS = "twelve one two three four five six seven eight nine ten eleven".split()
+# Eyes and mouth.
+MOODS = {
+    "glad": ("cheery", "openedSmile"),
+    "calm": ("normal", "kawaii"),
+    "puzzled": ("confused", "unimpressed"),
+    "amazed": ("starstruck", "teethSmile"),
+    "cheeky": ("winking", "gapSmile"),
+    "tired": ("sleepy", "awkwardSmile"),
+    "sad": ("sad", "openSad"),
+    "cross": ("angry", "unimpressed"),
+}
+FACES = ("ffe4c0", "efcc9f", "e2ba87", "a47539", "643d19")
+FACE: Final = {"hair": ["shortHair"], "hairColor": ["220f00"], "accessoriesProbability": 0}
+REWARDS = (
+    "anvil castle compass crown dragon-head laurels rocket sword-clash treasure-map trophy-cup"
+).split()
+TIERS = {"bronze": "#a9673a", "silver": "#8d97a3", "gold": "#d4a017", "platinum": "#3f6d80"}
 HUES: Final = {
-    "red": 0,
-    "orange": 28,
-    "gold": 48,
-    "lime": 90,
-    "teal": 178,
-    "blue": 218,
-    "indigo": 265,
-    "magenta": 305,
+    "010": 0,
+    "024": 30,
+    "031": 52,
+    "107": 120,
+    "115": 172,
+    "230": 210,
+    "402": 262,
+    "416": 318,
 }
-WARES = ("backpack", "t-shirt")
-UNNAMED = ("gift-bag", "headset")
-STAMPS = (
-    "animals clothes food hobbies household medical military naturalforces people/cartoon plants "
-    "sports town/cartoon town/houses vehicles"
-).split()
-# Of the jigsaws, what would need its licence's whole text beside it.
-UNFREE = ("castle-maintenon", "panther-chameleon-female")
-WALLPAPERS = "after-the-rain appleflower butterfly drop flowers fog".split()
-_AVATARS = """
-import {createAvatar} from %s;
-import * as style from %s;
-const asked = JSON.parse(process.argv[2]);
-const always = {
-  eyebrows: ['up'], eyebrowsColor: ['000000'], eyes: ['eyes'], mouth: ['smile'], nose: ['curve'],
-  ears: ['attached'], shirt: ['crew'], hairColor: ['77311d'], hairProbability: 100,
-  earringsProbability: 0, glassesProbability: 0, facialHairProbability: 0,
-};
-const draw = (own) => createAvatar(style, {seed: 'one', ...always, ...own}).toString();
-console.log(JSON.stringify(asked.map(draw)));
-"""
+ARTICLE = "briefcase-48"
+UNNAMED = ("megaphone-loud-32", "puzzle-piece-48")
+# Another hand's copy of what a family or another drawing shows, or not a thing.
+SHOWN = "megaphone crypto credit paypal flag gaming product e github flip".split()
 
 
 def unseen(package: Package) -> Iterator[Item]:
     """Nothing may be chosen by it."""
-    yield from _themes(package("obsidian") / "usr/share/icons")
-    fluent = icons_of(package("fluent-flat"))
-    yield from _people(fluent)
-    flags = icons_of(package("coreui-flags"))
-    for code, nation in NATIONS.items():
-        path = f"thumb/Flag_of_{nation}.svg/96px-Flag_of_{nation}.svg.webp"
-        yield Item(path, "flags", flags[code], 96)
+    yield from _previews(package("yaru") / "usr/share/icons")
+    skills, coins = icons_of(package("skill-icons")), icons_of(package("coins"))
+    for skill in SKILLS:
+        for theme in ("dark", "light"):
+            path = f"icons/{skill.title()}-{theme.title()}.webp"
+            yield Item(path, "skills", skills[f"{skill}-{theme}"], 96)
+    number = random.Random(SEED)
+    for coin in COINS:
+        path = f"coins/images/{number.randrange(1, 40_000)}/large/{coin}.webp"
+        yield Item(path, "coins", coins[coin], 96)
+    marks = package("payment") / "svg"
+    for look in STYLES:
+        for brand in BRANDS:
+            svg = (marks / f"{look}/{brand}.svg").read_text()
+            yield Item(f"checkout/v2/pm_{brand}--{look}.webp", "payments", svg, 112)
     yield from _games(package)
-    yield from _weather(icons_of(package("meteocons")))
-    material = icons_of(package("material"))
-    for kind in FOLDERS:
-        folder = f"dist/icons/folder_type_{kind}"
-        yield Item(f"{folder}.webp", "folders", material[f"folder-{kind}"], 96)
-        yield Item(f"{folder}_opened.webp", "folders", material[f"folder-{kind}-open"], 96)
-    yield from _avatars(package)
-    clocks = icons_of(package("emojione-old"))
-    for hour, name in enumerate(HOURS):
-        for minute, end in ((0, "oclock"), (30, "thirty")):
-            path = f"widgets/clock/{hour or 12:02}{minute:02}.webp"
-            yield Item(path, "clocks", clocks[f"{name}-{end}"], 96)
-    yield from _wares(fluent, icons_of(package("icon-park")))
-    yield from _unrelated(package("stamps") / "usr/share/tuxpaint/stamps")
-    yield from _photographs(package)
+    yield from _portraits(package)
+    colours = icons_of(package("fluent-color"))
+    for code, picture in in_hues(drawn(colours[ARTICLE], 256), HUES):
+        yield Item(f"is/image/store/418206_{code}_main.webp", "numbered-0", picture, 128)
+    for at, name in enumerate(UNNAMED):
+        for code, picture in in_hues(drawn(colours[name], 256), HUES):
+            yield Item(_upload(f"{name} {code}"), f"opaque-{at}", picture, 128)
+    yield from _unrelated(package)
 
 
-def _themes(themes: Path) -> Iterator[Item]:
-    """One theme's folders in eight colours, as a page of downloads calls them."""
-    for colour in THEMES:
-        places = themes / f"Obsidian-{colour}/places/96"
-        for kind in KINDS:
-            path = f"downloads/icons/Folder{kind.title()}-{colour.lower()}-48.webp"
-            yield Item(path, "themes", (places / f"folder-{kind}.svg").read_text(), 96)
-
-
-def _people(fluent: dict[str, str]) -> Iterator[Item]:
-    """Gestures in the folders that their maker keeps them in, and who works in a team."""
-    for gesture in GESTURES:
-        words = gesture.replace("-", " ")
-        for tone in TONES:
-            file = f"{words.replace(' ', '_')}_flat_{tone}.webp"
-            path = f"assets/{words.capitalize()}/{tone.title()}/Flat/{file}"
-            yield Item(path, "gestures", fluent[f"{gesture}-{tone}"], 96)
-    for trade in TRADES:
-        for gender in ("man", "woman"):
-            for at, tone in enumerate(TONES):
-                path = f"team/{trade}.{gender[0]}.tone{at + 1}.webp"
-                yield Item(path, "team", fluent[f"{gender}-{trade}-{tone}"], 128)
+def _previews(themes: Path) -> Iterator[Item]:
+    """One theme's folders in its accents, as a page of previews calls them."""
+    for accent in ACCENTS:
+        theme = themes / ("Yaru" if accent == "orange" else f"Yaru-{accent}")
+        for place in PLACES:
+            picture = read_picture(theme / f"256x256/places/folder-{place}.png")
+            path = f"previews/yaru_{accent}_{place}_256x256.webp"
+            yield Item(path, "previews", picture, 112)
 
 
 def _games(package: Package) -> Iterator[Item]:
-    """A deck by suit and number, and a board's pieces in four sets."""
-    faces = package("deck-of-cards") / "example/faces"
-    for at, suit in enumerate(SUITS):
-        for value in range(1, 14):
-            svg = (faces / f"{at}_{value}.svg").read_text()
-            yield Item(f"decks/large/{suit}/{value}.webp", "deck", svg, 112)
-    pieces = package("pychess") / "usr/share/pychess/pieces"
-    for name in SETS:
-        for side in "bw":
-            for piece in "kqrbnp":
-                drawing = (pieces / f"{name}/{side}{piece}.svg").read_text()
-                path = f"piece/{name}/{side}{piece.upper()}.webp"
-                yield Item(path, "chess", drawing, 80)
+    """A table's cards, a league's flags, and rewards in tiers."""
+    cards = package("pokerth") / "usr/share/games/pokerth/gfx/cards/default"
+    for at in range(52):
+        yield Item(f"table/cards/{at}.webp", "cards", read_picture(cards / f"{at}.png"))
+    flags = package("freeciv") / "usr/share/games/freeciv/flags"
+    for nation in NATIONS:
+        flag = read_picture(flags / f"{nation}-large.png")
+        yield Item(f"league/teams/{nation}/flag.webp", "teams", flag)
+    icons = icons_of(package("game-icons"))
+    for motif in REWARDS:
+        for tier, colour in TIERS.items():
+            picture = badge(icons[motif].replace("currentColor", "#fff"), colour)
+            yield Item(f"achievements/{motif}.{tier}.webp", "rewards", picture, 112)
 
 
-def _weather(meteocons: dict[str, str]) -> Iterator[Item]:
-    """By code, day and night; what falls is drawn as if it never faded."""
-    codes = [f"{{}}{fall}" for fall in ("", *(f"-{fall}" for fall in FALLS))]
-    for tens, sky in enumerate(SKIES):
-        for at, code in enumerate(codes):
-            for time in ("day", "night"):
-                svg = meteocons[code.format(f"{sky}-{time}") + "-fill"]
-                path = f"img/wn/{10 * tens + at + 1:02}{time[0]}@2x.webp"
-                yield Item(path, "weather", svg.replace(' opacity="0"', ""), 100)
-
-
-def _avatars(package: Package) -> Iterator[Item]:
-    """Portraits rendered to order."""
-    core, style = package("dicebear"), package("micah")
-    link = style.parents[1] / "node_modules/@dicebear/core"
-    if not link.exists():
-        link.parent.mkdir(parents=True, exist_ok=True)
-        link.symlink_to(core.resolve())
-    wanted = [(hair, shirt, skin) for hair in HAIR for shirt in SHIRTS for skin in range(2)]
+def _portraits(package: Package) -> Iterator[Item]:
+    """Portraits asked for by query, and faces in five skins."""
+    core = package("dicebear")
+    queries = [(hair, dye, skin) for hair in HAIR for dye in DYES for skin in SKINS]
     asked = [
-        {"hair": [hair], "shirtColor": [SHIRTS[shirt]], "baseColor": [SKINS[skin]]}
-        for hair, shirt, skin in wanted
+        PORTRAIT | {"hair": [hair], "hairColor": [dye], "skinColor": [skin]}
+        for hair, dye, skin in queries
     ]
-    modules = (json.dumps(str((one / "lib/index.js").resolve())) for one in (core, style))
-    done = subprocess.run(
-        ["node", "--input-type=module", "-", json.dumps(asked)],
-        input=_AVATARS % tuple(modules),
-        capture_output=True,
-        check=True,
-        text=True,
-    )
-    for (hair, shirt, skin), svg in zip(wanted, json.loads(done.stdout), strict=True):
-        path = f"a/render/hair_{hair},shirt_{shirt},tone_{skin + 1}/avatar.webp"
-        yield Item(path, "avatars", svg, 112)
+    portraits = rendered(core, package("adventurer"), asked)
+    for (hair, dye, skin), svg in zip(queries, portraits, strict=True):
+        path = f"9.x/adventurer/webp?hair={hair}&hairColor={dye}&skinColor={skin}"
+        yield Item(path, "portraits", svg, 128)
+    moods = [(mood, tone) for mood in MOODS for tone in range(len(FACES))]
+    asked = [
+        FACE | {"eyes": [MOODS[mood][0]], "mouth": [MOODS[mood][1]], "skinColor": [FACES[tone]]}
+        for mood, tone in moods
+    ]
+    faces = rendered(core, package("big-smile"), asked)
+    for (mood, tone), svg in zip(moods, faces, strict=True):
+        yield Item(f"chat/faces/{mood}_skin{tone + 1}.webp", "faces", svg, 112)
 
 
-def _wares(fluent: dict[str, str], icons: dict[str, str]) -> Iterator[Item]:
-    """A shop's articles by name and colour, and others in colours under short codes."""
-    for name in WARES:
-        for hue, picture in in_hues(drawn(fluent[name], 256), HUES):
-            yield Item(f"cdn/shop/files/{name}-{hue}_600x.webp", name, picture, 128)
-    for at, name in enumerate(UNNAMED):
-        for hue, picture in in_hues(drawn(icons[name], 256), HUES):
-            yield Item(f"p/{_code(f'{name} {hue}')}.webp", f"opaque-{at}", picture, 128)
-
-
-def _unrelated(stamps: Path) -> Iterator[Item]:
-    """Drawings and photographs of things, of those whose names begin alike one: covers, pictures
-    sent by phone, and posts."""
-    by_name: dict[str, Path] = {}
-    for folder in STAMPS:
-        for one in sorted((stamps / folder).rglob("*")):
-            if one.suffix in (".png", ".svg"):
-                by_name.setdefault(one.stem.lower().partition("_")[0].rstrip(_ENDINGS), one)
+def _unrelated(package: Package) -> Iterator[Item]:
+    """Drawings of two hands, of those whose names begin alike one: posts, screenshots and uploads;
+    and two wallpapers under one camera's numbers."""
+    by_word: dict[str, str] = {}
+    for hand in ("freehand", "ultimate"):
+        for name, svg in sorted(icons_of(package(hand)).items()):
+            by_word.setdefault(name.partition("-")[0].rstrip("s"), svg)
     draw = random.Random(SEED)
-    for at, name in enumerate(draw.sample(sorted(by_name), 120)):
-        one = by_name[name]
-        picture = drawn(one.read_text(), 256) if one.suffix == ".svg" else read_picture(one)
-        path = f"articles/{name}/cover.webp"
+    words = sorted(by_word.keys() - set(SHOWN))
+    for at, word in enumerate(draw.sample(words, 120)):
+        path = f"2023/{draw.randint(1, 12):02}/{word}-{draw.randrange(10**6):06}/header.webp"
         if at % 4 == 1:
-            day = f"{draw.randint(1, 12):02}{draw.randint(1, 28):02}"
-            path = f"u/inbox/IMG-2024{day}-WA{draw.randrange(100):04}.webp"
+            path = f"attachments/Screenshot_2024-{draw.randint(1, 12):02}-{draw.randint(1, 28):02}"
+            path += (
+                f"_at_{draw.randint(8, 22)}.{draw.randrange(60):02}.{draw.randrange(60):02}.webp"
+            )
         if at % 4 == 3:
-            path = f"p/{_code(name)}.webp"
-        side = draw.choice((96, 128, 160))
-        if name not in WARES:
-            yield Item(path, "", picture.crop(picture.getbbox()), side)
+            path = _upload(word)
+        yield Item(path, "", by_word[word], draw.choice((96, 128, 160)))
+    leaves = package("xfce") / "usr/share/backgrounds/xfce/xfce-leaves.svg"
+    sway = package("sway") / "usr/share/backgrounds/sway/Sway_Wallpaper_Blue_1366x768.png"
+    yield Item("club/summer/P1030417.webp", "", drawn(leaves.read_text(), 320), 160)
+    yield Item("club/summer/P1030420.webp", "", read_picture(sway), 160)
 
 
-def _photographs(package: Package) -> Iterator[Item]:
-    """Of one camera's numbers, with gaps, and of nothing else in common."""
-    lxqt = package("lxqt") / "usr/share/lxqt/wallpapers"
-    found = [
-        *sorted((package("lomiri-later") / "usr/share/backgrounds").glob("*.jpg")),
-        *sorted((package("jigsaws") / "usr/share/palapeli/collection").glob("*.jpg")),
-        *(next(lxqt.glob(f"{name}.*")) for name in WALLPAPERS),
-    ]
-    for at, one in enumerate(found):
-        if one.stem not in UNFREE:
-            yield Item(f"galleries/sunday/DSC_{4127 + at:04}.webp", "", read_picture(one), 160)
-
-
-_ENDINGS = string.digits + "-"
-
-
-def _code(of: str) -> str:
-    return "".join(random.Random(of).choices(string.ascii_letters + string.digits, k=11))
+def _upload(of: str) -> str:
+    draw = random.Random(of)
+    code = "".join(draw.choices(string.ascii_lowercase + string.digits, k=20))
+    return f"image/upload/v{draw.randrange(1_690_000_000, 1_730_000_000)}/{code}.webp"
