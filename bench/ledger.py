@@ -34,6 +34,7 @@ from edge.negotiate import choose
 from kvsync.errors import RehydrationError
 from kvsync.ledger import MINUTE_S
 from kvsync.rendition import RenditionRules
+from origin.ledger.own_work import THE_ORIGIN
 from origin.ledger.tables import ANSWERS, CARRIED, DEVICE_PARTS, WORK
 
 _SEED = 1986
@@ -76,7 +77,9 @@ class Told:
             links[link] += row["carried_bytes"]
         busy = dict.fromkeys(DEVICE_PARTS, 0.0)
         loading_s = 0.0
-        for row in system.ledger(WORK):
+        # The observer watches the region's generator; what the origin draws is another process.
+        of_region = [row for row in system.ledger(WORK) if row["region"] != THE_ORIGIN]
+        for row in of_region:
             for part in DEVICE_PARTS:
                 busy[part] += row[part]
             if row["purpose"] == "load":
